@@ -1,0 +1,1 @@
+"""Capture, reference attention and canvas layout."""

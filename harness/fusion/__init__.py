@@ -1,0 +1,1 @@
+"""Ways of letting keypoint tokens act on the view pass, one per file."""

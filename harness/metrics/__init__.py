@@ -1,0 +1,1 @@
+"""Metric families, one per file: pure functions of what a trial observed."""

@@ -1,0 +1,1 @@
+"""Base diffusion models, one per file, always frozen."""

@@ -1,0 +1,1 @@
+"""Ways of choosing K of N tokens, one per file."""

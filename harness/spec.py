@@ -1,0 +1,108 @@
+"""The resolved setting of one trial, frozen, and its id."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from harness.plugins import knob
+
+RESULTS_VERSION = 1  # raise when results change meaning: records of another version are stale
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp16_mixed")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One variant and all its knobs, defaults included."""
+
+    name: str
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the form that YAML and JSON use."""
+        return {"name": self.name, **self.knobs}
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """Everything that decides a trial's result. Choices name variants; the rest are knobs of the trial itself."""
+
+    model: Choice
+    data: Choice
+    fusion: Choice
+    selection: Choice
+    losses: tuple[Choice, ...]
+    seed: int = 0
+    tokens: int = knob(64, "tokens that are optimised (N)", low=1, high=100_000)
+    keypoints: int = knob(16, "tokens that selection keeps (K)", low=1, high=10_000)
+    steps: int = knob(150, "optimisation steps", low=0, high=10_000_000)
+    scenes_per_step: int = knob(6, "scenes in one step (B)", low=1, high=4096)
+    learning_rate: float = knob(0.05, "Adam's learning rate of the tokens", low=0.0, high=10.0)
+    gate_learning_rate: float = knob(0.01, "Adam's learning rate of a fusion's gates", low=0.0, high=10.0)
+    timestep: int = knob(50, "noise level of the keypoint pass, in training timesteps", low=0, high=999)
+    layers: tuple[int, ...] = knob((0, 1, 2, 3), "captured cross-attention layers, counted along the up path", low=0)
+    map_side: int = knob(32, "side of one view's map, in map pixels", low=4, high=512)
+    sigma_px: float = knob(1.5, "spread of the Gaussian target, in map pixels", low=0.1, high=64.0)
+    view_pass: str = knob("batch", "views through the keypoint pass one by one or as one canvas", choices=("batch", "canvas"))
+    context: str = knob("replace", "tokens alone, or after the 77 text tokens", choices=("replace", "concat"))
+    resize: str = knob("logits", "resize before the softmax, or after it", choices=("logits", "maps"))
+    loss_level: str = knob("per_view", "map losses on each view or on the assembled canvas", choices=("per_view", "grid"))
+    precision: str = knob("fp32", "arithmetic of the frozen model", choices=PRECISIONS)
+    warp_degrees: float = knob(15.0, "largest rotation of the warped copies", low=0.0, high=180.0)
+    warp_scale: float = knob(0.8, "smallest scale of the warped copies' sampling grid", low=0.1, high=1.0)
+    warp_translate: float = knob(0.25, "largest shift of the sampling grid, half image sides", low=0.0, high=1.0)
+    warp_bank: int = knob(4, "warped copies kept per image", low=1, high=1000)
+    optimise_scenes: int = knob(48, "scenes that the tokens are optimised on", low=1)
+    fit_scenes: int = knob(40, "scenes whose labels tie tokens to keypoints", low=1)
+    test_scenes: int = knob(40, "scenes that are scored", low=1)
+    view_scenes: int = knob(8, "test scenes on which the view pass's error is measured", low=0)
+    view_timesteps: tuple[int, ...] = knob((200, 500, 800), "noise levels of that error", low=0, high=999)
+    generated_scenes: int = knob(0, "test scenes whose views are generated and compared with the truth", low=0)
+    sampling_steps: int = knob(28, "denoising steps of a generated canvas", low=1, high=1000)
+    guidance: float = knob(4.0, "classifier-free guidance of generated canvases", low=0.0, high=100.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, with every default, in field order."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        for kind in ("model", "data", "fusion", "selection"):
+            plain[kind] = plain[kind].to_dict()
+        plain["losses"] = {loss.name: dict(loss.knobs) for loss in self.losses}
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "TrialSpec":
+        """Rebuild a spec from `to_dict`'s form, also after a round trip through JSON."""
+        given = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+        for kind in ("model", "data", "fusion", "selection"):
+            knobs = dict(given[kind])
+            given[kind] = Choice(knobs.pop("name"), knobs)
+        given["losses"] = tuple(Choice(name, knobs) for name, knobs in given["losses"].items())
+        return cls(**given)
+
+    def id(self, data_fingerprint: str, weights_fingerprint: str) -> str:
+        """Return the trial's id: a hash of this setting, the data, the weights and RESULTS_VERSION."""
+        content = [self.to_dict(), data_fingerprint, weights_fingerprint, RESULTS_VERSION]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question: its trials in planned order, and how its report is laid out."""
+
+    name: str
+    trials: tuple[TrialSpec, ...]
+    axes: tuple[str, ...]
+    seeds: tuple[int, ...]
+    report: "ReportSpec"
+    source: str
+
+
+@dataclass(frozen=True)
+class ReportSpec:
+    """The experiment's `report:` block: dotted settings that name the rows, the baseline row, and extra columns."""
+
+    rows: tuple[str, ...] = ()
+    baseline: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
