@@ -1,0 +1,120 @@
+"""The stuff figures are made of: joint frames and stretched capsules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+WHITE = (0.97, 0.95, 0.92)
+DARK = (0.12, 0.11, 0.13)
+
+
+def turn(axis: int, degrees: float) -> Array:
+    """Return the 3 x 3 right-handed rotation about axis 0 (x), 1 (y) or 2 (z)."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    matrix = np.eye(3)
+    matrix[i, i] = matrix[j, j] = c
+    matrix[i, j], matrix[j, i] = -s, s
+    return matrix
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A joint: where it is and how it is turned; a figure looks along x, its left is y, z is up."""
+
+    origin: Array = field(default_factory=lambda: np.zeros(3))
+    axes: Array = field(default_factory=lambda: np.eye(3))
+
+    def at(self, offset: ArrayLike) -> Array:
+        """Return the point that lies at ``offset`` in this frame."""
+        return np.asarray(self.origin + self.axes @ np.asarray(offset, dtype=np.float64))
+
+    def child(self, offset: ArrayLike, *rotations: Array) -> "Frame":
+        """Return a frame at ``offset`` turned by ``rotations``, the leftmost applied last."""
+        axes = self.axes
+        for rotation in rotations:
+            axes = axes @ rotation
+        return Frame(self.at(offset), axes)
+
+
+@dataclass(frozen=True)
+class Solids:
+    """P stretched capsules: x lies inside one when maps @ (x - centres) is within 1 of the z segment [-halves, halves].
+
+    A half of 0 gives an ellipsoid. ``parts`` is the segment each belongs to; ``tints`` its own colour, NaN where it
+    takes the segment's. ``reach`` bounds its distance from its centre.
+    """
+
+    centres: Array  # P 3
+    maps: Array  # P 3 3
+    halves: Array  # P
+    reach: Array  # P
+    parts: NDArray[np.int64]  # P
+    tints: Array  # P 3
+
+    def moved(self, scale: float, rotation: Array, shift: Array) -> "Solids":
+        """Return the solids after x -> scale * rotation @ x + shift."""
+        return Solids(scale * self.centres @ rotation.T + shift, self.maps @ rotation.T / scale, self.halves,
+                      scale * self.reach, self.parts, self.tints)
+
+    def bounding_sphere(self) -> tuple[Array, float]:
+        """Return a centre and a radius that hold every solid."""
+        axes = np.linalg.inv(self.maps)
+        radii = np.linalg.norm(axes, axis=1).max(1)
+        spines = axes[:, :, 2] * self.halves[:, None]
+        ends, radii = np.concatenate([self.centres - spines, self.centres + spines]), np.concatenate([radii, radii])
+        centre = ((ends - radii[:, None]).min(0) + (ends + radii[:, None]).max(0)) / 2
+        return centre, float((np.linalg.norm(ends - centre, axis=1) + radii).max())
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A posed figure: its solids, the centre of every segment, and its joints with the segments that meet there."""
+
+    solids: Solids
+    centres: Array  # 10 3
+    joints: dict[str, tuple[Array, tuple[int, ...]]]
+
+    def moved(self, scale: float, rotation: Array, shift: Array) -> "Figure":
+        """Return the figure after x -> scale * rotation @ x + shift."""
+        joints = {name: (scale * rotation @ xyz + shift, parts) for name, (xyz, parts) in self.joints.items()}
+        return Figure(self.solids.moved(scale, rotation, shift), scale * self.centres @ rotation.T + shift, joints)
+
+
+class Sculptor:
+    """Collects the solids, centres and joints of one figure, segments given by name."""
+
+    def __init__(self, parts: Sequence[str]) -> None:
+        self._parts = tuple(parts)
+        self._rows: list[tuple[Array, Array, float, float, int, tuple[float, ...]]] = []
+        self._centres = np.full((len(self._parts), 3), np.nan)
+        self._joints: dict[str, tuple[Array, tuple[int, ...]]] = {}
+
+    def limb(self, part: str, frame: Frame, length: float, radii: tuple[float, float, float],
+             tint: tuple[float, float, float] | None = None) -> None:
+        """Add a capsule along the frame's z axis from its origin to z = length, with radii along each axis."""
+        half = abs(length) / 2
+        self._rows.append((frame.at((0, 0, length / 2)), frame.axes.T / np.asarray(radii)[:, None], half / radii[2],
+                           half + max(radii), self._parts.index(part), tint or (np.nan,) * 3))
+
+    def ball(self, part: str, frame: Frame, offset: ArrayLike, radii: tuple[float, float, float],
+             tint: tuple[float, float, float] | None = None) -> None:
+        """Add an ellipsoid along the frame's axes."""
+        self.limb(part, frame.child(offset), 0.0, radii, tint)
+
+    def centre(self, part: str, xyz: Array) -> None:
+        """Say where the segment's centre keypoint is."""
+        self._centres[self._parts.index(part)] = xyz
+
+    def joint(self, name: str, xyz: Array, *parts: str) -> None:
+        """Name a joint or extremity and the segments whose surface may be seen in front of it."""
+        self._joints[name] = (xyz, tuple(self._parts.index(part) for part in parts))
+
+    def figure(self) -> Figure:
+        """Return what was collected; every segment must have a centre."""
+        assert not np.isnan(self._centres).any()
+        centres, maps, halves, reach, parts, tints = (np.array(column) for column in zip(*self._rows, strict=True))
+        return Figure(Solids(centres, maps, halves, reach, parts, tints), self._centres, self._joints)

@@ -1,0 +1,155 @@
+"""Articulated figures, ray-cast from parametric parts: exact 3D keypoints, visibility, part masks and captions."""
+
+import hashlib
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.data._base import Dataset, Scene
+from harness.data._figures_families import FAMILIES, PARTS
+from harness.data._figures_render import Labels, Pixels, first_parts, rays, render, texture
+from harness.data._figures_solids import Array, Figure, turn
+from harness.geometry import Cameras, orbit, project, zero123plus_cameras
+from harness.plugins import knob
+from harness.tensors import generator
+
+VERSION = 1  # raise when a scene with the same name and knobs comes out different
+PALETTE: dict[str, tuple[float, float, float]] = {
+    "red": (0.87, 0.13, 0.13), "orange": (0.98, 0.53, 0.08), "yellow": (0.95, 0.87, 0.16), "green": (0.16, 0.62, 0.2),
+    "cyan": (0.2, 0.8, 0.85), "blue": (0.14, 0.27, 0.85), "purple": (0.52, 0.2, 0.68), "pink": (0.98, 0.56, 0.74),
+}
+REACH = 1.02  # a ball of this radius at the origin stays inside every view: 4 * sin(15 degrees) = 1.035
+GRAY = 0.5  # Zero123++ paints on this
+
+
+@dataclass(frozen=True)
+class Figures(Dataset):
+    """Bipeds, quadrupeds and birds of ten segments whose colours say nothing about which segment they are."""
+
+    family: str = knob("biped", "kind of figure", choices=tuple(PARTS))
+    views: int = knob(6, "six views laid out as Zero123++'s, or one view from anywhere", choices=(1, 6))
+    side_px: int = knob(64, "side of a view in pixels", low=16, high=1024)
+    keypoints: str = knob("centres", "segment centres, or joints and extremities", choices=("centres", "joints"))
+    background: str = knob("auto", "behind the figure; auto: textured for one view, gray for six",
+                           choices=("auto", "textured", "gray"))
+
+    def __post_init__(self) -> None:
+        any_figure = FAMILIES[self.family](_rng("names"))
+        names = PARTS[self.family] if self.keypoints == "centres" else tuple(any_figure.joints)
+        object.__setattr__(self, "keypoint_names", names)
+
+    def size(self, split: str) -> int | None:
+        """Return None: every split is endless."""
+        return None
+
+    def fingerprint(self) -> str:
+        """Return a short hash of the generator's version and the knobs."""
+        return hashlib.sha256(repr((VERSION, *astuple(self))).encode()).hexdigest()[:12]
+
+    def phrases(self, split: str, index: int) -> tuple[str, ...]:
+        """Return "red head" and so on, in the order of the mask channels, each as it stands in the caption."""
+        pairs = zip(self._colours(split, index), PARTS[self.family], strict=True)
+        return tuple(f"{colour} {part}" for colour, part in pairs)
+
+    def scene(self, split: str, index: int) -> Scene:
+        """Return scene ``index`` of ``split``; any split name gives its own stream of scenes."""
+        figure = self._figure(split, index)
+        xyz, owners = self._keypoints(figure)
+        cameras, condition_camera = self._cameras(split, index)
+        images, labels = zip(*(self._view(figure, split, index, cameras, v) for v in range(self.views)), strict=True)
+        masks = np.stack(labels)[:, None] == np.arange(len(PARTS[self.family]))[:, None, None]
+        condition = None
+        if condition_camera is not None:
+            condition = _float(self._view(figure, split, index, condition_camera, 0, "condition")[0])
+        points_xyz = torch.from_numpy(xyz)
+        points_yx = project(cameras, points_xyz)
+        return Scene(
+            name=f"figures/{self.family}/{split}/{index}",
+            views=torch.stack([_float(image) for image in images]),
+            condition=condition,
+            points_yx=points_yx.float(),
+            visible=torch.from_numpy(_visible(figure, owners, cameras, points_yx.numpy())),
+            normaliser_px=torch.tensor([_longest_side_px(mask.any(0)) for mask in masks]),
+            cameras=cameras,
+            points_xyz=points_xyz.float(),
+            caption=f"a {self.family} with " + ", ".join(map(_with_article, self.phrases(split, index))),
+            masks=torch.from_numpy(masks),
+        )
+
+    def _stream(self, split: str, index: int, *use: object) -> np.random.Generator:
+        return _rng(self.family, split, index, *use)
+
+    def _colours(self, split: str, index: int) -> list[str]:
+        names, parts = list(PALETTE), PARTS[self.family]
+        return [names[i] for i in self._stream(split, index, "colours").integers(len(names), size=len(parts))]
+
+    def _figure(self, split: str, index: int) -> Figure:
+        """Return the figure in the world: scaled, turned, tilted and placed so that every camera sees all of it."""
+        rng = self._stream(split, index, "figure")
+        figure = FAMILIES[self.family](rng)
+        axis = rng.uniform(0, 360)
+        tilt = turn(2, axis) @ turn(0, rng.uniform(0, 50)) @ turn(2, -axis)
+        rotation = tilt @ turn(2, rng.uniform(0, 360))
+        centre, bound = figure.solids.bounding_sphere()
+        radius = rng.uniform(0.68, 0.82)
+        scale = radius / bound
+        heading = rng.standard_normal(3)
+        place = heading / np.linalg.norm(heading) * (REACH - radius) * rng.uniform() ** (1 / 3)
+        return figure.moved(scale, rotation, place - scale * rotation @ centre)
+
+    def _keypoints(self, figure: Figure) -> tuple[Array, list[tuple[int, ...]]]:
+        """Return the keypoints (K 3) and, for each, the segments that show it."""
+        if self.keypoints == "centres":
+            return figure.centres, [(part,) for part in range(len(figure.centres))]
+        return np.stack([xyz for xyz, _ in figure.joints.values()]), [parts for _, parts in figure.joints.values()]
+
+    def _cameras(self, split: str, index: int) -> tuple[Cameras, Cameras | None]:
+        rng = self._stream(split, index, "cameras", self.views)
+        azimuth = float(rng.uniform(0, 360))
+        if self.views == 6:
+            return zero123plus_cameras(azimuth), orbit([azimuth], [float(rng.uniform(-10, 30))])
+        return orbit([azimuth], [float(rng.uniform(-15, 35))], rolls=[float(rng.uniform(-45, 45))]), None
+
+    def _view(self, figure: Figure, split: str, index: int, cameras: Cameras, view: int, use: str = "view"
+              ) -> tuple[Pixels, Labels]:
+        """Return one view's image (h w 3, uint8) and labels (h w)."""
+        textured = self.background == "textured" or (self.background == "auto" and self.views == 1)
+        background = np.full((self.side_px, self.side_px, 3), GRAY)
+        if textured:
+            place = self._stream(split, index, use, view)
+            background = texture(self._stream(split, index, "style"), place, self.side_px)
+        light = self._stream(split, index, "light").standard_normal(3)
+        light[2] = abs(light[2]) + 0.5  # from above
+        colours = np.array([PALETTE[name] for name in self._colours(split, index)])
+        matrix = cameras.matrices[view].double().numpy()
+        return render(figure.solids, colours, matrix, light / np.linalg.norm(light), background)
+
+
+def _rng(*names: object) -> np.random.Generator:
+    return np.random.default_rng(generator("figures", *names).initial_seed())
+
+
+def _float(image: Pixels) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1).float() / 255
+
+
+def _visible(figure: Figure, owners: list[tuple[int, ...]], cameras: Cameras, points_yx: Array) -> Array:
+    """Return (V K) whether the ray through each keypoint meets one of its own segments first, inside the image."""
+    rows = []
+    for matrix, points in zip(cameras.matrices.double().numpy(), points_yx, strict=True):
+        parts = first_parts(figure.solids, rays(matrix, points))
+        inside = ((points >= 0) & (points <= 1)).all(-1)
+        rows.append([part in own for part, own in zip(parts, owners, strict=True)] & inside)
+    return np.stack(rows)
+
+
+def _longest_side_px(silhouette: Array) -> float:
+    """Return the longer side of the silhouette's bounding box."""
+    sides = [np.flatnonzero(silhouette.any(axis)) for axis in (0, 1)]
+    return float(max(where[-1] - where[0] + 1 if len(where) else 0 for where in sides))
+
+
+def _with_article(phrase: str) -> str:
+    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
