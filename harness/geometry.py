@@ -54,3 +54,31 @@ def project(cameras: Cameras, points_xyz: Float[Tensor, "K 3"]) -> Float[Tensor,
     homogeneous = torch.cat([points_xyz, torch.ones_like(points_xyz[:, :1])], 1)
     x, y, depth = torch.einsum("vij,kj->ivk", cameras.matrices.to(points_xyz), homogeneous)
     return torch.stack([y / depth, x / depth], -1)
+
+
+def reproject(
+    matrices: Float[Tensor, "*batch V 3 4"], points_xyz: Float[Tensor, "*batch K 3"]
+) -> tuple[Float[Tensor, "*batch V K 2"], Float[Tensor, "*batch V K"]]:
+    """Return the points' (row, column) in every view of their scene, and their depth; a point behind has depth <= 0."""
+    homogeneous = torch.cat([points_xyz, torch.ones_like(points_xyz[..., :1])], -1)
+    x, y, depth = torch.einsum("...vij,...kj->...vki", matrices.to(points_xyz), homogeneous).unbind(-1)
+    return torch.stack([y / depth, x / depth], -1), depth
+
+
+def triangulate(matrices: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor, "*batch V K 2"],
+                weights: Float[Tensor, "*batch V K"]) -> Float[Tensor, "*batch K 3"]:
+    """Return the 3D points nearest to their views' points by weighted linear least squares (weighted DLT).
+
+    Minimises over X the sum over views of w * ((x p3 - p1)X)^2 + w * ((y p3 - p2)X)^2, p1, p2, p3 the rows of the
+    view's matrix (Hartley and Zisserman, Multiple View Geometry, 12.2, inhomogeneous form). Differentiable in points
+    and weights. Points of weight 0 may be NaN; a keypoint with fewer than two positive weights is NaN.
+    """
+    matrices, seen = matrices.to(points_yx), weights > 0
+    y, x = torch.where(seen[..., None], points_yx, 0.5).unbind(-1)
+    p1, p2, p3 = (row[..., None, :] for row in matrices.unbind(-2))  # (*batch V 1 4)
+    rows = torch.stack([x[..., None] * p3 - p1, y[..., None] * p3 - p2], -2)  # (*batch V K 2 4)
+    normal = torch.einsum("...vk,...vkri,...vkrj->...kij", weights, rows[..., :3], rows)
+    known = (seen.sum(-2) >= 2)[..., None]
+    square = torch.where(known[..., None], normal[..., :3], torch.eye(3).to(points_yx))
+    solved = torch.linalg.solve_ex(square, -normal[..., 3:])[0][..., 0]
+    return torch.where(known, solved, torch.nan)
