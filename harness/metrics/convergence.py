@@ -17,8 +17,8 @@ class Convergence(Metric):
 
     The curve is the total with every term at its final weight, so that growing weights do not look like divergence,
     smoothed by a centred moving average. Scores: ``steps_to_90`` and ``area_under_curve``, left out where the loss
-    never falls below its start; ``loss_final`` and ``<term>_final``, the smoothed last values of the recorded total and of
-    each raw term; ``diverged``, 1 where a value is not finite or the smoothed curve ends above its start.
+    never falls below its start; ``loss_final`` and ``<term>_final``, the smoothed last values of the recorded total and
+    of each raw term; ``diverged``, 1 where a value is not finite or the smoothed curve ends above its start.
     """
 
     smoothing: int = knob(9, "steps that the moving average spans", low=1, high=10_001)
