@@ -1,0 +1,84 @@
+"""Parse the command line; import only the chosen command, and turn what goes wrong into one line and an exit code."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NoReturn
+
+from harness.plugins import UsageError
+
+COMMANDS = {
+    "run": "run an experiment: every combination of its grid with every seed",
+    "plan": "show an experiment's trials, their ids and what is already done",
+    "status": "show what was recorded, by experiment",
+    "report": "print the tables of recorded experiments",
+    "list": "show every variant and knob there is",
+    "ui": "open MLflow on what was recorded",
+    "sync": "push records that MLflow does not have yet",
+}
+OK, SOME_FAILED, USAGE, BROKEN, INTERRUPTED = 0, 1, 2, 70, 75
+LONGEST_LINE = 1500  # characters of an error; a value as long as a file would bury its own message
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises UsageError instead of printing the usage and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as a usage error."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 ok, 1 some trials failed, 2 usage, 70 a bug, 75 interrupted."""
+    try:
+        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command resumes", INTERRUPTED)
+    except BrokenPipeError:  # `harness list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:
+        if os.environ.get("HARNESS_DEBUG") == "1":
+            raise
+        if isinstance(error, UsageError):
+            return _fail(str(error), USAGE)
+        return _fail(f"{type(error).__name__}: {error} (HARNESS_DEBUG=1 shows where)", BROKEN)
+
+
+def _dispatch(argv: list[str]) -> int:
+    overview = Parser("harness", description="Compare ways of finding keypoints in diffusion models' attention.",
+                      formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_epilog())
+    overview.add_argument("command", choices=COMMANDS, metavar="command", help="one of the commands below")
+    if not argv or argv[0] in ("-h", "--help"):
+        overview.print_help()
+        return OK
+    name = argv[0]
+    if name not in COMMANDS:
+        close = get_close_matches(name, COMMANDS, n=1)
+        guess = f"; did you mean {close[0]!r}?" if close else ";"
+        raise UsageError(f"unknown command {name!r}{guess} choices: {', '.join(COMMANDS)}")
+    command = importlib.import_module(f"harness.commands.{name}")
+    parser = Parser(f"harness {name}", description=COMMANDS[name], allow_abbrev=False)
+    command.arguments(parser)
+    code = command.main(parser.parse_args(argv[1:]))
+    sys.stdout.flush()
+    return int(code)
+
+
+def _epilog() -> str:
+    commands = "\n".join(f"  {name:<8} {meaning}" for name, meaning in COMMANDS.items())
+    return f"commands:\n{commands}\n\n`harness COMMAND --help` explains one of them."
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    line = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
+    print(f"error: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

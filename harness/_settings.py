@@ -1,0 +1,161 @@
+"""From located YAML values to one checked TrialSpec: choices, knobs, and settings that go together."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness._yaml import Located
+from harness.plugins import Knob, UsageError, knobs_of, nearest, variant
+from harness.spec import Choice, TrialSpec
+
+CHOICES = {"model": "models", "data": "data", "fusion": "fusion", "selection": "selection"}  # setting -> kind
+KNOBS: Mapping[str, Knob] = {knob.name: knob for knob in knobs_of(TrialSpec)}
+SETTINGS = (*CHOICES, "losses", *KNOBS)
+DEFAULTS: Mapping[str, Any] = {
+    "model": "tiny_zero123plus",
+    "data": "figures",
+    "fusion": "none",
+    "selection": "gaussian_fps",
+    "losses": {"sharpening": {"weight": 100.0}, "equivariance": {"weight": 1000.0}},
+}
+
+Settings = Mapping[str, Located]  # by first word; choices and losses are always mappings in here
+
+
+def base(trial: Located | None) -> Settings:
+    """Return the defaults with an experiment's `trial` block over them; raise UsageError for what is not a setting."""
+    settings: Settings = {key: _normal(key, _located(value, "default")) for key, value in DEFAULTS.items()}
+    return assign_all(settings, mapping(trial, "trial") if trial is not None else {}, "trial.")
+
+
+def assign_all(settings: Settings, given: Mapping[str, Located], prefix: str) -> Settings:
+    """Return the settings with several replaced: whole choices first, so that `fusion.strength` acts on the new one."""
+    for path in sorted(given, key=lambda path: path.count(".")):
+        settings = assign(settings, path, given[path], prefix)
+    return settings
+
+
+def assign(settings: Settings, path: str, value: Located, prefix: str = "") -> Settings:
+    """Return the settings with one of them, named with dots, replaced; a choice or loss is replaced whole."""
+    first, *rest = path.split(".")
+    if first == "seed":
+        raise UsageError(f"{value.where}: {prefix}seed: seeds are listed under the top key 'seeds'")
+    if first not in SETTINGS:
+        raise UsageError(f"{value.where}: {prefix}{path}: unknown setting {first!r}{nearest(first, SETTINGS)}")
+    depth = {"losses": 2}.get(first, 1 if first in CHOICES else 0)
+    if len(rest) > depth:
+        raise UsageError(f"{value.where}: {prefix}{path}: {'.'.join([first, *rest[:depth]])!r} has nothing below it")
+    if not rest:
+        return {**settings, first: _normal(first, value, prefix)}
+    group = settings[first]
+    if first == "losses":
+        name = rest[0]
+        if len(rest) == 1:
+            inner = Located(dict(_knobs(value, f"{prefix}{path}")), value.where)
+        elif name not in group.value:
+            raise UsageError(f"{value.where}: {prefix}{path}: the trial has no such loss{nearest(name, group.value)}")
+        else:
+            inner = Located({**group.value[name].value, rest[1]: value}, value.where)
+        return {**settings, first: Located({**group.value, name: inner}, group.where)}
+    return {**settings, first: Located({**group.value, rest[0]: value}, group.where)}
+
+
+def resolve(settings: Settings) -> TrialSpec:
+    """Return the frozen setting, every knob checked and in its type; raise UsageError otherwise."""
+    plain: dict[str, Any] = {key: _choice(CHOICES[key], key, settings[key]) for key in CHOICES}
+    losses = settings["losses"].value
+    plain["losses"] = tuple(
+        Choice(name, _checked("losses", name, f"losses.{name}", knobs)) for name, knobs in losses.items()
+    )
+    for key, knob in KNOBS.items():
+        if key in settings:
+            plain[key] = knob.check(settings[key].plain, f"{settings[key].where}: {key}")
+    spec = TrialSpec(**plain)
+    _check_together(spec, settings)
+    return spec
+
+
+def mapping(value: Located, label: str) -> Mapping[str, Located]:
+    """Return a mapping's items; raise UsageError for anything else."""
+    if not isinstance(value.value, dict):
+        raise UsageError(f"{value.where}: {label}: expected keys and values, found {described(value)}")
+    return value.value
+
+
+def described(value: Located) -> str:
+    """Return what a value is, in a reader's words and briefly."""
+    if value.value is None:
+        return "nothing"
+    if isinstance(value.value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value.value, tuple) else repr(value.value)
+
+
+def _normal(key: str, value: Located, prefix: str = "") -> Located:
+    """Return a choice as {name: ..., knob: ...} and losses as {name: {knob: ...}}; other settings as they are."""
+    if key in CHOICES:
+        if isinstance(value.value, str):
+            return Located({"name": value}, value.where)
+        if not isinstance(value.value, dict) or "name" not in value.value:
+            expected = f"expected a name, or a mapping with 'name', found {described(value)}"
+            raise UsageError(f"{value.where}: {prefix}{key}: {expected}")
+        return value
+    if key != "losses":
+        return value
+    items: dict[str, Located] = {}
+    if isinstance(value.value, dict):
+        items = {name: Located(dict(_knobs(knobs, f"{prefix}losses.{name}")), knobs.where)
+                 for name, knobs in value.value.items()}
+    elif isinstance(value.value, tuple):
+        for item in value.value:
+            if not isinstance(item.value, str):
+                raise UsageError(f"{item.where}: {prefix}losses: expected a loss's name, found {described(item)}")
+            if item.value in items:
+                raise UsageError(f"{item.where}: {prefix}losses: {item.value!r} stands twice")
+            items[item.value] = Located({}, item.where)
+    if not items:
+        found = described(value) if value.value else "none"
+        raise UsageError(f"{value.where}: {prefix}losses: expected at least one loss, by name, found {found}")
+    return Located(items, value.where)
+
+
+def _knobs(value: Located, label: str) -> Mapping[str, Located]:
+    return {} if value.value is None else mapping(value, label)
+
+
+def _choice(kind: str, key: str, value: Located) -> Choice:
+    knobs = dict(value.value)
+    name = knobs.pop("name")
+    if not isinstance(name.value, str):
+        raise UsageError(f"{name.where}: {key}: expected a name, found {described(name)}")
+    return Choice(name.value, _checked(kind, name.value, key, Located(knobs, name.where)))
+
+
+def _checked(kind: str, name: str, label: str, given: Located) -> dict[str, Any]:
+    """Return a variant's knobs with the given ones over its defaults, each error at the knob's own place."""
+    try:
+        known = {knob.name: knob for knob in variant(kind, name).knobs}
+    except UsageError as error:
+        raise UsageError(f"{given.where}: {error}") from None
+    for key, value in given.value.items():
+        if key not in known:
+            raise UsageError(f"{value.where}: {label}: {name!r} has no knob {key!r}{nearest(key, known)}")
+    return {
+        key: knob.check(given.value[key].plain, f"{given.value[key].where}: {label}.{key}")
+        if key in given.value else knob.default
+        for key, knob in known.items()
+    }
+
+
+def _check_together(spec: TrialSpec, settings: Settings) -> None:
+    if spec.keypoints > spec.tokens:
+        setting = settings.get("keypoints") or settings.get("tokens")
+        where = setting.where if setting else "default"
+        raise UsageError(f"{where}: keypoints: {spec.keypoints} of {spec.tokens} tokens cannot be selected")
+    if not spec.layers:
+        raise UsageError(f"{settings['layers'].where}: layers: expected at least one captured layer")
+
+
+def _located(value: Any, where: str) -> Located:
+    if isinstance(value, dict):
+        return Located({key: _located(item, where) for key, item in value.items()}, where)
+    return Located(value, where)

@@ -1,0 +1,114 @@
+"""Read YAML into values that remember where they were written, so that an error can name file and line."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from harness.plugins import UsageError
+
+_TAG = "tag:yaml.org,2002:"
+_LARGEST = 2**63  # larger integers fit no knob and overflow on their way to float
+
+
+@dataclass(frozen=True)
+class Located:
+    """A value and where it was written: a scalar, a dict of Located by key, or a tuple of Located."""
+
+    value: Any
+    where: str
+
+    @property
+    def plain(self) -> Any:
+        """Return the value without places: dicts, lists and scalars."""
+        if isinstance(self.value, dict):
+            return {key: item.plain for key, item in self.value.items()}
+        return [item.plain for item in self.value] if isinstance(self.value, tuple) else self.value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's scalars (`on` and `1:30` are words, `1e-3` is a number) and no aliases, which can nest without end."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  PyYAML's own class attribute, filled below
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not supported", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
+for _name, _pattern, _first in (
+    ("null", r"(?:~|null|Null|NULL|)", ["~", "n", "N", ""]),
+    ("bool", r"(?:true|True|TRUE|false|False|FALSE)", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^{_pattern}$"), _first)
+
+
+def parse(text: str, source: str, *, lines: bool = True) -> Located:
+    """Return the document's root; raise UsageError that names ``source`` and, with ``lines``, the line.
+
+    Refused beside malformed YAML: duplicate keys, aliases, tags that would build Python objects, infinite numbers.
+    """
+    try:
+        node = _Loader(text).get_single_node()
+        return Located(None, source) if node is None else _build(node, source, lines)
+    except yaml.MarkedYAMLError as error:
+        where = _where(source, error.problem_mark, lines) if error.problem_mark else source
+        raise UsageError(f"{where}: not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{source}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise UsageError(f"{source}: nested too deeply") from None
+
+
+def _where(source: str, mark: Any, lines: bool) -> str:
+    return f"{source}:{mark.line + 1}" if lines else source
+
+
+def _build(node: yaml.Node, source: str, lines: bool) -> Located:
+    where = _where(source, node.start_mark, lines)
+    if isinstance(node, yaml.ScalarNode):
+        return Located(_scalar(node, where), where)
+    if node.tag not in (_TAG + "map", _TAG + "seq"):
+        raise UsageError(f"{where}: the tag {_shown(node.tag)} is not allowed")
+    if isinstance(node, yaml.SequenceNode):
+        return Located(tuple(_build(item, source, lines) for item in node.value), where)
+    items: dict[str, Located] = {}
+    for key_node, value_node in node.value:
+        at = _where(source, key_node.start_mark, lines)
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise UsageError(f"{at}: a key must be a word")
+        _scalar(key_node, at)  # refuses tags on keys too
+        if key_node.value in items:
+            raise UsageError(f"{at}: duplicate key {key_node.value!r}, first at {items[key_node.value].where}")
+        # A value's place is its key's: for a block that starts a line below, the key is what one looks for.
+        items[key_node.value] = Located(_build(value_node, source, lines).value, at)
+    return Located(items, where)
+
+
+def _scalar(node: yaml.ScalarNode, where: str) -> Any:
+    kind, text = node.tag.removeprefix(_TAG), node.value
+    if kind == "null":
+        return None
+    if kind == "str":
+        return text
+    if kind == "bool" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind not in ("int", "float"):
+        raise UsageError(f"{where}: the tag {_shown(node.tag)} is not allowed")
+    try:
+        number = float(text) if kind == "float" or len(text) > 20 else int(text)
+    except ValueError:
+        raise UsageError(f"{where}: {text!r} is not a number") from None
+    if not math.isfinite(number) or abs(number) >= _LARGEST:
+        raise UsageError(f"{where}: {text[:30]} is too large a number")
+    return number
+
+
+def _shown(tag: str) -> str:
+    return "!!" + tag.removeprefix(_TAG) if tag.startswith(_TAG) else tag

@@ -1,0 +1,51 @@
+"""Show every kind, variant and knob, one line each, and the trial's own knobs."""
+
+import argparse
+import json
+from typing import Any
+
+from harness import config
+from harness.plugins import KINDS, Knob, UsageError, knobs_of, nearest, variants
+from harness.spec import TrialSpec
+
+GROUPS = (*KINDS, "trial", "experiments")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("kind", nargs="?", help=f"only this one: {', '.join(GROUPS)}")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the catalogue."""
+    if args.kind is not None and args.kind not in GROUPS:
+        raise UsageError(f"unknown kind {args.kind!r}{nearest(args.kind, GROUPS)}")
+    groups = {name: _group(name) for name in ((args.kind,) if args.kind else GROUPS)}
+    if args.json:
+        print(json.dumps(groups, indent=2, default=str))
+        return 0
+    for name, entries in groups.items():
+        print(name)
+        for entry in entries:
+            print(f"  {entry['name']:<28} {entry['summary']}".rstrip())
+            for knob in entry["knobs"]:
+                declared = f"{knob['default']!r} ({knob['domain']})"
+                print(f"    {knob['name']:<26} {declared:<36} {knob['meaning']}")
+    return 0
+
+
+def _group(name: str) -> list[dict[str, Any]]:
+    if name == "trial":
+        return [{"name": "trial", "summary": "settings of every trial", "knobs": _knobs(knobs_of(TrialSpec))}]
+    if name == "experiments":
+        return [{"name": stem, "summary": config.question(stem), "knobs": []} for stem in config.shipped()]
+    return [{"name": v.name, "summary": v.summary, "knobs": _knobs(v.knobs)} for v in variants(name)]
+
+
+def _knobs(knobs: tuple[Knob, ...]) -> list[dict[str, Any]]:
+    return [{"name": k.name, "default": _plain(k.default), "domain": k.domain, "meaning": k.meaning} for k in knobs]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

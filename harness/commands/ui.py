@@ -1,0 +1,36 @@
+"""Open MLflow on what was recorded."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from harness.commands._shared import add_results, results_of
+from harness.plugins import UsageError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's flags."""
+    add_results(parser)
+    parser.add_argument("--port", type=int, default=5000, help="port of the local server (5000)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Serve MLflow's pages until interrupted; with a tracking server of one's own, say where it is."""
+    if not 1 <= args.port <= 65535:
+        raise UsageError(f"--port: {args.port} is out of range; expected 1 to 65535")
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri and not uri.startswith("sqlite:"):
+        print(f"MLFLOW_TRACKING_URI is set: the runs are at {uri}")
+        return 0
+    results = results_of(args)
+    if not uri and not (results / "mlflow.db").is_file():
+        raise UsageError(f"{results / 'mlflow.db'}: nothing was recorded there yet; `harness run fusion` records")
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(args.port),
+               "--backend-store-uri", uri or f"sqlite:///{(results / 'mlflow.db').absolute()}",
+               "--default-artifact-root", str((results / "artifacts").absolute())]
+    print(f"http://127.0.0.1:{args.port} (Ctrl-C stops it)", file=sys.stderr)
+    try:
+        return subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        return 0

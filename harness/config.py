@@ -1,0 +1,239 @@
+"""YAML -> frozen, validated Experiment: find the file, apply overrides, check every cell of the grid."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from harness._settings import SETTINGS, assign_all, base, described, mapping, resolve
+from harness._yaml import Located, parse
+from harness.plugins import UsageError, nearest
+from harness.spec import Experiment, ReportSpec, TrialSpec
+
+KEYS = ("name", "trial", "grid", "seeds", "report")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+RESERVED = ("artifacts", "reference")  # folders of results/ that are no experiment's
+MOST_TRIALS = 100_000  # a slip such as `seeds: 20260101` would otherwise be planned for hours
+
+
+def load(experiment: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Return the experiment that a path or a shipped name stands for, with ``key=value`` overrides applied.
+
+    Every trial is resolved and checked here, before anything starts; UsageError names file and line, or the flag.
+    """
+    path = find(str(experiment))
+    root = parse(_text(path), _shown(path))
+    if root.value is None:
+        raise UsageError(f"{_shown(path)}: the file is empty")
+    document = dict(mapping(root, "experiment"))
+    for override in overrides:
+        document = _override(document, override)
+    for key, value in document.items():
+        if key not in KEYS:
+            raise UsageError(f"{value.where}: unknown key {key!r}{nearest(key, KEYS)}")
+    if "name" not in document:
+        raise UsageError(f"{_shown(path)}: the key 'name' is missing")
+    name = _name(document["name"])
+    axes = _axes(document.get("grid"))
+    seeds = _seeds(document.get("seeds", Located(1, "default")))
+    if prod(map(len, axes.values())) * len(seeds) > MOST_TRIALS:
+        raise UsageError(f"{_shown(path)}: more than {MOST_TRIALS} trials; check 'grid' and 'seeds'")
+    trials = _trials(document.get("trial"), axes, seeds)
+    report = _report(document.get("report"), tuple(axes), trials)
+    return Experiment(name, trials, tuple(axes), seeds, report, _shown(path))
+
+
+def find(experiment: str) -> Path:
+    """Return the file that a path or a shipped name such as `fusion` stands for."""
+    given = Path(experiment)
+    if given.suffix in (".yaml", ".yml"):
+        candidates = [given]
+    else:
+        candidates = [folder / f"{experiment}.yaml" for folder in shipped_folders()] + [given]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    if given.is_dir() and experiment:
+        raise UsageError(f"{experiment}: is a folder, not an experiment")
+    names = shipped()
+    close = get_close_matches(given.stem, names, n=1, cutoff=0.5)
+    guess = f"; did you mean {close[0]!r}?" if close else ";"
+    raise UsageError(f"{experiment}: no such experiment{guess} shipped: {', '.join(names) or 'none'}")
+
+
+def shipped_folders() -> tuple[Path, ...]:
+    """Return where bare experiment names are looked up: here, then beside the package."""
+    return Path("experiments"), Path(__file__).parent.parent / "experiments"
+
+
+def shipped() -> tuple[str, ...]:
+    """Return the experiment names that need no path."""
+    return tuple(sorted({file.stem for folder in shipped_folders() for file in folder.glob("*.yaml")}))
+
+
+def question(experiment: str) -> str:
+    """Return the first line of an experiment's leading comment: what it asks."""
+    first = _text(find(experiment)).partition("\n")[0]
+    return first.lstrip("# ").rstrip() if first.startswith("#") else ""
+
+
+def _shown(path: Path) -> str:
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{_shown(path)}: not a text file (UTF-8)") from None
+    except OSError as error:
+        raise UsageError(f"{_shown(path)}: cannot be read: {error.strerror}") from None
+
+
+def _override(document: Mapping[str, Located], override: str) -> dict[str, Located]:
+    """Return the document with one `--set` applied; `trial.` and `grid.` take dotted settings."""
+    flag = f"--set {override if len(override) <= 80 else override[:77] + '...'}"
+    path, equals, text = override.partition("=")
+    path = path.strip()
+    if not equals or not path:
+        raise UsageError(f"{flag}: expected key=value, such as trial.steps=50")
+    first, _, rest = path.partition(".")
+    if first in SETTINGS:
+        raise UsageError(f"{flag}: unknown key {path!r}; did you mean 'trial.{path}' or 'grid.{path}'?")
+    if first not in KEYS:
+        raise UsageError(f"{flag}: unknown key {path!r}{nearest(first, KEYS)}")
+    value = parse(text, flag, lines=False)
+    if not rest:
+        return {**document, first: value}
+    if first not in ("trial", "grid", "report"):
+        raise UsageError(f"{flag}: {first!r} has nothing below it")
+    group = document.get(first, Located({}, flag))
+    items = dict(mapping(group, first))
+    return {**document, first: Located({**items, rest: value}, group.where)}
+
+
+def _name(value: Located) -> str:
+    name = value.value
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        rule = "expected small letters, digits, '-' and '_', at most 64"
+        raise UsageError(f"{value.where}: name: {name!r} is not valid; {rule}")
+    if name in RESERVED:
+        raise UsageError(f"{value.where}: name: {name!r} is taken by a folder of results/")
+    return name
+
+
+def _seeds(value: Located) -> tuple[int, ...]:
+    if isinstance(value.value, tuple):
+        for i, item in enumerate(value.value):
+            if not _is_count(item.value) or item.value >= 2**32:
+                raise UsageError(f"{item.where}: seeds: {item.plain!r} is not valid; expected integers >= 0")
+            if item.value in (earlier.value for earlier in value.value[:i]):
+                raise UsageError(f"{item.where}: seeds: {item.value} stands twice")
+        seeds = tuple(item.value for item in value.value)
+    elif _is_count(value.value):
+        if value.value > MOST_TRIALS:
+            raise UsageError(f"{value.where}: seeds: {value.value} is out of range; expected 1 to {MOST_TRIALS}")
+        seeds = tuple(range(value.value))
+    else:
+        raise UsageError(f"{value.where}: seeds: expected a list of integers or a count, found {described(value)}")
+    if not seeds:
+        raise UsageError(f"{value.where}: seeds: expected at least one")
+    return seeds
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _axes(grid: Located | None) -> dict[str, tuple[Located, ...]]:
+    axes: dict[str, tuple[Located, ...]] = {}
+    for path, values in (mapping(grid, "grid") if grid is not None and grid.value is not None else {}).items():
+        if not isinstance(values.value, tuple) or not values.value:
+            found = "an empty list" if values.value == () else described(values)
+            raise UsageError(f"{values.where}: grid.{path}: expected a list of values, found {found}")
+        axes[path] = values.value
+    return axes
+
+
+def _trials(
+    trial: Located | None, axes: Mapping[str, tuple[Located, ...]], seeds: Sequence[int]
+) -> tuple[TrialSpec, ...]:
+    """Return the product of the axes in the order written, seeds innermost."""
+    settings = base(trial if trial is not None and trial.value is not None else None)
+    _check_no_dead_setting(trial, axes)
+    trials: list[TrialSpec] = []
+    seen: set[str] = set()
+    for values in product(*axes.values()):
+        cell = resolve(assign_all(settings, dict(zip(axes, values, strict=True)), "grid."))
+        key = json.dumps(cell.to_dict(), sort_keys=True)
+        if key in seen:
+            point = ", ".join(f"{path}={value.plain}" for path, value in zip(axes, values, strict=True))
+            raise UsageError(f"{values[-1].where}: grid: the point {point} stands twice")
+        seen.add(key)
+        trials += [replace(cell, seed=seed) for seed in seeds]
+    return tuple(trials)
+
+
+def _check_no_dead_setting(trial: Located | None, axes: Mapping[str, tuple[Located, ...]]) -> None:
+    given = trial.value if trial is not None and trial.value is not None else {}
+    for path, value in given.items():
+        for axis in axes:
+            if f"{path}.".startswith(f"{axis}."):
+                reason = f"has no effect, because the grid varies it; set grid.{axis}"
+                raise UsageError(f"{value.where}: trial.{path}: {reason}")
+
+
+def _report(value: Located | None, axes: tuple[str, ...], trials: Sequence[TrialSpec]) -> ReportSpec:
+    """Return the report's layout; its rows must be settings, and its baseline one of the rows."""
+    given = mapping(value, "report") if value is not None and value.value is not None else {}
+    known = ("rows", "baseline", "columns")
+    for key, item in given.items():
+        if key not in known:
+            raise UsageError(f"{item.where}: report: unknown key {key!r}{nearest(key, known)}")
+    plain = [trial.to_dict() for trial in trials]
+    rows = _words(given["rows"], "report.rows") if "rows" in given else axes
+    for row in rows:
+        if not any(_has(trial, row) for trial in plain):
+            raise UsageError(f"{given['rows'].where}: report.rows: no trial has a setting {row!r}{nearest(row, axes)}")
+    baseline = dict(mapping(given["baseline"], "report.baseline")) if "baseline" in given else {}
+    for path, wanted in baseline.items():
+        if not any(_has(trial, path) and _matches(_get(trial, path), wanted.plain) for trial in plain):
+            raise UsageError(f"{wanted.where}: report.baseline: no trial has {path} = {wanted.plain}")
+    columns = _words(given["columns"], "report.columns") if "columns" in given else ()
+    return ReportSpec(rows, {path: wanted.plain for path, wanted in baseline.items()}, columns)
+
+
+def _words(value: Located, label: str) -> tuple[str, ...]:
+    items = value.value if isinstance(value.value, tuple) else ()
+    if not items or not all(isinstance(item.value, str) for item in items):
+        raise UsageError(f"{value.where}: {label}: expected a list of names, found {described(value)}")
+    return tuple(item.value for item in items)
+
+
+def _get(trial: Any, path: str) -> Any:
+    for word in path.split("."):
+        trial = trial[word] if isinstance(trial, Mapping) and word in trial else KeyError
+    return trial
+
+
+def _has(trial: Mapping[str, Any], path: str) -> bool:
+    return _get(trial, path) is not KeyError
+
+
+def _matches(found: Any, wanted: Any) -> bool:
+    """Return whether a setting is the wanted one; names stand for a choice, or for losses, whatever their knobs."""
+    if isinstance(found, Mapping) and isinstance(wanted, str):
+        return bool(found.get("name") == wanted)
+    if isinstance(found, Mapping) and isinstance(wanted, list):
+        return set(found) == set(wanted)
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        known = all(key in found and _matches(found[key], item) for key, item in wanted.items())
+        losses = all(isinstance(knobs, Mapping) for knobs in found.values())  # a loss that is not named is not wanted
+        return known and (len(found) == len(wanted) or not losses)
+    return bool(found == wanted)
