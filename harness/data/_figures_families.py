@@ -42,7 +42,7 @@ def biped(rng: np.random.Generator) -> Figure:
                                turn(X, sign * between(8, 130)), turn(Z, between(-60, 60)))
         elbow = shoulder.child((0, 0, -arm), turn(Y, -between(0, 110)))
         for name, frame in (("upper", shoulder), ("lower", elbow)):
-            sculptor.limb(f"{side} {name} arm", frame, -arm, (0.092 * thick,) * 3)
+            sculptor.limb(f"{side} {name} arm", frame, -arm, (0.105 * thick,) * 3)
             sculptor.centre(f"{side} {name} arm", frame.at((0, 0, -arm / 2)))
         sculptor.joint(f"{side} shoulder", shoulder.origin, "body", f"{side} upper arm")
         sculptor.joint(f"{side} elbow", elbow.origin, f"{side} upper arm", f"{side} lower arm")

@@ -115,7 +115,7 @@ def texture(style: np.random.Generator, view: np.random.Generator, side_px: int)
     waves, grain = style.integers(2, 6), style.uniform(0.0, 0.03)
     # Paler and greyer than any figure, so that a figure stands out without being the only thing in the image.
     base = style.uniform(0.3, 0.75) + style.uniform(-0.1, 0.1, 3)
-    colours = (style.normal(0, 0.1, (waves, 1)) + style.normal(0, 0.05, (waves, 3))) / np.sqrt(waves / 2)
+    colours = (style.normal(0, 0.08, (waves, 1)) + style.normal(0, 0.04, (waves, 3))) / np.sqrt(waves / 2)
     cycles, angles = style.uniform(0.3, 3.0, waves), view.uniform(0, 2 * np.pi, waves)
     phases = view.uniform(0, 2 * np.pi, waves)
     fy, fx = 2 * np.pi * cycles * np.sin(angles), 2 * np.pi * cycles * np.cos(angles)

@@ -60,12 +60,16 @@ class Solids:
         return Solids(scale * self.centres @ rotation.T + shift, self.maps @ rotation.T / scale, self.halves,
                       scale * self.reach, self.parts, self.tints)
 
-    def bounding_sphere(self) -> tuple[Array, float]:
-        """Return a centre and a radius that hold every solid."""
+    def ends(self) -> tuple[Array, Array]:
+        """Return centres (2P 3) and radii (2P) of balls at both ends of every solid; their hull holds the figure."""
         axes = np.linalg.inv(self.maps)
         radii = np.linalg.norm(axes, axis=1).max(1)
         spines = axes[:, :, 2] * self.halves[:, None]
-        ends, radii = np.concatenate([self.centres - spines, self.centres + spines]), np.concatenate([radii, radii])
+        return np.concatenate([self.centres - spines, self.centres + spines]), np.concatenate([radii, radii])
+
+    def bounding_sphere(self) -> tuple[Array, float]:
+        """Return a centre and a radius that hold every solid."""
+        ends, radii = self.ends()
         centre = ((ends - radii[:, None]).min(0) + (ends + radii[:, None]).max(0)) / 2
         return centre, float((np.linalg.norm(ends - centre, axis=1) + radii).max())
 

@@ -20,7 +20,7 @@ PALETTE: dict[str, tuple[float, float, float]] = {
     "red": (0.87, 0.13, 0.13), "orange": (0.98, 0.53, 0.08), "yellow": (0.95, 0.87, 0.16), "green": (0.16, 0.62, 0.2),
     "cyan": (0.2, 0.8, 0.85), "blue": (0.14, 0.27, 0.85), "purple": (0.52, 0.2, 0.68), "pink": (0.98, 0.56, 0.74),
 }
-REACH = 1.02  # a ball of this radius at the origin stays inside every view: 4 * sin(15 degrees) = 1.035
+REACH = 1.03  # a ball of this radius at the origin stays inside every view: 4 * sin(15 degrees) = 1.035
 GRAY = 0.5  # Zero123++ paints on this
 
 
@@ -90,14 +90,15 @@ class Figures(Dataset):
         rng = self._stream(split, index, "figure")
         figure = FAMILIES[self.family](rng)
         axis = rng.uniform(0, 360)
-        tilt = turn(2, axis) @ turn(0, rng.uniform(0, 50)) @ turn(2, -axis)
+        tilt = turn(2, axis) @ turn(0, rng.uniform(0, 75)) @ turn(2, -axis)
         rotation = tilt @ turn(2, rng.uniform(0, 360))
         centre, bound = figure.solids.bounding_sphere()
-        radius = rng.uniform(0.68, 0.82)
-        scale = radius / bound
+        scale = rng.uniform(0.82, 0.96) / bound
+        figure = figure.moved(scale, rotation, -scale * rotation @ centre)
         heading = rng.standard_normal(3)
-        place = heading / np.linalg.norm(heading) * (REACH - radius) * rng.uniform() ** (1 / 3)
-        return figure.moved(scale, rotation, place - scale * rotation @ centre)
+        heading /= np.linalg.norm(heading)
+        place = heading * _room(figure, heading) * rng.uniform() ** 0.4
+        return figure.moved(1.0, np.eye(3), place)
 
     def _keypoints(self, figure: Figure) -> tuple[Array, list[tuple[int, ...]]]:
         """Return the keypoints (K 3) and, for each, the segments that show it."""
@@ -110,7 +111,7 @@ class Figures(Dataset):
         azimuth = float(rng.uniform(0, 360))
         if self.views == 6:
             return zero123plus_cameras(azimuth), orbit([azimuth], [float(rng.uniform(-10, 30))])
-        return orbit([azimuth], [float(rng.uniform(-15, 35))], rolls=[float(rng.uniform(-45, 45))]), None
+        return orbit([azimuth], [float(rng.uniform(-15, 35))], rolls=[float(rng.uniform(-75, 75))]), None
 
     def _view(self, figure: Figure, split: str, index: int, cameras: Cameras, view: int, use: str = "view"
               ) -> tuple[Pixels, Labels]:
@@ -129,6 +130,13 @@ class Figures(Dataset):
 
 def _rng(*names: object) -> np.random.Generator:
     return np.random.default_rng(generator("figures", *names).initial_seed())
+
+
+def _room(figure: Figure, heading: Array) -> float:
+    """Return how far the figure can go along the unit vector ``heading`` before it leaves the ball of radius REACH."""
+    ends, radii = figure.solids.ends()
+    along = ends @ heading
+    return float((np.sqrt(along**2 - (ends**2).sum(1) + (REACH - radii) ** 2) - along).min())
 
 
 def _float(image: Pixels) -> Tensor:
