@@ -1,0 +1,22 @@
+"""Each token's map should be one small Gaussian blob (StableKeypoints' localisation loss).
+
+L = mean over scenes, views, tokens and pixels of (A - G(argmax A))^2, G the Gaussian of peak 1 and spread ``sigma_px``,
+not normalised; the argmax carries no gradient. On the assembled canvas one Gaussian serves all views.
+"""
+
+from dataclasses import dataclass
+
+from harness.losses._base import Evidence, Loss
+from harness.maps import gaussians, peaks
+from harness.tensors import Scalar
+
+
+@dataclass(frozen=True)
+class Sharpening(Loss):
+    """Mean squared error between the maps and Gaussians at their peaks."""
+
+    def __call__(self, seen: Evidence) -> Scalar:
+        """Return the unweighted term."""
+        height, width = seen.maps.shape[-2:]
+        target = gaussians(peaks(seen.maps), height, width, seen.sigma_px)
+        return (seen.maps - target).square().mean()

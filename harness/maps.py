@@ -1,0 +1,139 @@
+"""Peaks of attention maps, and how far a map is from a Gaussian at its peak: pure functions.
+
+Maps are (*batch H W), float and >= 0, in any number of leading axes; H and W may differ. ``sigma_px`` and ``radius_px``
+are in map pixels.
+"""
+
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+FLOOR = 1e-5  # added to peak-1 Gaussians and maps before they are normalised, so that every logarithm is finite
+DIVERGENCES = ("softmax", "sum")
+
+
+def peaks_px(maps: Float[Tensor, "*batch H W"]) -> Int[Tensor, "*batch 2"]:
+    """Return the (row, column) index of each map's largest value, the first of equal ones."""
+    index = maps.flatten(-2).argmax(-1)
+    return torch.stack([index // maps.shape[-1], index % maps.shape[-1]], -1)
+
+
+def peaks(maps: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch 2"]:
+    """Return the centre of each map's largest pixel as (row, column) in [0, 1]; carries no gradient."""
+    return (peaks_px(maps) + 0.5) / _sides(maps)
+
+
+def soft_peaks(maps: Float[Tensor, "*batch H W"], radius_px: float | None = None,
+               temperature: float = 1.0) -> Float[Tensor, "*batch 2"]:
+    """Return each map's centroid near its peak as (row, column) in [0, 1], differentiable in the map.
+
+    The centroid of map^(1/temperature) over the pixels within ``radius_px`` of the largest one (over the whole map if
+    None), with temperature in (0, 1]; as the temperature falls it goes to the peak. The window carries no gradient. An
+    empty map gives its first pixel, with a finite gradient. Temperature 1 is StableKeypoints' pixel_from_weighted_avg.
+    """
+    top = maps.detach().amax((-2, -1), keepdim=True)
+    weights = (maps / torch.where(top > 0, top, 1.0)) ** (1 / temperature)
+    rows, columns = _offsets(maps)
+    if radius_px is not None:
+        weights = weights * (rows[..., :, None] ** 2 + columns[..., None, :] ** 2 <= radius_px**2)
+    total = weights.sum((-2, -1)).clamp_min(1.0)  # the peak itself weighs 1, so this only guards empty maps
+    moved = [(weights.sum(-1) * rows).sum(-1) / total, (weights.sum(-2) * columns).sum(-1) / total]
+    return peaks(maps) + torch.stack(moved, -1) / _sides(maps)
+
+
+def peak_share(maps: Float[Tensor, "*batch H W"], radius_px: float) -> Float[Tensor, "*batch"]:
+    """Return the share of each map's mass within ``radius_px`` of its peak: in [0, 1], 0 for an empty map."""
+    rows, columns = _offsets(maps)
+    near = rows[..., :, None] ** 2 + columns[..., None, :] ** 2 <= radius_px**2
+    return (maps * near).sum((-2, -1)) / maps.sum((-2, -1)).clamp_min(torch.finfo(maps.dtype).tiny)
+
+
+def gaussians(points_yx: Float[Tensor, "*batch 2"], height: int, width: int,
+              sigma_px: float) -> Float[Tensor, "*batch H W"]:
+    """Return Gaussians of peak 1, not normalised, at points in [0, 1]; the target of StableKeypoints."""
+    rows, columns = (
+        torch.exp(-((_centres(n, points_yx) - centre[..., None] * n) ** 2) / (2 * sigma_px**2))
+        for n, centre in zip((height, width), points_yx.unbind(-1), strict=True)
+    )
+    return rows[..., :, None] * columns[..., None, :]
+
+
+def kl_to_peak(maps: Float[Tensor, "*batch H W"], sigma_px: float, divergence: str = "sum") -> Float[Tensor, "*batch"]:
+    """Return KL(t || q) in nats, t the Gaussian at the map's own peak and q the map as a distribution.
+
+    t is a peak-1 Gaussian + 1e-5, divided by its sum. q is softmax(map) for "softmax", as StableKeypoints ranks tokens,
+    or (map / peak + 1e-5) divided by its sum for "sum", which does not depend on the map's height. The closed form
+    sum t log t - sum t m + logsumexp m needs no target per map: the first term depends on the peak's place alone.
+    """
+    logits = _logits(maps, divergence)
+    place = peaks_px(maps)
+    height, width = maps.shape[-2:]
+    entropy, total = (table.to(maps)[place[..., 0], place[..., 1]] for table in _targets(height, width, sigma_px))
+    rows, columns = (torch.exp(-(offset**2) / (2 * sigma_px**2)) for offset in _offsets(maps))
+    under = ((logits @ columns[..., None])[..., 0] * rows).sum(-1) + FLOOR * logits.sum((-2, -1))
+    return entropy - under / total + logits.flatten(-2).logsumexp(-1)
+
+
+def entropy(maps: Float[Tensor, "*batch H W"], divergence: str = "sum") -> Float[Tensor, "*batch"]:
+    """Return each map's entropy over space in nats; ``divergence`` makes it a distribution as in `kl_to_peak`.
+
+    "softmax" is how StableKeypoints ranks by entropy; on maps in [0, 1] it lies just below log(H W) whatever the map.
+    """
+    logits = _logits(maps, divergence).flatten(-2)
+    return logits.logsumexp(-1) - (logits.softmax(-1) * logits).sum(-1)
+
+
+def keep_lit(maps: Float[Tensor, "*batch N H W"],
+             images: Float[Tensor, "*batch 3 h w"]) -> Float[Tensor, "*batch N H W"]:
+    """Return the maps with 0 where the image, resized to the maps, is exactly black (StableKeypoints' masked data)."""
+    flat = images.reshape(-1, *images.shape[-3:])
+    small = torch.nn.functional.interpolate(flat, maps.shape[-2:], mode="bilinear", align_corners=False)
+    lit = (small.mean(1) != 0).reshape(*images.shape[:-3], 1, *maps.shape[-2:])
+    return maps * lit
+
+
+def _sides(maps: Tensor) -> Tensor:
+    return torch.tensor(maps.shape[-2:], dtype=maps.dtype, device=maps.device)
+
+
+def _centres(n: int, like: Tensor) -> Tensor:
+    return torch.arange(n, dtype=like.dtype, device=like.device) + 0.5
+
+
+def _offsets(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each row's and each column's distance from the map's peak, in pixels: (*batch H), (*batch W)."""
+    row, column = (peaks_px(maps) + 0.5).to(maps).unbind(-1)
+    height, width = maps.shape[-2:]
+    return _centres(height, maps) - row[..., None], _centres(width, maps) - column[..., None]
+
+
+def _logits(maps: Tensor, divergence: str) -> Tensor:
+    """Return what a softmax over space turns into the map's distribution."""
+    if divergence == "softmax":
+        return maps
+    if divergence != "sum":
+        raise ValueError(f"divergence {divergence!r}: expected one of {', '.join(DIVERGENCES)}")
+    top = maps.amax((-2, -1), keepdim=True)
+    return torch.log(maps / torch.where(top > 0, top, 1.0) + FLOOR)
+
+
+@lru_cache(maxsize=16)
+def _targets(height: int, width: int, sigma_px: float) -> tuple[Tensor, Tensor]:
+    """Return, for a peak at every pixel, sum t log t and the sum that normalises t: two (H W) tables.
+
+    A target at (r, c) is a window of one larger Gaussian, so both are window sums, read off an integral image.
+    """
+    rows, columns = (
+        torch.exp(-(torch.arange(1.0 - n, n, dtype=torch.float64) ** 2) / (2 * sigma_px**2)) for n in (height, width)
+    )
+    target = rows[:, None] * columns + FLOOR  # (2H-1 2W-1), peak in the middle
+
+    def windows(values: Tensor) -> Tensor:
+        sums = torch.nn.functional.pad(values.cumsum(0).cumsum(1), (1, 0, 1, 0))
+        inside = sums[height:, width:] - sums[:height, width:] - sums[height:, :width] + sums[:height, :width]
+        return inside.flip(0, 1)  # the peak at the first pixel sees the last window
+
+    total = windows(target)
+    return windows(target * target.log()) / total - total.log(), total

@@ -1,0 +1,30 @@
+"""Tokens whose map is most like a Gaussian blob, far apart, view by view (StableKeypoints).
+
+Tokens are ranked by KL(Gaussian at the map's peak || map), the best ``candidates`` kept, and K of them taken by
+furthest point sampling on the peaks of the warped copies' maps. Each view chooses for itself.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Int
+from torch import Tensor
+
+from harness.maps import DIVERGENCES, kl_to_peak
+from harness.plugins import knob
+from harness.selection._base import Selection
+from harness.selection._fps import distances, spread_out
+from harness.tensors import Maps
+
+
+@dataclass(frozen=True)
+class GaussianFps(Selection):
+    """Ranks by closeness to a Gaussian, then samples furthest points."""
+
+    candidates: int = knob(25, "best-ranked tokens that furthest point sampling sees", low=2, high=100_000)
+    divergence: str = knob("softmax", "a map as a distribution: softmax (StableKeypoints) or divided by its sum",
+                           choices=DIVERGENCES)
+
+    def __call__(self, maps: Maps, spread: Maps, *, keypoints: int, sigma_px: float) -> Int[Tensor, "B V K"]:
+        """Return token indices; with fewer candidates than keypoints the next best-ranked tokens follow."""
+        ranking = kl_to_peak(maps, sigma_px, self.divergence).argsort(dim=-1, stable=True)
+        return spread_out(ranking, distances(spread), candidates=self.candidates, keypoints=keypoints)
