@@ -61,6 +61,16 @@ def test_testing_solids_only_near_their_image_misses_none():
     assert (labels.ravel() == first_parts(figure.solids, rays(matrix, grid))).all()
 
 
+def test_of_two_solids_that_share_a_surface_the_first_is_seen():
+    solids = balls(((0.1, 0.2, 0.3), 0.37), ((0.1, 0.2, 0.3), 0.37))
+    _, labels = render(solids, np.ones((2, 3)), CAMERA, np.array([0, 0, 1.0]), np.zeros((64, 64, 3)))
+    assert np.unique(labels).tolist() == [-1, 0]
+    shrunk = Solids(solids.centres, solids.maps * (1 + np.array([1e-14, -1e-14]))[:, None, None], solids.halves,
+                    solids.reach, solids.parts, solids.tints)
+    _, rounded = render(shrunk, np.ones((2, 3)), CAMERA, np.array([0, 0, 1.0]), np.zeros((64, 64, 3)))
+    assert (labels == rounded).all()
+
+
 def test_a_turn_is_right_handed():
     assert turn(2, 90) @ [1, 0, 0] == pytest.approx([0, 1, 0])
     assert turn(0, 90) @ [0, 1, 0] == pytest.approx([0, 0, 1])
