@@ -15,8 +15,8 @@ ZERO123PLUS_ELEVATIONS = {"v1.1": (30.0, -20.0) * 3, "v1.2": (20.0, -10.0) * 3}
 class Cameras:
     """Pinhole cameras of V views.
 
-    ``matrices`` takes a homogeneous world point (z up) to depth * (x, y, 1), with x to the right and y down in [0, 1] of
-    the image. ``directions`` are unit vectors from the object to each camera.
+    ``matrices`` takes a homogeneous world point (z up) to depth * (x, y, 1), with x to the right and y down in [0, 1]
+    of the image. ``directions`` are unit vectors from the object to each camera.
     """
 
     matrices: Float[Tensor, "V 3 4"]
@@ -43,7 +43,8 @@ def orbit(azimuths: list[float], elevations: list[float], *, fov: float = 30.0, 
     return Cameras(torch.stack(matrices).float(), torch.stack(directions).float())
 
 
-def zero123plus_cameras(azimuth: float = 0.0, version: str = "v1.2", *, fov: float = 30.0, radius: float = 4.0) -> Cameras:
+def zero123plus_cameras(azimuth: float = 0.0, version: str = "v1.2", *, fov: float = 30.0, radius: float = 4.0
+                        ) -> Cameras:
     """Return Zero123++'s six cameras for a condition view at ``azimuth`` degrees (elevations are absolute)."""
     azimuths = [azimuth + step for step in ZERO123PLUS_AZIMUTHS]
     return orbit(azimuths, list(ZERO123PLUS_ELEVATIONS[version]), fov=fov, radius=radius)
@@ -82,3 +83,42 @@ def triangulate(matrices: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor
     square = torch.where(known[..., None], normal[..., :3], torch.eye(3).to(points_yx))
     solved = torch.linalg.solve_ex(square, -normal[..., 3:])[0][..., 0]
     return torch.where(known, solved, torch.nan)
+
+
+def fundamental(first: Float[Tensor, "*batch 3 4"], second: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "*batch 3 3"]:
+    """Return F with (x2, y2, 1) F (x1, y1, 1)^T = 0 for a world point seen at (x1, y1) and (x2, y2); Frobenius norm 1.
+
+    F = [P2 C]_x P2 P1^+, C the first camera's centre (Hartley and Zisserman, Multiple View Geometry, 9.2.2). Zero for
+    two cameras with the same centre, which have no epipolar lines. Carries no gradient.
+    """
+    one, two = (matrices.detach().double() for matrices in (first, second))
+    one, two = (matrices / torch.linalg.matrix_norm(matrices)[..., None, None] for matrices in (one, two))
+    centre = torch.linalg.svd(one)[2][..., 3, :, None]
+    epipole = (two @ centre)[..., 0]
+    x, y, z = epipole.unbind(-1)
+    none = torch.zeros_like(x)
+    cross = torch.stack([none, -z, y, z, none, -x, -y, x, none], -1).reshape(*x.shape, 3, 3)
+    found = cross @ two @ torch.linalg.pinv(one)
+    size = torch.linalg.matrix_norm(found)[..., None, None]
+    return torch.where(epipole.norm(dim=-1)[..., None, None] > 1e-7, found / size.clamp_min(1e-12), 0.0).to(first)
+
+
+def sampson(fundamentals: Float[Tensor, "*batch 3 3"], first_yx: Float[Tensor, "*batch K 2"],
+            second_yx: Float[Tensor, "*batch K 2"]) -> Float[Tensor, "*batch K"]:
+    """Return squared Sampson distances of pairs of points under their views' fundamental matrix, in squared sides.
+
+    To first order, how far both points together must move to lie on each other's epipolar lines. Finite everywhere, 0
+    where the matrix is 0. Source: Hartley and Zisserman, Multiple View Geometry, 11.4.3.
+    """
+    first, second = (torch.cat([p.flip(-1), torch.ones_like(p[..., :1])], -1) for p in (first_yx, second_yx))
+    lines_second = torch.einsum("...ij,...kj->...ki", fundamentals.to(first), first)
+    lines_first = torch.einsum("...ij,...ki->...kj", fundamentals.to(first), second)
+    residual = (second * lines_second).sum(-1)
+    slope = lines_second[..., :2].square().sum(-1) + lines_first[..., :2].square().sum(-1)
+    return residual.square() / (slope + 1e-12)  # both points at their epipoles: 0 / 0
+
+
+def centres(matrices: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "*batch 3"]:
+    """Return where each camera stands in the world."""
+    found: Tensor = torch.linalg.solve(matrices[..., :3], -matrices[..., 3])
+    return found

@@ -44,10 +44,10 @@ class TrialSpec:
     layers: tuple[int, ...] = knob((0, 1, 2, 3), "captured cross-attention layers, counted along the up path", low=0)
     map_side: int = knob(32, "side of one view's map, in map pixels", low=4, high=512)
     sigma_px: float = knob(1.5, "spread of the Gaussian target, in map pixels", low=0.1, high=64.0)
-    view_pass: str = knob("batch", "views through the keypoint pass one by one or as one canvas", choices=("batch", "canvas"))
+    view_pass: str = knob("batch", "views through the UNet one by one, or as one canvas", choices=("batch", "canvas"))
     context: str = knob("replace", "tokens alone, or after the 77 text tokens", choices=("replace", "concat"))
     resize: str = knob("logits", "resize before the softmax, or after it", choices=("logits", "maps"))
-    loss_level: str = knob("per_view", "map losses on each view or on the assembled canvas", choices=("per_view", "grid"))
+    loss_level: str = knob("per_view", "map losses on each view, or on the canvas", choices=("per_view", "grid"))
     precision: str = knob("fp32", "arithmetic of the frozen model", choices=PRECISIONS)
     warp_degrees: float = knob(15.0, "largest rotation of the warped copies", low=0.0, high=180.0)
     warp_scale: float = knob(0.8, "smallest scale of the warped copies' sampling grid", low=0.1, high=1.0)
@@ -73,7 +73,7 @@ class TrialSpec:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "TrialSpec":
         """Rebuild a spec from `to_dict`'s form, also after a round trip through JSON."""
-        given = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
         for kind in ("model", "data", "fusion", "selection"):
             knobs = dict(given[kind])
             given[kind] = Choice(knobs.pop("name"), knobs)

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -29,10 +28,10 @@ class Scene:
 
 
 class Dataset(ABC):
-    """Scenes in three splits that never share a scene: optimise (no labels), fit (labels tie tokens to keypoints), test."""
+    """Scenes in splits that share none: optimise (no labels), fit (labels tie tokens to keypoints), test."""
 
     keypoint_names: tuple[str, ...]
-    views: ClassVar[int] | int
+    views: int
 
     @abstractmethod
     def scene(self, split: str, index: int) -> Scene:

@@ -1,9 +1,11 @@
 """How keypoint tokens act on a cross-attention layer of the view pass."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -18,8 +20,8 @@ Attend = Callable[..., Output]
 class Guidance:
     """The keypoint tokens and where they look, as one cross-attention layer of the view pass sees them.
 
-    ``tokens`` (K D) carry gradients, ``maps`` do not: (B K S) in the layer's own spatial order on the canvas, each row the
-    token's attention with sum 1 over the canvas (its mean over space is 1 / S). ``mass`` (B K) is the token's mean
+    ``tokens`` (K D) carry gradients, ``maps`` do not: (B K S) in the layer's own spatial order on the canvas, each row
+    the token's attention with sum 1 over the canvas (its mean over space is 1 / S). ``mass`` (B K) is the token's mean
     attention before that normalisation.
     """
 
@@ -39,8 +41,10 @@ class Fusion(ABC):
         return {}
 
     def __call__(self, attend: Attend, context: Context, guidance: Guidance, gates: Mapping[str, Tensor]) -> Output:
-        """Return the layer's output; ``attend(context, bias=None)`` is its attention over any context (B T D), with
-        ``bias`` (B T) or (T) added to the logits."""
+        """Return the layer's output.
+
+        ``attend(context, bias=None)`` is its attention over any context (B T D), ``bias`` (T) added to the logits.
+        """
         if self.strength == 0:
             return attend(context)
         return self.fuse(attend, context, guidance, gates)
@@ -51,3 +55,11 @@ class Fusion(ABC):
 
 
 BASE = Fusion
+
+
+def append(context: Context, tokens: Float[Tensor, "B K D"], strength: float) -> tuple[Context, Float[Tensor, " T"]]:
+    """Return [context; tokens] and the logit bias that scales the tokens' share: log(strength) on their columns."""
+    joined = torch.cat([context, tokens.to(context)], 1)
+    bias = joined.new_zeros(joined.shape[1])
+    bias[context.shape[1]:] = math.log(strength)
+    return joined, bias

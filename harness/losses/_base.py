@@ -15,14 +15,16 @@ from harness.tensors import Scalar
 class Evidence:
     """What one optimisation step shows to the losses; live tensors, so gradients reach the tokens.
 
-    ``maps`` are the selected tokens' maps of the images and ``warped_maps`` those of their affine copies: per view
-    (B V K H W), or with ``loss_level: grid`` the assembled canvas (B 1 K 3H 2W). ``view_maps`` are always per view.
-    ``theta`` (output to input, normalised xy, align_corners=False) made the warped copies, per view. ``view_error`` is the
-    view pass's denoising error. What a step does not have is None.
+    ``maps`` are the selected tokens' maps of the images: per view (B V K H W), or with ``loss_level: grid`` of the
+    assembled canvas (B 1 K 3H 2W). ``view_maps`` are the same tokens' maps per view, and ``warped_maps`` those of the
+    views' affine copies, made by ``theta`` (output to input, normalised xy, align_corners=False). ``common_maps``
+    (B V K H W) are of the step's most often selected tokens, the same in all views: what terms across views compare.
+    ``view_error`` is the view pass's denoising error. What a step does not have is None.
     """
 
-    maps: Float[Tensor, "B V K H W"]
+    maps: Float[Tensor, "B U K Y X"]
     view_maps: Float[Tensor, "B V K H W"]
+    common_maps: Float[Tensor, "B V J H W"]
     warped_maps: Float[Tensor, "B V K H W"] | None
     theta: Float[Tensor, "B V 2 3"] | None
     tokens: Float[Tensor, "N D"]

@@ -12,8 +12,8 @@ from torch import Tensor
 class Observations:
     """What a trial saw on the test split: M scenes, V views, K annotated keypoints. Float64 on the CPU.
 
-    ``predictions`` are (M V K 2) (row, column) in [0, 1], NaN where a keypoint has no token, by protocol: ``""`` (selected
-    tokens matched on the fit split), ``regressed``, ``mean_pose``, ``oracle`` (labels choose among all tokens),
+    ``predictions`` are (M V K 2) (row, column) in [0, 1], NaN where a keypoint has no token, by protocol: ``""``
+    (selected tokens matched on the fit split), ``regressed``, ``mean_pose``, ``oracle`` (labels choose among all tokens),
     ``untrained``, ``untrained_regressed``, ``untrained_oracle``. ``curve`` holds one value per step for the total
     (``loss``), every raw term and every ``<term>_weighted``. ``attention`` holds one value per scene, view and selected
     token (M V K) or per scene and view (M V), for statistics such as ``entropy`` or ``entropy_untrained``. ``views``

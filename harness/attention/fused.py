@@ -1,0 +1,76 @@
+"""The view pass's cross-attention: text context and keypoint tokens meet here, layer by layer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from harness.attention.capture import Captured, map_size
+from harness.attention.hooks import Heads, Pass, attend, heads
+from harness.attention.views import assemble
+
+LayerFusion = Callable[[Callable[..., Tensor], Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a pass lays out its views: ``canvas`` as one image per scene, else one image per view."""
+
+    views: int
+    canvas: bool
+    latent_size: tuple[int, int]
+
+
+class FusePass(Pass):
+    """Lets ``fuse(attend, context, maps)`` make every cross-attention's output.
+
+    ``maps`` (B V K H W) are the keypoint tokens' maps per view; each layer gets them at its own resolution and in its
+    own spatial order (B K S), with sum 1 over space. Queries and keys of ``watch`` layers are kept, the keys of context
+    and tokens together, to measure how the view pass looks at the tokens.
+    """
+
+    def __init__(self, fuse: LayerFusion, maps: Float[Tensor, "B V K H W"] | None, layout: Layout,
+                 watch: Sequence[str] = (), tokens: Float[Tensor, "K D"] | None = None) -> None:
+        self.fuse, self.maps, self.layout, self.watch, self.tokens = fuse, maps, layout, watch, tokens
+        self.captured: list[Captured] = []
+        self._resized: dict[int, Tensor] = {}
+
+    def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
+        """Make the layer's output by fusion."""
+        if layer in self.watch and self.tokens is not None:
+            tokens = self.tokens[None].expand(len(query), -1, -1).to(context)
+            key = heads(attention.to_k(torch.cat([context, tokens], 1)), attention.heads)
+            size = map_size(query.shape[2], self.layout.latent_size)
+            self.captured.append(Captured(layer, query, key, attention.scale, size))
+        if self.maps is None:
+            return attend(attention, query, context)
+
+        def over(some_context: Tensor, bias: Tensor | None = None) -> Tensor:
+            return attend(attention, query, some_context, bias)
+
+        return self.fuse(over, context, self._at(query.shape[2]))
+
+    def _at(self, positions: int) -> Float[Tensor, "B K S"]:
+        if positions not in self._resized:
+            assert self.maps is not None
+            self._resized[positions] = layer_maps(self.maps, self.layout, map_size(positions, self.layout.latent_size))
+        return self._resized[positions]
+
+
+def layer_maps(maps: Float[Tensor, "B V K H W"], layout: Layout, size: tuple[int, int]) -> Float[Tensor, "B K S"]:
+    """Return the maps at a layer's resolution and in its spatial order, with sum 1 over its space.
+
+    ``size`` is the layer's rows and columns, of the canvas where the layout has one. Shrinking keeps the mass.
+    """
+    rows, columns = (3, 2) if layout.canvas and layout.views > 1 else (1, 1)
+    per_view = (size[0] // rows, size[1] // columns)
+    resized = F.interpolate(maps.flatten(0, 1).float(), size=per_view, mode="bilinear", antialias=True)
+    resized = resized.unflatten(0, maps.shape[:2])
+    flat = assemble(resized).flatten(2) if layout.canvas else rearrange(resized, "b v k h w -> (b v) k (h w)")
+    normalised: Tensor = flat / flat.sum(-1, keepdim=True).clamp_min(1e-12)
+    return normalised

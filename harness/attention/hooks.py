@@ -1,0 +1,90 @@
+"""One set of attention processors for a UNet, answering to the pass in progress."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+Heads = Float[Tensor, "B A S d"]
+
+
+class Pass:
+    """A pass through the UNet: what its attention layers do besides attending. The plain pass does nothing else.
+
+    A pass is used for one call of the UNet. ``layer`` is the attention module's dotted name.
+    """
+
+    def memory(self, layer: str, hidden: Float[Tensor, "B S C"]) -> Float[Tensor, "B R C"]:
+        """Return what a self-attention takes keys and values from."""
+        return hidden
+
+    def cross(self, layer: str, attention: Any, query: Heads, context: Float[Tensor, "B T D"]
+              ) -> Float[Tensor, "B S C"]:
+        """Return a cross-attention's output, heads side by side, before its output projection."""
+        return attend(attention, query, context)
+
+
+class Hooks:
+    """Attention processors that ask the current `Pass`; outside `during` the UNet attends as it always did."""
+
+    def __init__(self, unet: Any) -> None:
+        self.current = Pass()
+        self.names = [name.removesuffix(".processor") for name in unet.attn_processors]
+        for name in self.names:
+            _check(name, unet.get_submodule(name))
+        unet.set_attn_processor({f"{name}.processor": _Processor(self, name) for name in self.names})
+
+    @contextmanager
+    def during(self, current: Pass) -> Iterator[None]:
+        """Let ``current`` answer until the block ends."""
+        before, self.current = self.current, current
+        try:
+            yield
+        finally:
+            self.current = before
+
+
+class _Processor:
+    def __init__(self, hooks: Hooks, layer: str) -> None:
+        self.hooks, self.layer = hooks, layer
+
+    def __call__(self, attention: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None,
+                 attention_mask: Tensor | None = None, temb: Tensor | None = None) -> Tensor:
+        current = self.hooks.current
+        query = heads(attention.to_q(hidden_states), attention.heads)
+        if encoder_hidden_states is None:
+            output = attend(attention, query, current.memory(self.layer, hidden_states))
+        else:
+            output = current.cross(self.layer, attention, query, encoder_hidden_states)
+        projected: Tensor = attention.to_out[0](output)
+        return projected
+
+
+def attend(attention: Any, query: Heads, context: Float[Tensor, "B T D"], bias: Tensor | None = None
+           ) -> Float[Tensor, "B S C"]:
+    """Return the layer's attention of ``query`` over ``context``; ``bias`` (B T) or (T) is added to the logits."""
+    key, value = heads(attention.to_k(context), attention.heads), heads(attention.to_v(context), attention.heads)
+    mask = None if bias is None else bias.to(query).expand(len(query), -1)[:, None, None, :]
+    output = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=attention.scale)
+    return rearrange(output, "b a s d -> b s (a d)")
+
+
+def heads(states: Float[Tensor, "B S C"], count: int) -> Heads:
+    """Return the states with their heads apart."""
+    return rearrange(states, "b s (a d) -> b a s d", a=count)
+
+
+def _check(name: str, attention: Any) -> None:
+    """Refuse attention layers that do more than the processors above restate."""
+    plain = (
+        attention.group_norm is None and attention.spatial_norm is None and not attention.norm_cross
+        and attention.norm_q is None and attention.norm_k is None and not attention.residual_connection
+        and attention.rescale_output_factor == 1 and isinstance(attention.to_out[1], torch.nn.Dropout)
+    )
+    if not plain:
+        raise ValueError(f"attention layer {name} normalises or rescales in a way that is not supported")

@@ -1,0 +1,39 @@
+"""Zero123++'s reference attention: the canvas attends to the condition image's self-attention inputs.
+
+A first pass over the noised condition latent writes each self-attention's input; the canvas pass appends it to the
+keys and values of the same layer. Source: SUDO-AI-3D/zero123plus, `ReferenceOnlyAttnProc`.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.attention.hooks import Heads, Pass
+
+
+class WritePass(Pass):
+    """The condition pass: stores every self-attention's input under its layer's name."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, Tensor] = {}
+
+    def memory(self, layer: str, hidden: Tensor) -> Tensor:
+        """Store the layer's input."""
+        self.stored[layer] = hidden
+        return hidden
+
+
+class ReadPass(Pass):
+    """The canvas pass: appends what the condition pass stored, and passes cross-attention on to ``inner``."""
+
+    def __init__(self, stored: dict[str, Tensor], inner: Pass | None = None) -> None:
+        self.stored, self.inner = stored, inner or Pass()
+
+    def memory(self, layer: str, hidden: Tensor) -> Tensor:
+        """Append the stored input after the layer's own."""
+        return torch.cat([hidden, self.stored[layer]], 1)
+
+    def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
+        """Leave cross-attention to the inner pass."""
+        return self.inner.cross(layer, attention, query, context)

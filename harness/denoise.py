@@ -1,0 +1,102 @@
+"""What feeding tokens back costs or gives the generated views: denoising errors without a leak, generated canvases."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.attention.capture import token_maps
+from harness.metrics.attention import entropy
+from harness.metrics.views import psnr, ssim
+from harness.models._diffusion import Condition
+from harness.passes import Passes
+from harness.scenes import Split
+from harness.tensors import Images, Latents, generator
+
+
+@torch.no_grad()
+def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor]
+                ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return denoising errors (M T per noise level) and the view pass's map entropy (M V J), scene by scene.
+
+    ``nvs_loss`` is guided by maps from the model's own clean estimate at that noise level, ``nvs_loss_forced`` by the
+    true views' maps, which leak where the object is; ``nvs_loss_baseline`` is unguided. All three share their noise,
+    which is the same for every trial, so differences are paired.
+    """
+    spec, model = passes.spec, passes.model
+    rows: dict[str, list[Tensor]] = {}
+    entropies = []
+    for scene in range(min(spec.view_scenes, len(split))):
+        clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]
+        true_maps = passes.maps(clean, tokens)[:, :, kept]
+        for timestep in spec.view_timesteps:
+            draws = generator("view error", scene, timestep)
+            noise = torch.randn(clean.shape, generator=draws).to(clean)
+            reference = torch.randn(clean[:, 0].shape, generator=draws).to(clean)
+            level = torch.tensor([timestep], device=clean.device)
+            noisy, target = model.noised(clean, noise, level), model.target(clean, noise, level)
+            plain, _ = passes.view(noisy, level, condition, reference)
+            own_maps = passes.maps(model.clean(noisy, plain, level), tokens)[:, :, kept]
+            guide: dict[str, Any] = {"tokens": tokens[kept], "gates": gates}
+            guided, watching = passes.view(noisy, level, condition, reference, maps=own_maps, watch=passes.layers,
+                                           **guide)
+            forced, _ = passes.view(noisy, level, condition, reference, maps=true_maps, **guide)
+            for name, prediction in {"": guided, "_forced": forced, "_baseline": plain}.items():
+                rows.setdefault(f"nvs_loss{name}", []).append((prediction - target).square().mean().cpu())
+            assert watching is not None
+            entropies.append(_entropy(passes, watching.captured, clean.shape[1], len(kept)))
+    if not rows:
+        return {}, {}
+    levels = len(spec.view_timesteps)
+    errors = {name: torch.stack(values).double().unflatten(0, (-1, levels)) for name, values in rows.items()}
+    return errors, {"entropy_view_pass": torch.cat(entropies).unflatten(0, (-1, levels)).mean(1)}
+
+
+@torch.no_grad()
+def generate(passes: Passes, condition: Condition, like: Latents, tokens: Tensor, kept: Tensor,
+             gates: Mapping[str, Tensor], draws: torch.Generator) -> Images:
+    """Paint the views of one scene from pure noise, guided by maps of the current clean estimate at every noise level.
+
+    Uses the model's own scheduler (Euler ancestral in Zero123++) with classifier-free guidance; where the model has no
+    condition the text is empty in both halves and guidance has nothing to do.
+    """
+    spec, model = passes.spec, passes.model
+    scheduler = type(model.parts.scheduler).from_config(model.parts.scheduler.config, timestep_spacing="trailing")
+    scheduler.set_timesteps(spec.sampling_steps, device=like.device)
+    latents = torch.randn(like.shape, generator=draws).to(like) * scheduler.init_noise_sigma
+    negative = model.no_condition(condition)
+    for timestep in scheduler.timesteps:
+        scaled = scheduler.scale_model_input(latents, timestep)
+        level = timestep.round().long().clamp(0, len(model.alphas) - 1)[None]
+        reference = torch.randn(like[:, 0].shape, generator=draws).to(like)
+        plain, _ = passes.view(scaled, level, condition, reference)
+        guided = plain
+        if passes.acts:
+            maps = passes.maps(model.clean(scaled, plain, level), tokens)[:, :, kept]
+            guided, _ = passes.view(scaled, level, condition, reference, maps=maps, tokens=tokens[kept], gates=gates)
+        if negative is not None and spec.guidance != 1:
+            unguided, _ = passes.view(scaled, level, negative, reference)
+            guided = unguided + spec.guidance * (guided - unguided)
+        latents = scheduler.step(guided, timestep, latents, generator=draws).prev_sample
+    return model.decode(latents)
+
+
+def generated_quality(passes: Passes, split: Split, truth: Images, tokens: Tensor, kept: Tensor,
+                      gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return PSNR and SSIM (M V) of generated views against the true ones."""
+    images = []
+    for scene in range(len(truth)):
+        rows = slice(scene, scene + 1)
+        draws = generator("generated views", scene)
+        images.append(generate(passes, split.condition[rows], split.latents[rows], tokens, kept, gates, draws).cpu())
+    views = torch.cat(images)
+    return {"psnr": psnr(views, truth).double(), "ssim": ssim(views, truth).double()}
+
+
+def _entropy(passes: Passes, captured: list[Any], views: int, tokens: int) -> Tensor:
+    """Return the entropy (1 V J) of the tokens' attention in the view pass, softmax over text and tokens."""
+    canvas = passes.model.lays_canvas(passes.spec.view_pass)
+    side = passes.spec.map_side
+    maps = token_maps(captured, (side, side), tokens=tokens, views=views if canvas else 1, resize="maps")
+    return entropy(maps if canvas else maps.transpose(0, 1)).cpu()

@@ -1,0 +1,124 @@
+"""Where tokens look: points, selection without labels, and how points are tied to annotated keypoints."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from harness.attention.capture import Captured, native_maps
+from harness.maps import peaks
+from harness.matching import apply_regressor, fit_regressor, match, most_frequent
+from harness.metrics.attention import statistics
+from harness.passes import Passes, on_canvas
+from harness.scenes import Split
+from harness.selection._base import Selection
+from harness.tensors import Maps
+
+IMAGES_AT_ONCE = 48
+
+
+@dataclass(frozen=True)
+class Located:
+    """Every token's point in every view of M scenes, and statistics of the kept tokens' maps (M V J)."""
+
+    points_yx: Float[Tensor, "M V N 2"]
+    statistics: dict[str, Tensor]
+    maps: Float[Tensor, "E V J H W"]
+
+
+@dataclass(frozen=True)
+class Ties:
+    """What labels of the fit split decide: the token of each keypoint among those kept, and among all; a regressor."""
+
+    matched: tuple[int, ...]
+    oracle: tuple[int, ...]
+    regressor: Float[Tensor, "J2 K2"]
+
+
+@torch.no_grad()
+def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -> Int[Tensor, " J"]:
+    """Return the tokens that selection picks most often over the optimise split; no label is used."""
+    spec = passes.spec
+    level = on_canvas if spec.loss_level == "grid" else lambda maps: maps
+    picks = []
+    for rows in _batches(split):
+        arranged = spread = level(passes.maps(split.latents[rows], tokens))
+        if split.warped is not None:
+            spread = level(passes.maps(split.warped[rows, 0], tokens))
+        picks.append(selection(arranged, spread, keypoints=spec.keypoints, sigma_px=spec.sigma_px).flatten(0, 1))
+    return most_frequent(torch.cat(picks), spec.tokens, len(picks[0][0]))
+
+
+@torch.no_grad()
+def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"], examples: int = 0) -> Located:
+    """Return every token's point, the kept tokens' map statistics, and their maps in the first ``examples`` scenes."""
+    views, points, numbers, shown = split.latents.shape[1], [], [], []
+    for rows in _batches(split):
+        clean = split.latents[rows]
+        noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
+        capturing = passes.keypoint(noisy, tokens)
+        maps = passes.read(capturing, views, len(tokens))
+        points.append(peaks(maps).cpu())
+        per_layer = _per_resolution(capturing.captured, maps, kept, passes)
+        numbers.append(statistics(maps[:, :, kept]) | per_layer)
+        if rows.start < examples:
+            shown.append(maps[: examples - rows.start, :, kept].float().cpu())
+    joined = {name: torch.cat([part[name].cpu() for part in numbers]) for name in numbers[0]}
+    empty = torch.empty(0, views, len(kept), 1, 1)
+    return Located(torch.cat(points).double(), joined, torch.cat(shown) if shown else empty)
+
+
+def tie(found: Located, split: Split, kept: Int[Tensor, " J"]) -> Ties:
+    """Return what the fit split's labels decide, from points found on it."""
+    truth, side = split.truth_yx.double(), torch.tensor(split.size_px)
+    offsets = (found.points_yx[..., :, None, :] - truth[..., None, :, :]) * side
+    relative = offsets.norm(dim=-1) / split.normaliser_px[..., None, None]
+    shown = split.visible[:, :, None].expand_as(relative)
+    errors = torch.where(shown, relative, 0).sum((0, 1)) / shown.sum((0, 1))
+    own = found.points_yx[:, :, kept].flatten(0, 1)
+    regressor = fit_regressor(own, truth.flatten(0, 1), split.visible.flatten(0, 1))
+    return Ties(match(errors[kept]), match(errors), regressor)
+
+
+def predict(found: Located, ties: Ties, kept: Int[Tensor, " J"]) -> dict[str, Float[Tensor, "M V K 2"]]:
+    """Return the keypoints' points: "" matched, "regressed", "oracle"; NaN where a keypoint has no token."""
+    own = found.points_yx[:, :, kept]
+    return {
+        "": _pick(own, ties.matched),
+        "regressed": apply_regressor(ties.regressor, own),
+        "oracle": _pick(found.points_yx, ties.oracle),
+    }
+
+
+def mean_pose(fit: Split, test: Split) -> Float[Tensor, "M V K 2"]:
+    """Return the baseline that looks at no image: each keypoint's mean place in the fit split, view by view."""
+    shown = fit.visible[..., None].double()
+    mean = (fit.truth_yx.double() * shown).sum(0) / shown.sum(0)
+    return mean.expand(len(test), -1, -1, -1)
+
+
+def _pick(points_yx: Tensor, indices: tuple[int, ...]) -> Tensor:
+    chosen = points_yx[:, :, [max(i, 0) for i in indices]].clone()
+    chosen[:, :, [i < 0 for i in indices]] = float("nan")
+    return chosen
+
+
+def _per_resolution(captured: list[Captured], maps: Maps, kept: Tensor, passes: Passes) -> dict[str, Tensor]:
+    """Return the entropy of kept tokens' maps at each captured resolution, ``entropy_<rows>x<columns>`` of a view."""
+    scenes, views, tokens = maps.shape[:3]
+    shared = views if passes.spec.view_pass == "canvas" else 1
+    grouped: dict[str, list[Tensor]] = {}
+    for layer in captured:
+        own = native_maps(layer, tokens=tokens, views=shared).reshape(scenes, views, tokens, -1)
+        entropy = statistics(own[:, :, kept, None])["entropy"]
+        rows, columns = layer.size[0] // (3 if shared > 1 else 1), layer.size[1] // (2 if shared > 1 else 1)
+        grouped.setdefault(f"entropy_{rows}x{columns}", []).append(entropy)
+    return {name: torch.stack(parts).mean(0) for name, parts in grouped.items()}
+
+
+def _batches(split: Split) -> Iterator[slice]:
+    size = max(1, IMAGES_AT_ONCE // split.latents.shape[1])
+    for start in range(0, len(split), size):
+        yield slice(start, start + size)

@@ -1,0 +1,129 @@
+"""Zero123++: six views on one canvas, painted from one photograph through reference attention.
+
+Restates the published pipeline on diffusers' own classes, without remote code. Source: SUDO-AI-3D/zero123plus, and its
+model card for the constants.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from harness.attention.hooks import Pass
+from harness.attention.reference import ReadPass, WritePass
+from harness.attention.views import assemble, split
+from harness.models._diffusion import Condition, Diffusion, Parts
+from harness.tensors import Images, Latents
+
+LATENT_SHIFT, LATENT_SCALE = 0.22, 0.75
+IMAGE_STD = 0.8  # the pipeline's image normalisation: (x - 0.5) / 0.8 of images in [0, 1]
+
+
+def scale_latents(latents: Tensor) -> Tensor:
+    """Return the latents as Zero123++'s UNet sees them: (z - 0.22) 0.75."""
+    return (latents - LATENT_SHIFT) * LATENT_SCALE
+
+
+def unscale_latents(latents: Tensor) -> Tensor:
+    """Return VAE latents from the UNet's: z / 0.75 + 0.22."""
+    return latents / LATENT_SCALE + LATENT_SHIFT
+
+
+def scale_image(image: Tensor) -> Tensor:
+    """Return an image in [-1, 1] as Zero123++'s VAE sees it: x 0.5 / 0.8."""
+    return image * 0.5 / IMAGE_STD
+
+
+def unscale_image(image: Tensor) -> Tensor:
+    """Return an image in [-1, 1] from Zero123++'s: x / 0.5 0.8."""
+    return image / 0.5 * IMAGE_STD
+
+
+class Zero123Plus(Diffusion):
+    """Zero123++ with its reference pass, ramped global image embedding and latent scaling."""
+
+    needs_condition = True
+
+    def __init__(self, parts: Parts, precision: str, device: str) -> None:
+        super().__init__(parts, precision, device)
+        self.vision = parts.vision_encoder.to(self.device).requires_grad_(False).eval()
+        self.ramp = torch.tensor(parts.ramp, device=self.device)[None, :, None]
+
+    @torch.no_grad()
+    def encode(self, images: Images) -> Latents:
+        """Return the posterior means of images in [0, 1] in the UNet's scaling."""
+        means = [self._posterior(view[None]).mean for view in images.flatten(0, 1).to(self.device)]
+        latents = scale_latents(torch.cat(means) * self.vae.config.scaling_factor)
+        scaled: Tensor = latents.unflatten(0, images.shape[:2])
+        return scaled
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Images:
+        """Return images in [0, 1]."""
+        views = unscale_latents(latents.flatten(0, 1).float()) / self.vae.config.scaling_factor
+        images = torch.cat([unscale_image(self.vae.decode(view[None]).sample) for view in views])
+        decoded: Tensor = (images / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:2])
+        return decoded
+
+    @torch.no_grad()
+    def encode_condition(self, images: Float[Tensor, "B 3 h w"], noise: Tensor | None = None) -> Condition:
+        """Return condition latents and global embeddings of images in [0, 1].
+
+        The pipeline samples the posterior; ``noise`` is that draw, and without it the mean is taken, so that a scene's
+        condition is always the same.
+        """
+        images = images.to(self.device)
+        posterior = self._posterior(images)
+        latents = posterior.mean if noise is None else posterior.mean + posterior.std * noise
+        return Condition(latents, self.vision(self._clip_pixels(images)).image_embeds)
+
+    @torch.no_grad()
+    def no_condition(self, condition: Condition) -> Condition:
+        """Return guidance's negative: a grey image's latents and no global embedding."""
+        assert condition.latents is not None
+        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        rows, columns = condition.latents.shape[-2:]
+        grey = torch.full((1, 3, rows * factor, columns * factor), 0.5, device=self.device)
+        return Condition(self._posterior(grey).mean.expand_as(condition.latents))
+
+    def lays_canvas(self, view_pass: str) -> bool:
+        """Return True: Zero123++ always paints a canvas."""
+        return True
+
+    def view_pass(self, noisy: Latents, timestep: Int[Tensor, " B"], condition: Condition, *, canvas: bool = True,
+                  inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:
+        """Return the prediction for noisy views; the canvas attends to the condition, noised to the same level."""
+        assert condition.latents is not None
+        context = self._context(condition, len(noisy))
+        noise = torch.zeros_like(condition.latents) if reference_noise is None else reference_noise
+        writing = WritePass()
+        with torch.no_grad():
+            self._run(self.noised(condition.latents, noise, timestep), timestep, context, writing)
+        reading = ReadPass(writing.stored, inner)
+        return split(self._run(assemble(noisy), timestep, context, reading), noisy.shape[1])
+
+    def _context(self, condition: Condition, batch: int) -> Float[Tensor, "B T D"]:
+        text = self.text.expand(batch, -1, -1)
+        if condition.embedding is not None:
+            text = text + self.ramp * condition.embedding[:, None]
+        return text.to(self.dtype)
+
+    def _posterior(self, images: Float[Tensor, "B 3 h w"]) -> Any:
+        return self.vae.encode(scale_image(images * 2 - 1)).latent_dist
+
+    def _clip_pixels(self, images: Float[Tensor, "B 3 h w"]) -> Tensor:
+        size = self.parts.clip_size
+        if images.shape[-2:] != (size, size):
+            images = F.interpolate(images, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
+        mean, std = self.parts.clip_mean, self.parts.clip_std
+        return (images - _per_channel(mean, images)) / _per_channel(std, images)
+
+
+def _per_channel(values: tuple[float, ...], like: Tensor) -> Tensor:
+    return torch.tensor(values).to(like)[:, None, None]
+
+
+class UNetAlone(Diffusion):
+    """Zero123++'s UNet in a plain pipeline: no reference, no image embedding, no latent or image scaling."""

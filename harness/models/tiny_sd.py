@@ -1,0 +1,22 @@
+"""The shipped text-to-image model of figures, trained here; a laptop runs it."""
+
+from dataclasses import dataclass
+
+from harness.models._base import Model
+from harness.models._diffusion import Diffusion
+from harness.models._folder import SHIPPED, fingerprint, load_parts
+
+FOLDER = SHIPPED / "tiny_sd"
+
+
+@dataclass(frozen=True)
+class TinySD(Model):
+    """See the model card beside the weights."""
+
+    def open(self, precision: str, device: str) -> Diffusion:
+        """Load the shipped folder."""
+        return Diffusion(load_parts(FOLDER), precision, device)
+
+    def fingerprint(self) -> str:
+        """Return the hash of the shipped folder."""
+        return fingerprint(FOLDER)

@@ -1,0 +1,23 @@
+"""The shipped six-view model's UNet in a plain pipeline, without reference or scaling."""
+
+from dataclasses import dataclass
+
+from harness.models._base import Model
+from harness.models._diffusion import Diffusion
+from harness.models._folder import SHIPPED, fingerprint, load_parts
+from harness.models._zero123plus import UNetAlone
+
+FOLDER = SHIPPED / "tiny_zero123plus"
+
+
+@dataclass(frozen=True)
+class TinyZero123PlusWeights(Model):
+    """See the model card beside the weights."""
+
+    def open(self, precision: str, device: str) -> Diffusion:
+        """Load the shipped folder."""
+        return UNetAlone(load_parts(FOLDER), precision, device)
+
+    def fingerprint(self) -> str:
+        """Return the hash of the shipped folder."""
+        return fingerprint(FOLDER)

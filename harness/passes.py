@@ -1,0 +1,94 @@
+"""A trial's two passes, with its settings: the keypoint pass that yields maps, the view pass that denoises."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from harness.attention.capture import CapturePass, token_maps
+from harness.attention.fused import FusePass
+from harness.attention.views import assemble
+from harness.fusion._base import Fusion, Guidance
+from harness.models._diffusion import Condition, Diffusion
+from harness.spec import TrialSpec
+from harness.tensors import Latents, Maps, generator
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The model, the fusion and the settings that every pass of a trial shares."""
+
+    model: Diffusion
+    fusion: Fusion
+    spec: TrialSpec
+
+    @property
+    def layers(self) -> list[str]:
+        """Return the captured layers' names."""
+        return self.model.layers(self.spec.layers)
+
+    @property
+    def acts(self) -> bool:
+        """Return whether the tokens can change the view pass at all."""
+        return self.fusion.strength > 0 and self.spec.fusion.name != "none"
+
+    def keypoint(self, noisy: Latents, tokens: Float[Tensor, "N D"], *, check: bool = False) -> CapturePass:
+        """Run the keypoint pass on noisy views and return what was captured."""
+        spec = self.spec
+        return self.model.keypoint_pass(noisy, tokens, spec.timestep, layers=self.layers,
+                                        canvas=spec.view_pass == "canvas", concat=spec.context == "concat", check=check)
+
+    def maps(self, clean: Latents, tokens: Float[Tensor, "N D"], noise: Latents | None = None) -> Maps:
+        """Return every token's map of clean views (B V N H W); without ``noise`` the noise is always the same."""
+        noise = self.fixed_noise(clean) if noise is None else noise
+        capturing = self.keypoint(self.model.noised(clean, noise, self.spec.timestep), tokens)
+        return self.read(capturing, clean.shape[1], len(tokens))
+
+    def read(self, capturing: CapturePass, views: int, tokens: int) -> Maps:
+        """Return maps (B V N H W) from captured layers."""
+        on_canvas = views if self.spec.view_pass == "canvas" else 1
+        side = self.spec.map_side
+        maps = token_maps(capturing.captured, (side, side), tokens=tokens, views=on_canvas, resize=self.spec.resize,
+                          dtype=self.model.map_dtype)
+        return maps if on_canvas > 1 else rearrange(maps, "(b v) 1 n h w -> b v n h w", v=views)
+
+    def fixed_noise(self, clean: Latents) -> Latents:
+        """Return the noise with which views are always localised, the same for every scene."""
+        noise = torch.randn(clean.shape[1:], generator=generator("keypoint pass noise"))
+        return noise.to(clean).expand_as(clean)
+
+    def view(self, noisy: Latents, timestep: Int[Tensor, " B"], condition: Condition, reference_noise: Tensor | None, *,
+             maps: Maps | None = None, tokens: Float[Tensor, "K D"] | None = None,
+             gates: Mapping[str, Tensor] | None = None, watch: Sequence[str] = ()) -> tuple[Latents, FusePass | None]:
+        """Return the view pass's prediction, guided by ``tokens`` and their detached ``maps`` (B V K H W) if given."""
+        canvas = self.model.lays_canvas(self.spec.view_pass)
+        inner = None
+        if maps is not None and tokens is not None:
+            mass = _mass(maps, canvas)
+            layout = self.model.layout(noisy, canvas)
+
+            def fuse(attend: object, context: Tensor, layer_maps: Tensor) -> Tensor:
+                return self.fusion(attend, context, Guidance(tokens, layer_maps, mass), gates or {})  # type: ignore[arg-type]
+
+            inner = FusePass(fuse, maps.detach(), layout, watch, tokens)
+        prediction = self.model.view_pass(noisy, timestep, condition, canvas=canvas, inner=inner,
+                                          reference_noise=reference_noise)
+        return prediction, inner
+
+
+def on_canvas(maps: Maps) -> Maps:
+    """Return the maps of each scene's assembled canvas (B 1 N 3H 2W)."""
+    return assemble(maps)[:, None]
+
+
+def gather(maps: Maps, indices: Int[Tensor, "B V K"]) -> Float[Tensor, "B V K H W"]:
+    """Return the chosen tokens' maps, view by view."""
+    return maps.gather(2, indices[..., None, None].expand(*indices.shape, *maps.shape[-2:]))
+
+
+def _mass(maps: Maps, canvas: bool) -> Float[Tensor, "B K"]:
+    means = maps.detach().float().mean((-2, -1))
+    return means.mean(1) if canvas else means.flatten(0, 1)
