@@ -13,8 +13,8 @@ SIDE_PX = 256
 
 def inter_eye(predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K 2"]) -> Float[Tensor, " M"]:
     """Return the mean error over the distance of true points 0 and 1, the eyes (CelebA, MAFL)."""
-    eyes = (truth_yx[:, 0] - truth_yx[:, 1]).norm(dim=-1)
-    return _errors(predicted_yx, truth_yx).mean(-1) / eyes
+    eyes: Tensor = (truth_yx[:, 0] - truth_yx[:, 1]).norm(dim=-1)
+    return _errors(predicted_yx, truth_yx).mean(-1).div(eyes)
 
 
 def mean_of_visible(

@@ -14,14 +14,14 @@ class Pck(Metric):
 
     Scores: ``pck@<alpha>`` of the matched tokens, ``pck_<protocol>@<alpha>`` of every other protocol; ``nme``,
     ``nme_untrained`` and ``nme_mean_pose``, left out where a visible point has no prediction, which a mean cannot
-    count.
+    count; ``visible_points``, how many points each is taken over.
     """
 
     def __call__(self, seen: Observations) -> dict[str, float]:
         """Return the scores, pooled over all visible points."""
-        scores: dict[str, float] = {}
         if not seen.visible.any():
-            return scores
+            return {}
+        scores = {"visible_points": float(seen.visible.sum())}
         for protocol, predicted_yx in seen.predictions.items():
             error_px = errors_px(predicted_yx, seen.truth_yx, seen.size_px)
             name = f"pck_{protocol}" if protocol else "pck"

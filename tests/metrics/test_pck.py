@@ -52,7 +52,8 @@ def test_every_protocol_is_named():
     scores = Pck()(observed(given, [True, True, True]))
     assert scores["pck_untrained_regressed@0.05"] == 1
     assert scores["nme"] == scores["nme_untrained"] == pytest.approx(0.04)
-    assert len(scores) == 3 * 5 + 2
+    assert scores["visible_points"] == 3
+    assert len(scores) == 3 * 5 + 2 + 1
 
 
 def test_nothing_visible_gives_nothing():

@@ -1,0 +1,142 @@
+"""What the tables show: their columns, in order, and the references that stand beside the settings."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Column:
+    """One score: its name in the record, the head, whether more (1) or less (-1) is better, and how it is written.
+
+    ``digits`` None means four significant ones. ``is_count`` writes how many seeds have it, such as 1/3.
+    """
+
+    score: str
+    head: str
+    better: int = 0
+    digits: int | None = 3
+    is_count: bool = False
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A row that no training produced; ``names`` maps a column's score, as a pattern, to the row's own score."""
+
+    label: str
+    names: Mapping[str, str]
+
+    def score(self, column: str) -> str | None:
+        """Return the name of the reference's score for a column; None where there is no such thing."""
+        for pattern, name in self.names.items():
+            if re.fullmatch(pattern, column):
+                return re.sub(pattern, name, column)
+        return None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One table: shown when a trial has one of its ``core`` scores; ``columns`` picks from the names that exist."""
+
+    name: str
+    title: str
+    columns: Callable[[Sequence[str]], Sequence[Column]]
+    core: tuple[str, ...]
+    references: tuple[Reference, ...] = field(default=())
+    note: str = ""
+
+
+PCK = (
+    Column("pck@0.05", "PCK@0.05", 1),
+    Column("pck@0.1", "PCK@0.1", 1),
+    Column("pck@0.2", "PCK@0.2", 1),
+    Column("pck_regressed@0.1", "regr.@0.1", 1),
+    Column("nme", "NME", -1),
+)
+CONVERGENCE = (
+    Column("steps_to_90", "steps to 90%", digits=1),
+    Column("area_under_curve", "area"),
+    Column("loss_final", "final loss", digits=None),
+    Column("diverged", "diverged", is_count=True),
+    Column("entropy", "entropy"),
+    Column("peak_mass", "peak mass"),
+)
+ATTENTION = (
+    Column("entropy", "entropy"),
+    Column("peak_mass", "peak mass"),
+    Column("effective_area", "area"),
+    Column("entropy_view_pass", "view pass"),
+)
+VIEWS = (
+    Column("nvs_loss", "error", -1, digits=None),
+    Column("nvs_loss_forced", "forced", digits=None),
+    Column("psnr", "PSNR", 1, digits=2),
+    Column("ssim", "SSIM", 1),
+)
+MULTIVIEW = (
+    Column("reprojection_px", "reproj. px", -1, digits=2),
+    Column("reprojection_relative", "relative", -1),
+    Column("spread_3d", "3D spread", -1),
+    Column("error_3d", "3D error", -1),
+    Column("pck_heldout@0.1", "held-out@0.1", 1),
+)
+
+
+def _attention(names: Sequence[str]) -> list[Column]:
+    layers = sorted((name for name in names if re.fullmatch(r"entropy_\d+x\d+", name)), key=_numbers)
+    views = sorted((name for name in names if re.fullmatch(r"entropy_view\d+", name)), key=_numbers)
+    parts = [Column(name, name.removeprefix("entropy_")) for name in layers]
+    return [*ATTENTION, *parts, *(Column(name, f"view {_numbers(name)[0]}") for name in views)]
+
+
+def _views(names: Sequence[str]) -> list[Column]:
+    levels = sorted((name for name in names if re.fullmatch(r"nvs_loss@t\d+", name)), key=_numbers)
+    parts = [Column(name, name.removeprefix("nvs_loss@").replace("t", "t = "), -1, digits=None) for name in levels]
+    return [*VIEWS[:2], *parts, *VIEWS[2:]]
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]
+
+
+TABLES = (
+    Layout(
+        "pck", "Keypoints: PCK and normalised mean error", lambda _: PCK, ("pck@0.1",),
+        (
+            Reference("mean pose", {r"pck@(.*)": r"pck_mean_pose@\1", "nme": "nme_mean_pose"}),
+            Reference("untrained tokens", {
+                r"pck@(.*)": r"pck_untrained@\1", r"pck_regressed@(.*)": r"pck_untrained_regressed@\1",
+                "nme": "nme_untrained",
+            }),
+        ),
+        "PCK@a: share of visible points whose error is at most a times the data's normaliser, tokens chosen without "
+        "labels; regr. and NME: linear regression from all chosen tokens.",
+    ),
+    Layout(
+        "convergence", "Convergence", lambda _: CONVERGENCE, ("steps_to_90", "loss_final", "diverged"),
+        note="steps to 90%: of the smoothed loss's drop; area: under that curve, 0 to 1; diverged: seeds that did. "
+        "A falling loss with entropy near 1 has found nothing.",
+    ),
+    Layout(
+        "attention", "Attention: normalised spatial entropy", _attention, ("entropy",),
+        (Reference("untrained tokens", {"(entropy|peak_mass|effective_area)": r"\1_untrained"}),),
+        "entropy: of the selected tokens' maps divided by their sums, 1 for a uniform map; peak mass: share within 5% "
+        "of the side around the peak; area: exp(H) / S.",
+    ),
+    Layout(
+        "views", "Generated views: denoising error", _views, ("nvs_loss", "psnr"),
+        (Reference("no fusion", {"nvs_loss": "nvs_loss_baseline"}),),
+        "error: guided by the model's own estimate, same noise in every row; forced: guided by the true views, a leak.",
+    ),
+    Layout(
+        "multiview", "Agreement of the views", lambda _: MULTIVIEW, ("reprojection_px",),
+        note="reproj.: found points against their triangulated point; 3D in scene units; held-out: PCK of each view "
+        "from the points of the others.",
+    ),
+)
+
+
+def extra(scores: Sequence[str]) -> list[Layout]:
+    """Return the table of the scores and costs that an experiment's report asks for; none where it asks for none."""
+    columns = tuple(Column(score, score, digits=None) for score in scores)
+    return [Layout("extra", "Further scores", lambda _: columns, tuple(scores))] if scores else []

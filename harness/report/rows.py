@@ -1,0 +1,152 @@
+"""Which trials make one row: equal in everything but the seed; and what the row is called."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.spec import ReportSpec
+
+Record = Mapping[str, Any]
+ABSENT = "\N{EM DASH}"
+ORIGINS = {"data": "data", "weights": "weights"}  # fingerprint -> column head where it alone tells rows apart
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trials of one setting, one per seed, with the words that tell it from the other rows."""
+
+    labels: tuple[str, ...]
+    records: tuple[Record, ...]
+    is_baseline: bool
+
+    @property
+    def test_data(self) -> str:
+        """Return what the scores were taken on; scores of other data are never compared."""
+        spec, prints = self.records[0]["spec"], self.records[0].get("fingerprints") or {}
+        return canonical([spec.get("data"), spec.get("test_scenes"), prints.get("data")])
+
+
+def canonical(value: Any) -> str:
+    """Return a text that is equal for equal settings, also after a round trip through JSON."""
+    return json.dumps(value, sort_keys=True, default=list)
+
+
+def setting(spec: Mapping[str, Any]) -> str:
+    """Return a spec's canonical text without the seed."""
+    return canonical({key: value for key, value in spec.items() if key != "seed"})
+
+
+def grouped(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    """Return the heads of the label columns and the rows, in the records' order.
+
+    Trials that differ in anything but the seed, in a setting or in the fingerprints of data or weights, are never
+    averaged: they make rows of their own, and what differs gets a column, asked for or not.
+    """
+    rows: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        rows.setdefault((setting(record["spec"]), canonical(record.get("fingerprints"))), []).append(record)
+    first = [members[0] for members in rows.values()]
+    specs = [record["spec"] for record in first]
+    columns = _columns(specs, report.rows)
+    heads = [_head(path, columns) for path, _ in columns]
+    labels = [list(column) for column in zip(*(texts for _, texts in columns), strict=True)] or [[] for _ in first]
+    for key, head in ORIGINS.items():
+        prints = [str((record.get("fingerprints") or {}).get(key, ABSENT)) for record in first]
+        if len(set(prints)) > 1 and len({tuple(label) for label in labels}) < len(labels):
+            heads.append(head)
+            labels = [[*label, text[:8]] for label, text in zip(labels, prints, strict=True)]
+    if not heads:
+        heads, labels = ["experiment"], [[str(record.get("experiment", ABSENT))] for record in first]
+    groups = tuple(
+        Group(tuple(label), tuple(members), bool(report.baseline) and is_baseline(members[0]["spec"], report.baseline))
+        for label, members in zip(labels, rows.values(), strict=True)
+    )
+    return tuple(heads), groups
+
+
+def is_baseline(spec: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
+    """Return whether a spec has the baseline's settings; a name stands for a choice or a loss, whatever its knobs."""
+    return all(_matches(_get(spec, path), wanted) for path, wanted in baseline.items())
+
+
+def describe(spec: Mapping[str, Any], paths: Sequence[str]) -> str:
+    """Return the settings at ``paths`` in words, to name a trial that has no row."""
+    return ", ".join(f"{path}={_text(_get(spec, path), ())}" for path in paths)
+
+
+def _columns(specs: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[tuple[str, list[str]]]:
+    columns = [(path, _texts([_get(spec, path) for spec in specs])) for path in asked]
+    for key in dict.fromkeys(key for spec in specs for key in spec if key != "seed"):
+        inner = [path.removeprefix(f"{key}.") for path in asked if path.startswith(f"{key}.")]
+        rest = [_without(spec.get(key), inner) for spec in specs]
+        if key not in asked and len(set(map(canonical, rest))) > 1:
+            columns.append((key, _texts(rest)))
+    return columns
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return words for one setting's values: of a mapping only what tells it from the others."""
+    return [_text(value, [other for other in values if _alike(value, other)], values) for value in values]
+
+
+def _text(value: Any, alike: Sequence[Any], values: Sequence[Any] = ()) -> str:
+    if value is None:
+        return ABSENT
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "none"
+    if not isinstance(value, Mapping):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    varying = [f"{path}={_text(found, ())}" for path, found in _leaves(value) if len(_found(alike, path)) > 1]
+    if "name" in value:
+        return " ".join([str(value["name"]), *varying])
+    shared = [name for name in value if all(isinstance(other, Mapping) and name in other for other in values)]
+    own = [name for name in value if name not in shared] or list(value)
+    lone = f"{own[0]}." if len(own) == 1 else ""
+    return " ".join([" + ".join(own), *(text.removeprefix(lone) for text in varying)])
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Return whether two values differ in knobs only: the same variant, or the same losses."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return False
+    return bool(one["name"] == other.get("name")) if "name" in one else set(one) == set(other)
+
+
+def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        return [(path, value)]
+    return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else str(key))]
+
+
+def _found(values: Sequence[Any], path: str) -> set[str]:
+    return {canonical(_get(value, path)) for value in values}
+
+
+def _without(value: Any, paths: Sequence[str]) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    inner = {key: [path.removeprefix(f"{key}.") for path in paths if path.startswith(f"{key}.")] for key in value}
+    return {key: _without(item, inner[key]) for key, item in value.items() if key not in paths}
+
+
+def _head(path: str, columns: Sequence[tuple[str, list[str]]]) -> str:
+    last = path.rpartition(".")[2]
+    return last if sum(other.rpartition(".")[2] == last for other, _ in columns) == 1 else path
+
+
+def _get(value: Any, path: str) -> Any:
+    for word in path.split("."):
+        value = value.get(word) if isinstance(value, Mapping) else None
+    return value
+
+
+def _matches(found: Any, wanted: Any) -> bool:
+    if isinstance(found, Mapping) and isinstance(wanted, str):
+        return bool(found.get("name") == wanted)
+    if isinstance(found, Mapping) and isinstance(wanted, list | tuple):
+        return set(found) == set(wanted)
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        known = all(key in found and _matches(found[key], item) for key, item in wanted.items())
+        return known and ("name" in found or len(found) == len(wanted))
+    return canonical(found) == canonical(wanted)
