@@ -10,8 +10,8 @@ from harness.data._figures_solids import Array, Solids
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 SAMPLES = 3  # rays per pixel and axis; odd, so that one of them goes through the pixel's centre
-# Two segments share the ball at their joint. The earlier solid wins by this much per place: far above rounding errors, so
-# that every machine draws the same pixels, and far below anything visible.
+# Two segments share the ball at their joint. The earlier solid wins by this much per place: far above rounding errors,
+# so that every machine draws the same pixels, and far below anything visible.
 TIE = 1e-9
 
 
