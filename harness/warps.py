@@ -62,7 +62,7 @@ def warp_points(points_yx: Float[Tensor, "*batch K 2"], theta: Theta) -> Float[T
 def valid(theta: Theta, height: int, width: int) -> Bool[Tensor, "*batch H W"]:
     """Return the pixels whose unwarped value was seen: in the warped image, and there made of real pixels alone."""
     ones = torch.ones(*theta.shape[:-2], 1, height, width, dtype=torch.float32, device=theta.device)
-    full = 1 - 1e-3  # interpolation weights of a pixel on the very edge round to just below 1
+    full = 1 - 1e-4  # interpolation weights of a pixel on the very edge round to just below 1
     seen: Tensor = unwarp((warp(ones, theta) > full).float(), theta) > full
     return seen.squeeze(-3)
 

@@ -2,7 +2,7 @@ import torch
 
 from harness.losses._base import Evidence
 from harness.plugins import build
-from parity.golden import case
+from tests.parity.golden import case
 
 
 def evidence(views, warped=None, theta=None, sigma_px=1.0):

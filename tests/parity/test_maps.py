@@ -1,7 +1,7 @@
 import torch
 
 from harness import maps
-from parity.golden import case
+from tests.parity.golden import case
 
 
 def sides(values):

@@ -1,5 +1,5 @@
 from harness.matching import apply_regressor, fit_regressor
-from parity.golden import case
+from tests.parity.golden import case
 
 
 def points(flat):

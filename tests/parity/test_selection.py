@@ -4,7 +4,7 @@ from harness import maps
 from harness.matching import most_frequent
 from harness.plugins import build
 from harness.selection._fps import distances, furthest, spread_out
-from parity.golden import case
+from tests.parity.golden import case
 
 
 def test_furthest_points():

@@ -1,7 +1,7 @@
 import torch
 
 from harness import warps
-from parity.golden import case
+from tests.parity.golden import case
 
 
 def test_affine_matrix_warp_and_unwarp():

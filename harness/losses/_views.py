@@ -1,0 +1,36 @@
+"""What the terms that compare views share: pairs of views, points with their confidence, stacked cameras."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from harness.geometry import Cameras
+from harness.losses._base import Evidence
+from harness.maps import peak_share, soft_peaks
+from harness.plugins import UsageError
+
+
+def pairs(views: int, like: Tensor) -> tuple[Int[Tensor, "P"], Int[Tensor, "P"]]:
+    """Return the first and second view of every pair."""
+    first, second = torch.triu_indices(views, views, 1, device=like.device)
+    return first, second
+
+
+def located(seen: Evidence, window: float,
+            temperature: float) -> tuple[Float[Tensor, "B V J 2"], Float[Tensor, "B V J"]]:
+    """Return the common tokens' soft-argmax points, and their confidence: the share of the map's mass near its peak.
+
+    ``window`` is in multiples of ``sigma_px``. The confidence carries no gradient, or a term could be lowered by
+    giving up.
+    """
+    radius_px = window * seen.sigma_px
+    return soft_peaks(seen.common_maps, radius_px, temperature), peak_share(seen.common_maps.detach(), radius_px)
+
+
+def stacked(seen: Evidence, term: str, part: Callable[[Cameras], Tensor]) -> Float[Tensor, "B V *rest"]:
+    """Return a part of every scene's cameras; raise UsageError if the data has none."""
+    if seen.cameras is None:
+        raise UsageError(f"losses.{term}: the data has no cameras; drop the term or choose data with cameras")
+    return torch.stack([part(cameras) for cameras in seen.cameras]).to(seen.common_maps)
