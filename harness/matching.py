@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-Regressor = Float[Tensor, "2J 2K"]
+Regressor = Float[Tensor, "J2 K2"]  # two coordinates of each found point to two of each annotated one
 
 
 def most_frequent(indices: Int[Tensor, "*batch K"], tokens: int, keypoints: int) -> Int[Tensor, "J"]:

@@ -28,7 +28,7 @@ def test_soft_peaks_are_the_weighted_average():
     values, radius = given["in.maps"], given.constants["distance"]
     # the reference adds 1e-6 to the sum that it divides by, relative to the sum of the values in the window
     for radius_px, kept, name in (
-        (radius, given["out.weighted_avg_zeroed_maps"], "out.weighted_avg"),
+        (float(radius), given["out.weighted_avg_zeroed_maps"], "out.weighted_avg"),
         (None, values, "out.weighted_avg_global"),
     ):
         pulled = kept.sum((-2, -1)) / (kept.sum((-2, -1)) + 1e-6)
