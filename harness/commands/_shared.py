@@ -1,10 +1,17 @@
-"""Flags that several commands share, and what they mean."""
+"""Flags that several commands share, what they mean, and how an experiment's plan is shown."""
 
 import argparse
+import json
 import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.plugins import UsageError
+from harness.plugins import UsageError, nearest
+
+if TYPE_CHECKING:
+    from harness.conduct import Planned
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -12,11 +19,16 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", metavar="DIR", help="results folder (HARNESS_RESULTS, else results/)")
 
 
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Declare --set."""
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="override one setting, such as trial.steps=50 or seeds=5; may be repeated")
+
+
 def add_experiment(parser: argparse.ArgumentParser) -> None:
     """Declare the experiment and --set."""
     parser.add_argument("experiment", help="a YAML file, or the name of a shipped experiment such as `fusion`")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="override one setting, such as trial.steps=50 or seeds=5; may be repeated")
+    add_overrides(parser)
 
 
 def results_of(args: argparse.Namespace) -> Path:
@@ -26,3 +38,35 @@ def results_of(args: argparse.Namespace) -> Path:
     if path.exists() and not path.is_dir():
         raise UsageError(f"{given}: is not a folder")
     return path
+
+
+def recorded(results: Path) -> tuple[str, ...]:
+    """Return the names of the experiments that have records."""
+    return tuple(sorted(path.parent.name for path in results.glob("*/trials") if path.is_dir()))
+
+
+def chosen(results: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the named experiments, all recorded ones where none is named; raise UsageError for one without records."""
+    known = recorded(results)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{results}: no records of {name!r}{nearest(name, known)}")
+    if not known:
+        raise UsageError(f"{results}: nothing was recorded there; `harness run fusion` records")
+    return tuple(dict.fromkeys(names)) or known
+
+
+def show_plan(trials: "Sequence[Planned]", *, as_json: bool) -> None:
+    """Print ids, settings and status of planned trials."""
+    if as_json:
+        plain = [{"id": t.id, "label": t.label, "status": t.status, "settings": t.spec.to_dict()} for t in trials]
+        print(json.dumps(plain, indent=1))
+        return
+    for trial in trials:
+        print(f"{trial.id}  {trial.status:<11}  {trial.label}")
+    print(f"{len(trials)} planned: {counts(trial.status for trial in trials)}")
+
+
+def counts(statuses: Iterable[str]) -> str:
+    """Return how often each status occurs, in words."""
+    return ", ".join(f"{count} {status}" for status, count in sorted(Counter(statuses).items())) or "none"

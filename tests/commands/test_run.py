@@ -1,0 +1,221 @@
+"""The commands that run and show experiments, on trials that cost nothing."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.__main__ import main
+from harness.optimise import Step
+from harness.results import TrialResult
+from harness.spec import TrialSpec
+from harness.store import Store
+from harness.tracking import Untracked
+
+PROBE = """\
+name: probe
+trial: {steps: 2}
+grid: {fusion: [none, concat]}
+seeds: 2
+report: {baseline: {fusion: none}}
+"""
+PRINTS = {"data": "d", "weights": "w"}
+Run = Callable[..., int]
+
+
+def fake(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+    """Stand in for harness.trial.run: a score that the setting decides."""
+    for step in range(spec.steps):
+        on_step(Step(step + 1, spec.steps, {"loss": 1.0}, 0.0))
+    scores = {"pck@0.1": (0.5 if spec.fusion.name == "none" else 0.75) + 0.01 * spec.seed, "nvs_loss": 0.25}
+    curve = {"step": [0.0, 1.0], "loss": [2.0, 1.0]}
+    points = {"scene": [0], "view": [0], "keypoint": [0], "error": [1.0], "normaliser": [2.0], "visible": [True]}
+    return TrialResult("finished", "", scores, {"seconds_total": 1.0}, curve, points,
+                       {"tokens": torch.zeros(1, 1)}, None, PRINTS)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs a command in an empty folder, with trials replaced."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HARNESS_RESULTS", "HARNESS_DEBUG", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("harness.trial.run", fake)
+    monkeypatch.setattr("harness.trial.fingerprints", lambda spec: PRINTS)
+    monkeypatch.setattr("harness.tracking.MlflowTracker", lambda store: Untracked())
+    Path("probe.yaml").write_text(PROBE)
+
+    def command(*arguments: str) -> int:
+        inline = ["--executor", "inline"] if arguments[0] == "run" else []
+        return main([*arguments, *inline])
+
+    return command
+
+
+def plan(run: Run, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    assert run("plan", "probe.yaml", "--json", *arguments) == 0
+    trials: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return trials
+
+
+def test_a_run_ends_with_the_table_on_stdout_and_where_everything_lies_on_stderr(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("run", "probe.yaml") == 0
+    out, err = capsys.readouterr()
+    rows = [line for line in out.splitlines() if line.startswith("|")]
+    assert any("none (baseline)" in row and "0.505" in row for row in rows)
+    assert any("concat" in row and "0.755" in row for row in rows)
+    assert "[1/4] fusion=none seed=0: started" in err
+    assert "4 planned: 4 done" in err
+    assert "results/probe/report.md" in err
+    assert "harness ui" in err
+    assert {path.name for path in Path("results/probe").glob("report.*")} == {"report.md", "report.tex", "report.json"}
+
+
+def test_what_is_finished_is_not_run_again_unless_forced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def counting(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+        seen.append((spec.fusion.name, spec.seed))
+        return fake(spec, on_step)
+
+    monkeypatch.setattr("harness.trial.run", counting)
+    assert run("run", "probe.yaml", "--set", "seeds=1") == 0
+    assert seen == [("none", 0), ("concat", 0)]
+    assert run("run", "probe.yaml") == 0
+    assert seen[2:] == [("none", 1), ("concat", 1)]
+    assert run("run", "probe.yaml") == 0
+    assert len(seen) == 4
+    assert run("run", "probe.yaml", "--force") == 0
+    assert len(seen) == 8
+
+
+def test_plan_lists_ids_settings_and_status(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "probe.yaml", "--set", "seeds=1") == 0
+    trials = plan(run, capsys)
+    assert [(t["settings"]["fusion"]["name"], t["settings"]["seed"], t["status"]) for t in trials] == [
+        ("none", 0, "finished"), ("none", 1, "missing"), ("concat", 0, "finished"), ("concat", 1, "missing"),
+    ]
+    assert {t["id"] for t in trials if t["status"] == "finished"} == {
+        path.name for path in Path("results/probe/trials").iterdir()
+    }
+
+
+def test_a_dry_run_shows_the_plan_and_starts_nothing(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "probe.yaml", "--dry-run") == 0
+    assert "4 planned: 4 missing" in capsys.readouterr().out
+    assert not Path("results").exists()
+
+
+def test_json_goes_to_stdout_alone(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "probe.yaml", "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["summary"]["done"] == 4
+    (row, *_) = content["tables"][0]["rows"]
+    assert row["scores"]["pck@0.1"]["mean"] == pytest.approx(0.505)
+
+
+def test_a_failed_trial_gives_exit_code_1_and_is_named(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+        if spec.fusion.name == "concat" and spec.seed == 1:
+            raise ValueError("a reason")
+        return fake(spec, on_step)
+
+    monkeypatch.setattr("harness.trial.run", breaking)
+    assert run("run", "probe.yaml") == 1
+    err = capsys.readouterr().err
+    assert "fusion=concat seed=1: failed after 0 s: ValueError: a reason" in err
+    assert "3 done, 1 failed" in err
+    assert run("status", "probe") == 0
+    assert "ValueError: a reason" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_exits_75_and_resumes(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupting(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+        os.kill(os.getpid(), signal.SIGINT)
+        return fake(spec, on_step)
+
+    monkeypatch.setattr("harness.trial.run", interrupting)
+    assert run("run", "probe.yaml") == 75
+    assert "1 done, 3 not started" in capsys.readouterr().err
+    monkeypatch.setattr("harness.trial.run", fake)
+    assert run("run", "probe.yaml") == 0
+    assert "3 done, 1 done before" in capsys.readouterr().err
+
+
+def test_the_results_flag_beats_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_RESULTS", "from_environment")
+    assert run("run", "probe.yaml", "--set", "seeds=1") == 0
+    assert run("run", "probe.yaml", "--set", "seeds=1", "--results", "from_flag") == 0
+    assert Path("from_environment/probe/trials").is_dir()
+    assert Path("from_flag/probe/trials").is_dir()
+    assert not Path("results").exists()
+
+
+def test_report_shows_a_name_as_last_run_and_a_file_as_it_stands(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "probe.yaml", "--set", "seeds=1", "--set", "name=short") == 0
+    assert run("run", "probe.yaml") == 0
+    capsys.readouterr()
+    assert run("report", "short") == 0
+    assert "n = 1 seed" in capsys.readouterr().out
+    assert run("report", "probe.yaml") == 0
+    assert "none (baseline)" in capsys.readouterr().out
+    assert run("report", "probe.yaml", "--set", "seeds=3") == 0
+    assert "Not run yet: fusion" in capsys.readouterr().out
+    assert run("report") == 0
+    out = capsys.readouterr().out
+    assert "## probe\n" in out
+    assert "## short\n" in out
+
+
+def test_report_writes_every_format(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "probe.yaml") == 0
+    capsys.readouterr()
+    assert run("report", "probe", "--output", "paper") == 0
+    assert capsys.readouterr().out.split() == ["paper/probe.md", "paper/probe.tex", "paper/probe.json"]
+    assert r"\toprule" in Path("paper/probe.tex").read_text()
+    assert run("report", "probe", "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out)["probe"][0]["name"] == "pck"
+    assert run("report", "probe", "--format", "latex") == 0
+    assert r"\begin{tabular}" in capsys.readouterr().out
+
+
+def test_report_of_nothing_finished_says_so(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+        raise ValueError
+
+    monkeypatch.setattr("harness.trial.run", breaking)
+    assert run("run", "probe.yaml") == 1
+    capsys.readouterr()
+    assert run("report", "probe") == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "probe: no trial has finished\n")
+
+
+def test_status_counts_by_experiment_and_lists_what_began(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "probe.yaml") == 0
+    trial = plan(run, capsys, "--set", "seeds=[9]")[0]["id"]
+    Store("results", "probe").begin(trial)
+    capsys.readouterr()
+    assert run("status") == 0
+    assert capsys.readouterr().out.split() == ["probe", "4", "finished,", "1", "running"]
+    assert run("status", "probe", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["probe"][trial] == ["running", ""]
+
+
+def test_status_of_an_empty_folder_is_empty(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("status") == 0
+    assert capsys.readouterr().out == ""
