@@ -35,17 +35,18 @@ def soft_peaks(maps: Float[Tensor, "*batch H W"], radius_px: float | None = None
     """
     top = maps.detach().amax((-2, -1), keepdim=True)
     weights = (maps / torch.where(top > 0, top, 1.0)) ** (1 / temperature)
-    rows, columns = _offsets(maps)
+    place = peaks_px(maps)
+    rows, columns = _offsets(maps, place)
     if radius_px is not None:
         weights = weights * (rows[..., :, None] ** 2 + columns[..., None, :] ** 2 <= radius_px**2)
     total = weights.sum((-2, -1)).clamp_min(1.0)  # the peak itself weighs 1, so this only guards empty maps
     moved = [(weights.sum(-1) * rows).sum(-1) / total, (weights.sum(-2) * columns).sum(-1) / total]
-    return peaks(maps) + torch.stack(moved, -1) / _sides(maps)
+    return (place + 0.5 + torch.stack(moved, -1)) / _sides(maps)
 
 
 def peak_share(maps: Float[Tensor, "*batch H W"], radius_px: float) -> Float[Tensor, "*batch"]:
     """Return the share of each map's mass within ``radius_px`` of its peak: in [0, 1], 0 for an empty map."""
-    rows, columns = _offsets(maps)
+    rows, columns = _offsets(maps, peaks_px(maps))
     near = rows[..., :, None] ** 2 + columns[..., None, :] ** 2 <= radius_px**2
     return (maps * near).sum((-2, -1)) / maps.sum((-2, -1)).clamp_min(torch.finfo(maps.dtype).tiny)
 
@@ -71,7 +72,7 @@ def kl_to_peak(maps: Float[Tensor, "*batch H W"], sigma_px: float, divergence: s
     place = peaks_px(maps)
     height, width = maps.shape[-2:]
     entropy, total = (table.to(maps)[place[..., 0], place[..., 1]] for table in _targets(height, width, sigma_px))
-    rows, columns = (torch.exp(-(offset**2) / (2 * sigma_px**2)) for offset in _offsets(maps))
+    rows, columns = (torch.exp(-(offset**2) / (2 * sigma_px**2)) for offset in _offsets(maps, place))
     under = ((logits @ columns[..., None])[..., 0] * rows).sum(-1) + FLOOR * logits.sum((-2, -1))
     return entropy - under / total + logits.flatten(-2).logsumexp(-1)
 
@@ -102,9 +103,9 @@ def _centres(n: int, like: Tensor) -> Tensor:
     return torch.arange(n, dtype=like.dtype, device=like.device) + 0.5
 
 
-def _offsets(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each row's and each column's distance from the map's peak, in pixels: (*batch H), (*batch W)."""
-    row, column = (peaks_px(maps) + 0.5).to(maps).unbind(-1)
+def _offsets(maps: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each row's and each column's distance from a place in pixels, the peak's: (*batch H), (*batch W)."""
+    row, column = (place + 0.5).to(maps).unbind(-1)
     height, width = maps.shape[-2:]
     return _centres(height, maps) - row[..., None], _centres(width, maps) - column[..., None]
 
