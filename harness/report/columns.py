@@ -119,7 +119,7 @@ TABLES = (
     ),
     Layout(
         "attention", "Attention: normalised spatial entropy", _attention, ("entropy",),
-        (Reference("untrained tokens", {"(entropy|peak_mass|effective_area)": r"\1_untrained"}),),
+        (Reference("untrained tokens", {r"(.+)": r"\1_untrained"}),),
         "entropy: of the selected tokens' maps divided by their sums, 1 for a uniform map; peak mass: share within 5% "
         "of the side around the peak; area: exp(H) / S.",
     ),

@@ -56,13 +56,15 @@ def build(
     """Return the tables that the finished records can fill; empty where no trial finished.
 
     ``planned`` holds the specs of the experiment as it stands now: rows follow their order, records of other settings
-    are left out and counted, and those without a record are named as missing. Records of older results versions are
-    left out and counted. Under each table its notes say what is averaged and what is missing.
+    are left out and counted, and those without a record are named as missing; without it, rows stand in the order in
+    which they were run. Records of older results versions are left out and counted. Under each table its notes say what
+    is averaged and what is missing.
     """
     every = list(records)
     newest = max((record.get("results_version") or 0 for record in every), default=0)
     current = [record for record in every if (record.get("results_version") or 0) == newest]
-    wanted = current if planned is None else _in_plan(current, planned)
+    in_order = sorted(current, key=lambda record: str(record.get("started") or ""))
+    wanted = in_order if planned is None else _in_plan(current, planned)
     heads, groups = grouped([record for record in wanted if record["status"] == "finished"], report)
     if not groups:
         return ()

@@ -133,6 +133,14 @@ def test_rows_follow_the_plan_and_other_settings_are_left_out():
     assert "Left out: 12 trials not planned." in found.notes
 
 
+def test_without_a_plan_rows_stand_in_the_order_they_were_run():
+    records = [
+        record(plain(fusion={"name": name}), {"pck@0.1": 0.5}, started=f"2025-01-0{day}T00:00:00+00:00")
+        for name, day in (("blend", 3), ("none", 1), ("concat", 2))
+    ]
+    assert [row.labels[0] for row in table(records).rows] == ["none", "concat", "blend"]
+
+
 def test_score_that_some_seeds_lack_is_marked():
     records = fusion_records()
     records[0]["scores"]["nme"] = math.nan
