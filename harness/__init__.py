@@ -1,1 +1,43 @@
-"""The map of the package."""
+"""The map of the package: what each file answers. Imports run from the top to the bottom, never back.
+
+``__main__``      which command was asked for
+``commands/``     what each command prints: ``run plan status report list ui sync``
+
+``conduct``       which planned trials run, and what becomes of each
+``interrupts``    what Ctrl-C and SIGTERM mean
+``report/``       which tables records make, in Markdown and LaTeX
+``execution/``    where trials run: a warm worker process, or this process
+``visual/``       what a trial's picture shows
+``tracking``      when MLflow is told; ``mirror``: what it is told
+``store``         what is kept of a trial; ``folders``: how it is written whole; ``lock``: who may write
+``environment``   what a trial ran on
+``statistics``    how sure a mean over seeds is
+
+``trial``         what one trial is, from setting to scores
+``optimise``      how tokens are optimised
+``localise``      where tokens look, and which keypoint each stands for
+``denoise``       what tokens cost the generated views
+``results``       what a trial leaves
+``passes``        the keypoint pass and the view pass, with a trial's settings
+``scenes``        which scenes a trial sees, rendered and encoded once
+
+``data/``         datasets, one per file; each gives scenes
+``models/``       base models, one per file; ``weights/``: those that are shipped
+``fusion/``       ways of letting tokens act on the view pass, one per file
+``losses/``       loss terms, one per file
+``selection/``    ways of choosing K of N tokens, one per file
+``metrics/``      families of scores, one per file
+
+``attention/``    how attention is captured, replaced, and laid on the canvas
+``maps``          peaks of maps, and how far a map is from a Gaussian
+``warps``         affine warps of images and maps, and back
+``matching``      which tokens stand for a collection, and which for each keypoint
+``geometry``      where a 3D point lands in each view, and back
+
+``config``        what an experiment's YAML says; ``_settings`` and ``_yaml``: how it is read
+``spec``          what a trial's setting is, and its id
+``plugins``       which variants there are, and their knobs
+``tensors``       what the axes are called; where random numbers come from
+
+A file of a kind's folder (data to metrics) is a variant and its name the variant's; one that starts with ``_`` helps.
+"""
