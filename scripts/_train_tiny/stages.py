@@ -1,0 +1,111 @@
+"""The stages by name, each a function of the parsed command line."""
+
+from argparse import Namespace
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from einops import rearrange
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from _train_tiny import data, tiny_sd, vae, zero123plus
+from _train_tiny.export import export_tiny_sd, export_tiny_zero123plus
+from _train_tiny.text import Captions, make_tokenizer
+from harness.data._figures_families import PARTS
+from harness.data.figures import PALETTE
+
+SINGLE_VIEWS, SIX_VIEWS, HELD_OUT = 9000, 2000, 150
+CAPTION_WORDS = ("a", "an", "with", "and", "of", "the", "in", "on", ",", ".", "photo", "background", "gray")
+
+
+def train_vae(arguments: Namespace) -> None:
+    """Render the single views and train the autoencoder on them."""
+    pictures = data.pictures(arguments.runs, 1, SINGLE_VIEWS)
+    model = vae.train(arguments.runs, pictures, arguments.minutes or 7)
+    model.save_pretrained(arguments.runs / "vae")
+    for stale in arguments.runs.glob("latents-*.pt"):
+        stale.unlink()
+
+
+def load_vae(arguments: Namespace) -> AutoencoderKL:
+    """Return the trained autoencoder, frozen."""
+    model: AutoencoderKL = AutoencoderKL.from_pretrained(arguments.runs / "vae")
+    return model.eval().requires_grad_(False)
+
+
+def tokenizer_and_captions(arguments: Namespace) -> tuple[CLIPTokenizer, Captions]:
+    """Return the tokenizer over the words of captions, and what draws captions with it."""
+    parts = " ".join(part for parts in PARTS.values() for part in parts)
+    words = [*CAPTION_WORDS, *PALETTE, *data.FAMILIES, *parts.split()]
+    tokenizer = make_tokenizer(words, arguments.runs / "tokenizer")
+    return tokenizer, Captions(tokenizer.get_vocab(), tuple(PALETTE))
+
+
+def single_latents(arguments: Namespace, model: AutoencoderKL, pictures: data.Pictures, name: str) -> tiny_sd.Latents:
+    """Return every view of ``pictures`` as a picture of its own, in the UNet's scale; encoded once."""
+    path = arguments.runs / f"latents-{name}.pt"
+    views = pictures.images.shape[1]
+    if not path.exists():
+        images = rearrange(pictures.images, "n v c h w -> (n v) c h w")
+        parts = [vae.encode(model, b.float() / 127.5 - 1) * model.config.scaling_factor for b in images.split(64)]
+        torch.save(torch.cat(parts), path)
+    return tiny_sd.Latents(torch.load(path, weights_only=True), rearrange(pictures.masks, "n v m h w -> (n v) m h w"),
+                           [f for f in pictures.families for _ in range(views)],
+                           [p for p in pictures.phrases for _ in range(views)])
+
+
+def held_out(arguments: Namespace, model: AutoencoderKL) -> tiny_sd.HeldOut:
+    """Return single views of the split "card"."""
+    pictures = data.pictures(arguments.runs, 1, HELD_OUT, "card")
+    return tiny_sd.HeldOut(single_latents(arguments, model, pictures, "card-1"), pictures)
+
+
+def train_sd(arguments: Namespace) -> None:
+    """Train tiny_sd and export it, also along the way."""
+    model = load_vae(arguments)
+    tokenizer, captions = tokenizer_and_captions(arguments)
+    single = single_latents(arguments, model, data.pictures(arguments.runs, 1, SINGLE_VIEWS), "1")
+    six = single_latents(arguments, model, data.pictures(arguments.runs, 6, SIX_VIEWS), "6")
+    folder = arguments.weights / "tiny_sd"
+
+    def export(unet: torch.nn.Module, text: CLIPTextModel) -> None:
+        export_tiny_sd(folder, model, text, tokenizer, arguments.runs / "tokenizer", unet)
+
+    unet, text, _ = tiny_sd.train(arguments.runs, (single, six), captions, held_out(arguments, model),
+                                  arguments.minutes or 40, export)
+    export(unet, text)
+
+
+def scaled_latents(arguments: Namespace, model: AutoencoderKL, pictures: data.Pictures, name: str) -> tiny_sd.Latents:
+    """Return single views as Zero123++ encodes them."""
+    path = arguments.runs / f"latents-zero123plus-{name}.pt"
+    if not path.exists():
+        parts = [vae.encode(model, zero123plus.scaled(b.float() / 255)) for b in pictures.images[:, 0].split(64)]
+        torch.save(zero123plus.scale_latents(torch.cat(parts) * model.config.scaling_factor), path)
+    return tiny_sd.Latents(torch.load(path, weights_only=True), pictures.masks[:, 0], pictures.families,
+                           pictures.phrases)
+
+
+def train_zero123plus(arguments: Namespace) -> None:
+    """Train tiny_zero123plus from tiny_sd and export it, also along the way."""
+    source, folder = arguments.weights / "tiny_sd", arguments.weights / "tiny_zero123plus"
+    model = load_vae(arguments)
+    _, captions = tokenizer_and_captions(arguments)
+    unet = UNet2DConditionModel.from_pretrained(source / "unet", torch_dtype=torch.float32)
+    text = CLIPTextModel.from_pretrained(source / "text_encoder", torch_dtype=torch.float32)
+    painter = zero123plus.Painter(unet.train(), text.train(), zero123plus.build_vision_encoder().train(), captions)
+    scenes = zero123plus.canvases(model, data.pictures(arguments.runs, 6, SIX_VIEWS))
+    views = tiny_sd.Latents(
+        rearrange(zero123plus.to_views(scenes.latents), "n v c h w -> (n v) c h w"),
+        rearrange(scenes.masks, "n v m h w -> (n v) m h w"),
+        [f for f in scenes.families for _ in range(6)], [p for p in scenes.phrases for _ in range(6)])
+    single = scaled_latents(arguments, model, data.pictures(arguments.runs, 1, SINGLE_VIEWS), "1")
+    card = data.pictures(arguments.runs, 1, HELD_OUT, "card")
+    seen = tiny_sd.HeldOut(scaled_latents(arguments, model, card, "card-1"), card)
+
+    def export(made: zero123plus.Painter) -> None:
+        export_tiny_zero123plus(folder, source, made.text, made.unet, made.vision, zero123plus.RAMP)
+
+    zero123plus.train(arguments.runs, painter, scenes, (single, views), seen, arguments.minutes or 35, export)
+
+
+STAGES = {"vae": train_vae, "sd": train_sd, "zero123plus": train_zero123plus}

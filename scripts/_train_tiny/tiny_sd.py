@@ -1,0 +1,156 @@
+"""tiny_sd: text encoder and UNet, trained together on captions, cross-attention grounded on part masks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from torch import Tensor
+from torch.nn.functional import mse_loss
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from _train_tiny.data import FAMILIES, Pictures
+from _train_tiny.grounding import grounding_loss, peaks_yx, record, shares
+from _train_tiny.loop import Training
+from _train_tiny.text import END, START, TOKENS, Captions
+
+BATCH = 16
+WIDTH = 96
+GROUNDING_WEIGHT = 0.1
+LOW_NOISE_BELOW = 300
+READ_TIMESTEP = 50
+
+
+def build_text_encoder(vocabulary: dict[str, int]) -> CLIPTextModel:
+    """Return an untrained causal text encoder of width 96."""
+    torch.manual_seed(3)
+    return CLIPTextModel(CLIPTextConfig(
+        vocab_size=len(vocabulary), hidden_size=WIDTH, intermediate_size=4 * WIDTH, projection_dim=WIDTH,
+        num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=TOKENS, bos_token_id=vocabulary[START],
+        eos_token_id=vocabulary[END], pad_token_id=vocabulary[END]))
+
+
+def build_unet() -> UNet2DConditionModel:
+    """Return an untrained UNet for 16 x 16 x 4 latents with heads of 32 channels (diffusers' key counts heads)."""
+    torch.manual_seed(4)
+    return UNet2DConditionModel(
+        sample_size=16, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(64, 128),
+        down_block_types=("CrossAttnDownBlock2D",) * 2, up_block_types=("CrossAttnUpBlock2D",) * 2,
+        cross_attention_dim=WIDTH, attention_head_dim=(2, 4), norm_num_groups=32)
+
+
+def scheduler() -> DDPMScheduler:
+    """Return the noise schedule of Stable Diffusion."""
+    return DDPMScheduler(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                         prediction_type="epsilon", clip_sample=False)
+
+
+def draw_timesteps(count: int, draws: torch.Generator) -> Tensor:
+    """Return timesteps of which half lie below 300, where keypoints are read."""
+    low = torch.rand(count, generator=draws) < 0.5
+    return torch.where(low, torch.randint(LOW_NOISE_BELOW, (count,), generator=draws),
+                       torch.randint(1000, (count,), generator=draws))
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Single views ready for training: latents (n 4 16 16) in the UNet's scale, and what their captions are made of."""
+
+    latents: Tensor
+    masks: Tensor
+    families: list[str]
+    phrases: list[list[str]]
+
+    def batch(self, rows: Tensor, captions: Captions, draws: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return latents, token ids (b 77), phrase membership (b 77 P) and masks (b P 16 16) of ``rows``."""
+        drawn = [captions.draw(self.families[i], self.phrases[i], draws) for i in rows.tolist()]
+        ids, member = (torch.stack(x) for x in zip(*drawn, strict=True))
+        return self.latents[rows], ids, member, self.masks[rows].float() / 255
+
+
+def mixed_batch(sources: tuple[Latents, Latents], count: int, captions: Captions, draws: torch.Generator
+                ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return a batch of which a quarter comes from the second source: latents, ids, membership, masks."""
+    parts = []
+    for source, size in zip(sources, (count - count // 4, count // 4), strict=True):
+        parts.append(source.batch(torch.randint(len(source.latents), (size,), generator=draws), captions, draws))
+    latents, ids, member, masks = (torch.cat(x) for x in zip(*parts, strict=True))
+    return latents, ids, member, masks
+
+
+def train(folder: Path, sources: tuple[Latents, Latents], captions: Captions, held_out: "HeldOut", minutes: float,
+          export: Callable[[UNet2DConditionModel, CLIPTextModel], None],
+          ) -> tuple[UNet2DConditionModel, CLIPTextModel, Training]:
+    """Train for ``minutes`` on single views and, a quarter of each batch, views on gray; return the averaged models.
+
+    ``export`` is called with the averaged models at every measurement.
+    """
+    unet, text = build_unet(), build_text_encoder(captions.vocabulary)
+    run = Training(folder, "sd", {"unet": unet, "text": text}, minutes=minutes, lr=6e-4)
+    kept, noising = record(unet), scheduler()
+    draws = torch.Generator().manual_seed(5 + run.step)
+    while not run.done:
+        clean, ids, member, masks = mixed_batch(sources, BATCH, captions, draws)
+        timesteps = draw_timesteps(BATCH, draws)
+        noise = torch.randn(clean.shape, generator=draws)
+        kept.clear()
+        states = text(ids).last_hidden_state
+        predicted = unet(noising.add_noise(clean, noise, timesteps), timesteps, states).sample
+        denoising = mse_loss(predicted, noise)
+        grounding = grounding_loss(kept, member, masks, timesteps)
+        run.update(denoising + GROUNDING_WEIGHT * grounding, denoising=denoising.item(), grounding=grounding.item())
+        if run.step % 20 == 0:
+            run.log()
+        if run.step % 100 == 0:
+            run.save()
+        if run.step % 250 == 0:
+            run.swap()
+            run.log(**held_out.measure(unet, text, captions, kept, noising))
+            export(unet, text)
+            run.swap()
+    run.save()
+    run.swap()
+    run.log(**held_out.measure(unet, text, captions, kept, noising))
+    return unet.eval().requires_grad_(False), text.eval().requires_grad_(False), run
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scenes that were not trained on, to see how well colourless phrases find their parts at timestep 50."""
+
+    data: Latents
+    pictures: Pictures
+
+    @torch.no_grad()
+    def measure(self, unet: UNet2DConditionModel, text: CLIPTextModel, captions: Captions, kept: list[Tensor],
+                noising: DDPMScheduler) -> dict[str, float]:
+        """Return the share of visible segment centres within alpha of the box's side of the phrase's peak, by family.
+
+        `share` is the mean share of a phrase's attention in its part; `up` reads the last block's two layers only.
+        """
+        noise = torch.randn(self.data.latents.shape, generator=torch.Generator().manual_seed(6))
+        hits: dict[str, list[Tensor]] = {}
+        for rows in torch.arange(len(self.data.latents)).split(16):
+            pairs = [captions.encode(captions.words(self.data.families[i], self.data.phrases[i],
+                                                    range(len(self.data.phrases[i])), coloured=False), 10)
+                     for i in rows.tolist()]
+            ids, member = (torch.stack(x) for x in zip(*pairs, strict=True))
+            timesteps = torch.full((len(rows),), READ_TIMESTEP)
+            kept.clear()
+            unet(noising.add_noise(self.data.latents[rows], noise[rows], timesteps), timesteps,
+                 text(ids).last_hidden_state)
+            masks = self.data.masks[rows].float() / 255
+            share, counted = shares(kept, member, masks)
+            hits.setdefault("share", []).append(share.mean(0)[counted])
+            points, visible = self.pictures.points_yx[rows, 0], self.pictures.visible[rows, 0]
+            limit = self.pictures.normaliser_px[rows, 0, None] / 64
+            for name, layers in (("", kept), ("_up", kept[-2:])):
+                error = (peaks_yx(layers, member, masks) - points).norm(dim=-1) / limit
+                for alpha in (0.1, 0.2):
+                    hits.setdefault(f"pck{name}@{alpha}", []).append((error <= alpha)[visible].float())
+                if not name:
+                    for family in FAMILIES:
+                        of = torch.tensor([self.data.families[i] == family for i in rows.tolist()])
+                        hits.setdefault(f"pck_{family}@0.1", []).append((error[of] <= 0.1)[visible[of]].float())
+        return {name: round(float(torch.cat(values).mean()), 4) for name, values in hits.items()}

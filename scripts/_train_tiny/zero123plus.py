@@ -1,0 +1,190 @@
+"""tiny_zero123plus: tiny_sd turned into a painter of six views from one photograph."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from einops import rearrange, repeat
+from torch import Tensor
+from torch.nn.functional import mse_loss
+from transformers import CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from _train_tiny import vae as autoencoder
+from _train_tiny.data import Pictures
+from _train_tiny.grounding import grounding_loss, record
+from _train_tiny.loop import Training
+from _train_tiny.reference import refer, set_mode
+from _train_tiny.text import TOKENS, Captions
+from _train_tiny.tiny_sd import GROUNDING_WEIGHT, WIDTH, HeldOut, Latents, draw_timesteps, mixed_batch
+
+CANVASES, SINGLES = 4, 12
+ROWS, COLUMNS = 3, 2
+UNCONDITIONAL = 0.1
+CAPTIONED = 0.5
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+RAMP = [round(float(x), 6) for x in torch.linspace(0.003, 1.198, TOKENS)]
+
+
+def build_vision_encoder() -> CLIPVisionModelWithProjection:
+    """Return an untrained vision encoder: 64 px, patches of 8, width and embedding 96."""
+    torch.manual_seed(7)
+    return CLIPVisionModelWithProjection(CLIPVisionConfig(
+        hidden_size=WIDTH, intermediate_size=4 * WIDTH, projection_dim=WIDTH, num_hidden_layers=3,
+        num_attention_heads=4, image_size=64, patch_size=8))
+
+
+def scheduler() -> DDPMScheduler:
+    """Return the noise schedule of Zero123++."""
+    return DDPMScheduler(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="linear",
+                         prediction_type="v_prediction", clip_sample=False)
+
+
+def clip_pixels(images: Tensor) -> Tensor:
+    """Return what the vision encoder takes of images (b 3 64 64) in [0, 1]."""
+    mean, std = (torch.tensor(x)[:, None, None] for x in (CLIP_MEAN, CLIP_STD))
+    return (images - mean) / std
+
+
+def scaled(images: Tensor) -> Tensor:
+    """Return images of [0, 1] as Zero123++ shows them to its autoencoder: (x - 0.5) / 0.8."""
+    return (images - 0.5) / 0.8
+
+
+def scale_latents(latents: Tensor) -> Tensor:
+    """Return (z - 0.22) * 0.75."""
+    return (latents - 0.22) * 0.75
+
+
+def unscale_latents(latents: Tensor) -> Tensor:
+    """Undo `scale_latents`."""
+    return latents / 0.75 + 0.22
+
+
+def to_canvas(views: Tensor) -> Tensor:
+    """Lay six views (b 6 c h w) out as 3 rows x 2 columns, row by row: (b c 3h 2w)."""
+    return rearrange(views, "b (r k) c h w -> b c (r h) (k w)", r=ROWS, k=COLUMNS)
+
+
+def to_views(canvas: Tensor) -> Tensor:
+    """Undo `to_canvas`."""
+    return rearrange(canvas, "b c (r h) (k w) -> b (r k) c h w", r=ROWS, k=COLUMNS)
+
+
+@dataclass(frozen=True)
+class Canvases:
+    """Six-view scenes: canvas latents (n 4 48 32), condition latents (n 4 16 16) and pixels, and what captions need."""
+
+    latents: Tensor
+    conditions: Tensor
+    pixels: Tensor
+    masks: Tensor
+    families: list[str]
+    phrases: list[list[str]]
+    nothing: Tensor
+
+
+def canvases(vae: AutoencoderKL, pictures: Pictures) -> Canvases:
+    """Encode scenes as Zero123++ does: the canvas scaled and shifted, the condition left as the encoder gives it."""
+    assert pictures.conditions is not None
+    rows = []
+    for images in pictures.images.split(16):
+        latents = autoencoder.encode(vae, scaled(to_canvas(images.float() / 255)))
+        rows.append(scale_latents(latents * vae.config.scaling_factor))
+    conditions = torch.cat([autoencoder.encode(vae, scaled(c.float() / 255)) for c in pictures.conditions.split(64)])
+    nothing = autoencoder.encode(vae, torch.zeros(1, 3, 64, 64))
+    return Canvases(torch.cat(rows), conditions, pictures.conditions, pictures.masks, pictures.families,
+                    pictures.phrases, nothing)
+
+
+class Painter:
+    """The trainable parts and one training pass of each kind."""
+
+    def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel, vision: CLIPVisionModelWithProjection,
+                 captions: Captions) -> None:
+        """Make the UNet record its cross-attention and refer in its self-attention."""
+        self.unet, self.text, self.vision, self.captions = unet, text, vision, captions
+        self.kept = record(unet)
+        self.references = refer(unet)
+        self.noising = scheduler()
+        self.empty, _ = captions.encode([], 1)
+        self.ramp = torch.tensor(RAMP)[None, :, None]
+
+    def canvas_losses(self, data: Canvases, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the denoising and the grounding loss of a few canvases.
+
+        Half of them carry a caption, the others the empty text of Zero123++; a tenth neither image nor caption.
+        """
+        rows = torch.randint(len(data.latents), (CANVASES,), generator=draws)
+        captioned = torch.rand(CANVASES, generator=draws) < CAPTIONED
+        dropped = (torch.rand(CANVASES, generator=draws) < UNCONDITIONAL) & ~captioned
+        drawn = [self.captions.draw(data.families[i], data.phrases[i], draws) if said
+                 else self.captions.encode([], len(data.phrases[i]))
+                 for i, said in zip(rows.tolist(), captioned.tolist(), strict=True)]
+        ids, member = (torch.stack(x) for x in zip(*drawn, strict=True))
+        embedding = self.vision(clip_pixels(data.pixels[rows].float() / 255)).image_embeds
+        states = self.text(ids).last_hidden_state + self.ramp * (embedding * ~dropped[:, None])[:, None]
+        conditions = torch.where(dropped[:, None, None, None], data.nothing, data.conditions[rows])
+        timesteps = torch.where(captioned, draw_timesteps(CANVASES, draws),
+                                torch.randint(1000, (CANVASES,), generator=draws))
+        denoising = self._denoise(data.latents[rows], states, timesteps, draws, conditions)
+        kept = [_by_view(probabilities) for probabilities in self.kept]
+        masks = rearrange(data.masks[rows].float() / 255, "b v p h w -> (b v) p h w")
+        views = ROWS * COLUMNS
+        grounding = grounding_loss(kept, repeat(member, "b t p -> (b v) t p", v=views), masks,
+                                   timesteps.repeat_interleave(views))
+        return denoising, grounding
+
+    def single_losses(self, sources: tuple[Latents, Latents], draws: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the denoising and the grounding loss of single captioned views, without a condition."""
+        clean, ids, member, masks = mixed_batch(sources, SINGLES, self.captions, draws)
+        timesteps = draw_timesteps(SINGLES, draws)
+        denoising = self._denoise(clean, self.text(ids).last_hidden_state, timesteps, draws)
+        return denoising, grounding_loss(self.kept, member, masks, timesteps)
+
+    def _denoise(self, clean: Tensor, states: Tensor, timesteps: Tensor, draws: torch.Generator,
+                 conditions: Tensor | None = None) -> Tensor:
+        if conditions is not None:
+            noise = torch.randn(conditions.shape, generator=draws)
+            set_mode(self.references, "write")
+            self.unet(self.noising.add_noise(conditions, noise, timesteps), timesteps, states)
+        set_mode(self.references, "plain" if conditions is None else "read")
+        self.kept.clear()
+        noise = torch.randn(clean.shape, generator=draws)
+        predicted = self.unet(self.noising.add_noise(clean, noise, timesteps), timesteps, states).sample
+        set_mode(self.references, "plain")
+        return mse_loss(predicted, self.noising.get_velocity(clean, noise, timesteps))
+
+
+def _by_view(probabilities: Tensor) -> Tensor:
+    """Split a canvas' probabilities (b S T) into its views' (b*6 S/6 T)."""
+    width = round((probabilities.shape[1] / (ROWS * COLUMNS)) ** 0.5)
+    return rearrange(probabilities, "b (r h k w) t -> (b r k) (h w) t", r=ROWS, k=COLUMNS, w=width, h=width)
+
+
+def train(folder: Path, painter: Painter, data: Canvases, sources: tuple[Latents, Latents], held_out: HeldOut,
+          minutes: float, export: Callable[[Painter], None]) -> Training:
+    """Train for ``minutes``, canvases and single views in every step; leave the averaged weights in ``painter``."""
+    modules = {"unet": painter.unet, "text": painter.text, "vision": painter.vision}
+    run = Training(folder, "zero123plus", modules, minutes=minutes, lr=4e-4)
+    draws = torch.Generator().manual_seed(8 + run.step)
+    while not run.done:
+        denoising, grounding = painter.canvas_losses(data, draws)
+        alone, alone_grounding = painter.single_losses(sources, draws)
+        run.update(denoising + alone + GROUNDING_WEIGHT * (grounding + alone_grounding), denoising=denoising.item(),
+                   grounding=grounding.item(), alone=alone.item(), alone_grounding=alone_grounding.item())
+        if run.step % 20 == 0:
+            run.log()
+        if run.step % 100 == 0:
+            run.save()
+        if run.step % 200 == 0:
+            run.swap()
+            run.log(**held_out.measure(painter.unet, painter.text, painter.captions, painter.kept, painter.noising))
+            export(painter)
+            run.swap()
+    run.save()
+    run.swap()
+    run.log(**held_out.measure(painter.unet, painter.text, painter.captions, painter.kept, painter.noising))
+    export(painter)
+    return run
