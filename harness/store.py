@@ -1,0 +1,218 @@
+"""The store: one folder per trial, written whole or not at all; what it holds is the truth.
+
+``<results>/<experiment>/trials/<id>/`` holds ``record.json``, ``curve.parquet``, ``points.parquet``,
+``tokens.safetensors``, pictures, and ``traceback.txt`` where a trial raised. Hidden entries are the store's own.
+"""
+
+import io
+import json
+import math
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import lock
+from harness.folders import make_folder, recover, replace_file, write_folder
+from harness.spec import RESULTS_VERSION, TrialSpec
+
+STATUSES = ("finished", "failed", "interrupted", "running", "stale", "unreadable", "missing")
+KEYS = ("id", "experiment", "spec", "scores", "cost", "status", "reason", "environment", "fingerprints", "started",
+        "ended", "results_version", "files")
+
+
+class Result(Protocol):
+    """What the store keeps of a trial's result; `harness.trial.TrialResult` is one."""
+
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+    @property
+    def scores(self) -> dict[str, float]: ...  # noqa: D102
+    @property
+    def cost(self) -> dict[str, float]: ...  # noqa: D102
+    @property
+    def curve(self) -> dict[str, list[float]]: ...  # noqa: D102
+    @property
+    def points(self) -> dict[str, list[Any]]: ...  # noqa: D102
+    @property
+    def tokens(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def fingerprints(self) -> dict[str, str]: ...  # noqa: D102
+
+
+class Store:
+    """The records of one experiment. Reading needs nothing; writing is for the process that holds `lock`."""
+
+    def __init__(self, results: Path | str, experiment: str) -> None:
+        self.results = Path(results)
+        self.experiment = experiment
+        self.folder = self.results / experiment
+        self.trials = self.folder / "trials"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the experiment for one coordinator and clean up after a killed one; raise UsageError when taken."""
+        with lock.exclusive(self.folder / "lock.json"):
+            recover(self.trials)
+            yield
+
+    @cached_property
+    def identity(self) -> str:
+        """Return the name of this very store, made once, so that mirrors on a shared server are told apart."""
+        path = self.folder / "identity"
+        if not path.exists():
+            replace_file(path, uuid.uuid4().hex.encode())
+        return path.read_text().strip()
+
+    def path(self, trial: str) -> Path:
+        """Return the folder of a trial."""
+        return self.trials / trial
+
+    def status(self, trial: str) -> str:
+        """Return one of STATUSES: `stale` is of another results version, `unreadable` a torn or foreign folder."""
+        if self.path(trial).exists():
+            record, problem = self._read(trial)
+            return "unreadable" if problem else str(record["status"])
+        marker = _json(self._marker(trial))
+        if marker is None:
+            return "missing"
+        return "running" if lock.alive(marker) else "interrupted"
+
+    def record(self, trial: str) -> dict[str, Any] | None:
+        """Return a trial's record, scores that were null as NaN; None where there is none that can be trusted."""
+        record, problem = self._read(trial)
+        return None if problem else record
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return every record that can be trusted, whatever its status, sorted by id."""
+        return [record for trial in self._ids() if (record := self.record(trial)) is not None]
+
+    def unreadable(self) -> dict[str, str]:
+        """Return the folders that hold no whole record, and why."""
+        return {trial: problem for trial in self._ids() if (problem := self._read(trial)[1])}
+
+    def points(self, trial: str) -> dict[str, list[Any]]:
+        """Return the columns of points.parquet: one row per scene, view and keypoint."""
+        return _table(self.path(trial) / "points.parquet")
+
+    def curve(self, trial: str) -> dict[str, list[float]]:
+        """Return the columns of curve.parquet: one row per step."""
+        return _table(self.path(trial) / "curve.parquet")
+
+    def tokens(self, trial: str) -> dict[str, Any]:
+        """Return the tensors of tokens.safetensors."""
+        from safetensors.torch import load_file
+
+        return dict(load_file(self.path(trial) / "tokens.safetensors"))
+
+    def begin(self, trial: str) -> str:
+        """Note that a trial starts, so that a kill leaves a trace; return the time, which names this attempt."""
+        make_folder(self.trials)
+        marker = lock.me()
+        self._marker(trial).write_text(json.dumps(marker))
+        return str(marker["since"])
+
+    def save(self, trial: str, spec: TrialSpec, result: Result, panels: Mapping[str, bytes],
+             environment: Mapping[str, Any]) -> None:
+        """Keep a trial's result; ``panels`` are PNG bytes by name. Scores that are not finite are kept as null."""
+        from safetensors.torch import save
+
+        tokens = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in result.tokens.items()}
+        files = {
+            "curve.parquet": _parquet(result.curve),
+            "points.parquet": _parquet(result.points),
+            "tokens.safetensors": save(tokens),
+            **{f"{name}.png": picture for name, picture in panels.items()},
+        }
+        head = {"status": result.status, "reason": result.reason, "scores": result.scores, "cost": result.cost,
+                "fingerprints": result.fingerprints}
+        self._put(trial, spec, head, environment, files)
+
+    def fail(self, trial: str, spec: TrialSpec, reason: str, environment: Mapping[str, Any], *, status: str = "failed",
+             fingerprints: Mapping[str, str] | None = None, traceback: str = "") -> None:
+        """Keep a trial that gave no result, as ``failed`` or ``interrupted``; a finished record stays."""
+        files = {"traceback.txt": traceback.encode()} if traceback else {}
+        head = {"status": status, "reason": reason, "scores": {}, "cost": {}, "fingerprints": dict(fingerprints or {})}
+        self._put(trial, spec, head, environment, files)
+
+    def _put(self, trial: str, spec: TrialSpec, head: dict[str, Any], environment: Mapping[str, Any],
+             files: dict[str, bytes]) -> None:
+        marker, before, ended = self._marker(trial), self.status(trial), lock.now()
+        started = (_json(marker) or {}).get("since", ended)
+        sizes = {name: len(content) for name, content in files.items()}
+        record = {"id": trial, "experiment": self.experiment, "spec": spec.to_dict(), **head, "started": started,
+                  "ended": ended, "environment": environment, "results_version": RESULTS_VERSION, "files": sizes}
+        if before == "unreadable":  # not ours to destroy
+            self.path(trial).rename(self.trials / f".{trial}.unreadable-{time.time_ns()}")
+        if before != "finished" or head["status"] == "finished":
+            text = json.dumps(_strict({key: record[key] for key in KEYS}), indent=1, allow_nan=False)
+            write_folder(self.path(trial), {**files, "record.json": text.encode()})
+        marker.unlink(missing_ok=True)
+
+    def _read(self, trial: str) -> tuple[dict[str, Any], str]:
+        """Return a record and "", or what is wrong with the folder."""
+        record = _json(self.path(trial) / "record.json")
+        if record is None:
+            return {}, "no readable record.json"
+        if (record.get("id"), record.get("experiment")) != (trial, self.experiment):
+            return {}, f"it is the record of {record.get('experiment')}/{record.get('id')}"
+        if record.get("results_version") != RESULTS_VERSION:
+            return {**record, "status": "stale"}, ""
+        missing = [key for key in KEYS if key not in record]
+        if missing:
+            return {}, f"record.json lacks {', '.join(missing)}"
+        for name, size in record["files"].items():
+            path = self.path(trial) / name
+            if not path.is_file() or path.stat().st_size != size:
+                return {}, f"{name} is missing or torn"
+        for kind in ("scores", "cost"):
+            record[kind] = {name: math.nan if value is None else value for name, value in record[kind].items()}
+        return record, ""
+
+    def _ids(self) -> list[str]:
+        if not self.trials.is_dir():
+            return []
+        return sorted(path.name for path in self.trials.iterdir() if not path.name.startswith("."))
+
+    def _marker(self, trial: str) -> Path:
+        return self.trials / f".{trial}.started"
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _strict(value: Any) -> Any:
+    """Return plain JSON data: mappings and sequences copied, numbers that are not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _parquet(columns: Mapping[str, list[Any]]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table({name: list(column) for name, column in columns.items()}), buffer)
+    return buffer.getvalue()
+
+
+def _table(path: Path) -> dict[str, list[Any]]:
+    from pyarrow import parquet
+
+    columns: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
+    return columns

@@ -1,0 +1,73 @@
+"""A trial that costs nothing. What it does is asked for through the fusion's knobs.
+
+torch is imported late, so that processes that are only there to be killed start at once.
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from harness.plugins import UsageError
+from harness.spec import Choice, TrialSpec
+
+FINGERPRINTS = {"data": "d0", "weights": "w0"}
+
+
+def spec(seed=0, **asked):
+    """Return a spec whose fusion's knobs say what the fake trial does."""
+    plain = Choice("fake", {})
+    losses = (Choice("sharpening", {"weight": 100.0}),)
+    return TrialSpec(plain, plain, Choice("fake", asked), plain, losses, seed=seed, steps=4)
+
+
+def fingerprints(spec):
+    return FINGERPRINTS
+
+
+def result(spec, **changes):
+    """Return what a fake trial of this spec leaves."""
+    import torch
+
+    from harness.trial import TrialResult
+
+    kept = {
+        "status": "finished", "reason": "", "scores": {"pck@0.1": 0.5 + spec.seed, "nme": float("nan")},
+        "cost": {"seconds_total": 0.25},
+        "curve": {"step": [1.0, 2.0, 3.0, 4.0], "loss": [4.0, 3.0, 2.0, 1.0 + spec.seed]},
+        "points": {"scene": ["a", "a"], "view": [0, 1], "keypoint": ["head", "head"], "error": [0.1, float("nan")],
+                   "normaliser": [1.0, 1.0], "visible": [True, False]},
+        "tokens": {"tokens": torch.arange(6.0).reshape(2, 3).t()}, "exhibit": None, "fingerprints": FINGERPRINTS,
+    }
+    return TrialResult(**{**kept, **changes})
+
+
+def run(spec, on_step):
+    """Run: note that it ran, then step, obeying the knobs."""
+    asked = spec.fusion.knobs
+    if "journal" in asked:
+        with Path(asked["journal"]).open("a") as journal:
+            journal.write(f"{spec.seed} {os.getpid()}\n")
+    if asked.get("stall_at") == 0:
+        time.sleep(60)
+    from harness.optimise import Step
+
+    if asked.get("print"):
+        print("from the library")
+    for step in range(1, spec.steps + 1):
+        on_step(Step(step, spec.steps, {"loss": 1.0 / step}, 0.1 * step))
+        if step == asked.get("stall_at"):
+            time.sleep(60)
+        if step == asked.get("die_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if step == asked.get("raise_at"):
+            raise ValueError("it went\nwrong")
+    if asked.get("misuse"):
+        raise UsageError("fusion.fake: no such thing")
+    if asked.get("exit") is not None:
+        os._exit(asked["exit"])
+    if asked.get("big"):
+        import torch
+
+        return result(spec, tokens={"tokens": torch.full((1000, 1000), 3.0)})
+    return result(spec, **asked.get("changes", {}))
