@@ -1,0 +1,69 @@
+"""Trials in this process, one after the other: for debuggers, and where processes are not allowed."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from harness.execution._base import RUN, Closing, Event, Failed, Stepped, attempt, throttled
+from harness.spec import TrialSpec
+
+if TYPE_CHECKING:
+    from harness.optimise import Step
+
+
+class Cancelled(BaseException):
+    """Stops a trial from inside its step callback; not an Exception, so that no trial takes it for its own failure."""
+
+
+class Inline(Closing):
+    """Runs a trial inside `wait`; a cancelled trial stops at its next step."""
+
+    workers = 1
+
+    def __init__(self, run: str = RUN, *, threads: int | None = None) -> None:
+        self._run = run
+        self._threads = threads
+        self._next: tuple[str, TrialSpec, str] | None = None
+        self._cancelled = ""
+
+    def warm(self) -> None:
+        """Do nothing: this process is all there is."""
+
+    def submit(self, trial: str, spec: TrialSpec, title: str = "") -> None:
+        """Take a trial; it runs in the next `wait`."""
+        if self._next is not None:
+            raise RuntimeError("a trial is under way already")
+        self._next = trial, spec, title
+
+    def wait(self, handle: Callable[[Event], None], seconds: float | None = None) -> None:
+        """Run the trial that was taken; ``seconds`` cannot be kept, since the trial occupies this process."""
+        if self._next is None:
+            return
+        trial, spec, title = self._next
+        report = throttled(lambda step: handle(Stepped(trial, step)))
+
+        def on_step(step: "Step") -> None:
+            report(step)
+            if self._cancelled == trial:
+                raise Cancelled
+
+        if self._threads:
+            import torch
+
+            torch.set_num_threads(self._threads)
+        event: Event
+        try:
+            event = Failed(trial, "cancelled", "stopped") if self._cancelled == trial else attempt(
+                self._run, trial, spec, title, on_step)
+        except Cancelled:
+            event = Failed(trial, "cancelled", "stopped")
+        finally:
+            self._next, self._cancelled = None, ""
+        handle(event)
+
+    def cancel(self, trial: str) -> None:
+        """Stop the trial at its next step."""
+        self._cancelled = trial
+
+    def close(self) -> None:
+        """Forget a trial that has not begun."""
+        self._next = None
