@@ -1,0 +1,230 @@
+"""The MLflow side of the mirror: which run stands for which attempt, and what is written to it.
+
+Only MlflowClient is used, with explicit addresses: the fluent interface keeps global state, reports a run that was
+interrupted as finished, and loses its parent when MLFLOW_RUN_ID is set. A run stands for one attempt at one trial,
+named by the tags ``harness.id`` and ``harness.started``; what is pushed to it carries fixed times, so that pushing
+again changes nothing. ``harness.complete`` marks a run that holds all there is.
+"""
+
+import hashlib
+import json
+import logging
+import math
+import os
+import sqlite3
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.store import Store
+
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+BATCH = 1000  # metrics in one request; MLflow refuses more
+PARAMS = 100  # the same for params
+LONGEST_PARAM = 6000  # characters; MLflow cuts silently, the whole spec is in record.json
+LONGEST_CURVE = 1000  # points of one curve; longer ones are thinned, curve.parquet holds them all
+QUICKLY = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+           "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+def default_uri(results: Path) -> str:
+    """Return the address of the runs: MLFLOW_TRACKING_URI, else the database in the results folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow.db').absolute()}"
+
+
+def shown(uri: str) -> str:
+    """Return an address without the user name and password it may carry."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
+
+
+class Mirror:
+    """The runs of one experiment: a parent, and a child per attempt. Imports mlflow; connects when it is made."""
+
+    def __init__(self, store: Store, uri: str) -> None:
+        client = _client(uri)
+        self._store, self._client = store, client
+        self._experiment = _experiment(client, store, uri)
+        self._runs = {_attempt(run): run for run in self._search(f"tags.\"harness.store\" = '{store.identity}'")}
+        parent = self._runs.get(("", ""))
+        self._parent: str = parent.info.run_id if parent else self._create("", "", store.experiment, {})
+
+    def reconcile(self) -> None:
+        """Close as KILLED what a dead coordinator left RUNNING; only for the process that holds the store's lock."""
+        for run in self._runs.values():
+            if run.info.status == "RUNNING":
+                self._client.set_terminated(run.info.run_id, "KILLED")
+
+    def resume(self) -> None:
+        """Say that the experiment is running."""
+        self._client.update_run(self._parent, status="RUNNING")
+
+    def end(self, status: str) -> None:
+        """Say how the experiment ended: FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(self._parent, status)
+
+    def start(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> str:
+        """Open the run of an attempt, with its params; return its id, also when it is there already."""
+        known = self._runs.get((trial, started))
+        if known is not None:
+            return str(known.info.run_id)
+        return self._create(trial, started, label, spec)
+
+    def push(self, record: Mapping[str, Any], label: str = "") -> bool:
+        """Write a whole record to its attempt's run; return False when the run held it already."""
+        attempt = record["id"], record["started"]
+        known = self._runs.get(attempt)
+        if known is not None and known.data.tags.get("harness.complete"):
+            return False
+        run = self.start(*attempt, label or _label(record["spec"]), record["spec"])
+        began, ended = _milliseconds(record["started"]), _milliseconds(record["ended"])
+        self._log_metrics(run, list(self._metrics(record, began, ended)))
+        self._client.log_artifacts(run, str(self._store.path(record["id"])))
+        for name, value in _tags(record).items():
+            self._client.set_tag(run, name, value)
+        self._client.set_terminated(run, STATUS[record["status"]], end_time=ended)
+        self._client.set_tag(run, "harness.complete", "true")
+        self._runs[attempt] = self._client.get_run(run)
+        return True
+
+    def _metrics(self, record: Mapping[str, Any], began: int, ended: int) -> Iterator[tuple[str, float, int, int]]:
+        """Yield name, value, time and step of every metric: scores, cost, and the curve."""
+        for kind in ("scores", "cost"):
+            for name, value in record[kind].items():
+                yield metric_name(name if kind == "scores" else f"cost/{name}"), value, ended, 0
+        if "curve.parquet" not in record["files"]:
+            return
+        curve = self._store.curve(record["id"])
+        rows = len(next(iter(curve.values()), []))
+        stride = max(1, math.ceil(rows / LONGEST_CURVE))
+        kept = sorted({*range(0, rows, stride), rows - 1}) if rows else []
+        for row in kept:
+            time = began + (ended - began) * (row + 1) // rows
+            step = int(curve["step"][row]) if "step" in curve else row
+            for name, column in curve.items():
+                if name != "step":
+                    yield metric_name(f"curve/{name}"), column[row], time, step
+
+    def _log_metrics(self, run: str, metrics: list[tuple[str, float, int, int]]) -> None:
+        from mlflow.entities import Metric
+
+        # MLflow turns an infinity into 1.8e308; not a number is what it is.
+        entities = [Metric(name, value if math.isfinite(value) else math.nan, time, step)
+                    for name, value, time, step in metrics]
+        for start in range(0, len(entities), BATCH):
+            self._client.log_batch(run, metrics=entities[start:start + BATCH])
+
+    def _create(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> str:
+        from mlflow.entities import Param
+
+        tags = {"mlflow.runName": label, "harness.store": self._store.identity, "harness.id": trial,
+                "harness.started": started}
+        if trial:
+            tags |= {"mlflow.parentRunId": self._parent, "harness.spec": _digest(spec)}
+        run = self._client.create_run(self._experiment, tags=tags,
+                                      start_time=_milliseconds(started) if started else None)
+        params = [Param(name, value) for name, value in flat(spec).items()]
+        for start in range(0, len(params), PARAMS):
+            self._client.log_batch(run.info.run_id, params=params[start:start + PARAMS])
+        self._runs[trial, started] = run
+        return str(run.info.run_id)
+
+    def _search(self, query: str) -> list[Any]:
+        found: list[Any] = []
+        page = None
+        while True:
+            batch = self._client.search_runs([self._experiment], query, max_results=1000, page_token=page)
+            found += batch
+            page = batch.token
+            if not page:
+                return found
+
+
+def flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return nested settings as dotted names and text, cut at LONGEST_PARAM."""
+    out: dict[str, str] = {}
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            out |= flat(value, f"{prefix}{key}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+            out[f"{prefix}{key}"] = text if len(text) <= LONGEST_PARAM else text[:LONGEST_PARAM - 3] + "..."
+    return out
+
+
+def metric_name(name: str) -> str:
+    """Return a score's name in the characters that MLflow takes: `pck@0.1` becomes `pck_at_0.1`."""
+    return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name.replace("@", "_at_"))
+
+
+def _client(uri: str) -> Any:
+    for name, value in QUICKLY.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(mlflow|sqlalchemy)(\..*)?")
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if uri.startswith("sqlite:///"):
+        _create_database(Path(uri.removeprefix("sqlite:///")))
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _create_database(path: Path) -> None:
+    """Create MLflow's tables beside ``path``, then link them in: two creators at once break a database for good."""
+    if path.exists():
+        return
+    from mlflow import MlflowClient
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
+        draft, whole = Path(folder) / "draft.db", Path(folder) / "whole.db"
+        MlflowClient(tracking_uri=f"sqlite:///{draft}", registry_uri=f"sqlite:///{draft}").search_experiments()
+        with closing(sqlite3.connect(draft)) as old, closing(sqlite3.connect(whole)) as new:
+            old.backup(new)
+        try:
+            path.hardlink_to(whole)
+        except FileExistsError:
+            return  # another experiment's coordinator was first
+        except OSError:
+            whole.replace(path)  # no hard links here
+
+
+def _experiment(client: Any, store: Store, uri: str) -> str:
+    """Return the id of MLflow's experiment; local artifacts lie in the results folder, a server's where it decides."""
+    found = client.get_experiment_by_name(store.experiment)
+    if found is None:
+        place = (store.results / "artifacts" / store.experiment).absolute().as_uri()
+        local = not uri.startswith(("http:", "https:"))
+        return str(client.create_experiment(store.experiment, artifact_location=place if local else None))
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _attempt(run: Any) -> tuple[str, str]:
+    return run.data.tags.get("harness.id", ""), run.data.tags.get("harness.started", "")
+
+
+def _tags(record: Mapping[str, Any]) -> dict[str, str]:
+    tags = {"harness.status": record["status"], "harness.reason": record["reason"][:LONGEST_PARAM],
+            "mlflow.source.git.commit": record["environment"].get("git_commit") or "",
+            **{f"harness.{name}": value for name, value in record["fingerprints"].items()}}
+    return {name: str(value) for name, value in tags.items() if value}
+
+
+def _label(spec: Mapping[str, Any]) -> str:
+    return f"{spec['fusion']['name']} {spec['model']['name']} seed={spec['seed']}"
+
+
+def _digest(spec: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
+def _milliseconds(when: str) -> int:
+    return int(datetime.fromisoformat(when).timestamp() * 1000)

@@ -1,0 +1,139 @@
+"""Mirror the store in MLflow while trials run, beside them, and never in their way.
+
+One thread does all of it: importing mlflow, creating the database and pushing take seconds that no trial should wait
+for. The store is the truth; what cannot be pushed is told once and left to `sync`.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from harness.mirror import Mirror, default_uri, shown
+from harness.plugins import UsageError
+from harness.store import Store
+
+
+class Tracker(Protocol):
+    """What the coordinator tells its mirror. No call blocks, but for `close`."""
+
+    def open(self) -> None:
+        """Begin; calling it again does nothing."""
+
+    def started(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> None:
+        """A trial has started."""
+
+    def ended(self, trial: str, label: str) -> None:
+        """A trial has ended and its record is in the store."""
+
+    def close(self, status: str) -> None:
+        """The experiment has ended as FINISHED, FAILED or KILLED; wait until all of it is told."""
+
+    def warnings(self) -> list[str]:
+        """Return what went wrong since the last call."""
+
+
+class Untracked:
+    """Mirrors nothing."""
+
+    def open(self) -> None:
+        """Do nothing."""
+
+    def started(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def ended(self, trial: str, label: str) -> None:
+        """Do nothing."""
+
+    def close(self, status: str) -> None:
+        """Do nothing."""
+
+    def warnings(self) -> list[str]:
+        """Return nothing."""
+        return []
+
+
+class MlflowTracker:
+    """Mirrors in MLflow, from a thread of its own; its first failure is told and ends it; `sync` does the rest."""
+
+    def __init__(self, store: Store, uri: str | None = None) -> None:
+        self._store = store
+        self._uri = uri or default_uri(store.results)
+        self._orders: queue.SimpleQueue[Callable[[Mirror], object] | None] = queue.SimpleQueue()
+        self._warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Start the thread, which imports mlflow, creates the database and closes what a dead coordinator left open."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="harness-mlflow", daemon=True)
+            self._thread.start()
+
+    def started(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> None:
+        """Open the trial's run."""
+        self._orders.put(lambda mirror: mirror.start(trial, started, label, spec))
+
+    def ended(self, trial: str, label: str) -> None:
+        """Push the trial's record."""
+        def push(mirror: Mirror) -> None:
+            record = self._store.record(trial)
+            if record is not None:
+                mirror.push(record, label)
+
+        self._orders.put(push)
+
+    def close(self, status: str) -> None:
+        """Close the parent run and wait; a server that does not answer costs a few seconds at most."""
+        if self._thread is None:
+            return
+        self._orders.put(lambda mirror: mirror.end(status))
+        self._orders.put(None)
+        self._thread.join()
+        self._thread = None
+
+    def warnings(self) -> list[str]:
+        """Return what went wrong since the last call."""
+        found = []
+        while not self._warnings.empty():
+            found.append(self._warnings.get())
+        return found
+
+    def _serve(self) -> None:
+        try:
+            mirror = Mirror(self._store, self._uri)
+            mirror.reconcile()
+            mirror.resume()
+            while (order := self._orders.get()) is not None:
+                order(mirror)
+        except Exception as error:
+            self._warnings.put(f"{_problem(self._uri, error)}; results are safe in {self._store.folder}, "
+                               f"`harness sync` pushes them later")
+
+
+def sync(store: Store, uri: str | None = None) -> int:
+    """Push every record that MLflow does not hold yet, return how many; raise UsageError when it cannot be reached."""
+    uri = uri or default_uri(store.results)
+    if not store.trials.is_dir():
+        return 0
+    with store.lock():
+        try:
+            mirror = Mirror(store, uri)
+            mirror.reconcile()
+            records = [record for record in store.records() if record["status"] != "stale"]
+            pushed = sum(mirror.push(record) for record in sorted(records, key=lambda record: str(record["started"])))
+            if pushed:
+                mirror.end(overall(record["status"] for record in records))
+        except Exception as error:
+            raise UsageError(_problem(uri, error)) from error
+    return pushed
+
+
+def overall(statuses: Iterable[str]) -> str:
+    """Return MLflow's word for an experiment whose trials ended so."""
+    met = set(statuses)
+    return "KILLED" if "interrupted" in met else "FAILED" if "failed" in met else "FINISHED"
+
+
+def _problem(uri: str, error: Exception) -> str:
+    text = " ".join(str(error).split()).replace(uri.rstrip("/"), shown(uri).rstrip("/"))
+    return f"MLflow at {shown(uri)}: {type(error).__name__}: {text[:300]}"

@@ -1,0 +1,202 @@
+import math
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness import mirror as mirror_module
+from harness.conduct import Progress, conduct
+from harness.execution.inline import Inline
+from harness.mirror import Mirror, default_uri, flat, metric_name, shown
+from harness.plugins import UsageError
+from harness.spec import Experiment, ReportSpec
+from harness.store import Store
+from harness.tracking import MlflowTracker, sync
+from tests.execution import fake
+
+CLOSED = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """Make MLflow's tables once: it takes seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    mirror_module._client(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def store(tmp_path, database, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store = Store(tmp_path / "results", "quick")
+    store.results.mkdir()
+    shutil.copy(database, store.results / "mlflow.db")
+    return store
+
+
+def experiment(*specs):
+    return Experiment("quick", specs, ("fusion",), (0,), ReportSpec(), "quick.yaml")
+
+
+def run(store, *specs, progress=None):
+    return conduct(experiment(*specs), store, Inline("tests.execution.fake:run"), MlflowTracker(store),
+                   progress=progress, fingerprints=fake.fingerprints)
+
+
+def runs_of(store):
+    """Return the parent and the children, by trial id, as MLflow's own client reads them."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=default_uri(store.results), registry_uri=default_uri(store.results))
+    found = client.search_runs([client.get_experiment_by_name("quick").experiment_id])
+    (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} <= {parent.info.run_id}
+    return client, parent, {run.data.tags["harness.id"]: run for run in children}, len(children)
+
+
+def test_an_experiment_reads_back_from_mlflow(store):
+    run(store, fake.spec(seed=1, strength=0.3), fake.spec(seed=2, raise_at=2))
+    client, parent, children, count = runs_of(store)
+    finished, failed = sorted(children.values(), key=lambda run: run.info.status, reverse=True)
+    assert (count, parent.info.status, parent.info.run_name) == (2, "FAILED", "quick")
+    assert (finished.info.status, failed.info.status) == ("FINISHED", "FAILED")
+    assert finished.info.run_name == "fusion=fake seed=1"
+    assert finished.data.params["fusion.strength"] == "0.3"
+    assert finished.data.params["losses.sharpening.weight"] == "100.0"
+    assert finished.data.params["layers"] == "[0, 1, 2, 3]"
+    assert finished.data.metrics["pck_at_0.1"] == 1.5
+    assert math.isnan(finished.data.metrics["nme"])
+    assert finished.data.metrics["cost/seconds_total"] == 0.25
+    curve = client.get_metric_history(finished.info.run_id, "curve/loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 4.0), (2, 3.0), (3, 2.0), (4, 2.0)]
+    assert failed.data.tags["harness.reason"] == "ValueError: it went wrong"
+    assert {file.path for file in client.list_artifacts(finished.info.run_id)} == {
+        "record.json", "curve.parquet", "points.parquet", "tokens.safetensors"}
+    assert "traceback.txt" in {file.path for file in client.list_artifacts(failed.info.run_id)}
+    record = store.record(finished.data.tags["harness.id"])
+    assert record["started"] == finished.data.tags["harness.started"]
+    assert finished.info.end_time >= finished.info.start_time
+    assert Path(store.results / "artifacts" / "quick" / finished.info.run_id).is_dir()
+    assert not Path("mlruns").exists()
+
+
+def test_a_resumed_experiment_keeps_its_parent_and_pushes_nothing_twice(store):
+    run(store, fake.spec(seed=1))
+    run(store, fake.spec(seed=1), fake.spec(seed=2))
+    _, parent, children, count = runs_of(store)
+    assert (count, len(children), parent.info.status) == (2, 2, "FINISHED")
+    assert sync(store) == 0
+
+
+def test_what_a_dead_coordinator_left_running_is_closed_as_killed(store):
+    with store.lock():
+        left = Mirror(store, default_uri(store.results))
+        left.resume()
+        left.start("t0", store.begin("t0"), "t0", fake.spec().to_dict())
+    _, parent, children, _ = runs_of(store)
+    assert (parent.info.status, children["t0"].info.status) == ("RUNNING", "RUNNING")
+    run(store, fake.spec(seed=1))
+    _, parent, children, count = runs_of(store)
+    assert (parent.info.status, children["t0"].info.status, count) == ("FINISHED", "KILLED", 2)
+
+
+def test_an_unreachable_server_is_told_once_and_sync_pushes_later_without_duplicates(store, monkeypatch):
+    class Told(Progress):
+        warnings = []  # noqa: RUF012
+
+        def warning(self, text):
+            self.warnings.append((text, threading.current_thread() is threading.main_thread()))
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    summary = run(store, fake.spec(seed=1), fake.spec(seed=2), fake.spec(seed=3, raise_at=1), progress=Told())
+    assert (summary.done, summary.failed) == (2, 1)
+    ((warning, in_main_thread),) = Told.warnings
+    assert warning.startswith(f"MLflow at {CLOSED}: ")
+    assert "harness sync" in warning
+    assert "secret" not in warning
+    assert in_main_thread
+    with pytest.raises(UsageError, match=f"MLflow at {CLOSED}"):
+        sync(store)
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert sync(store) == 3
+    assert sync(store) == 0
+    _, parent, children, count = runs_of(store)
+    assert (count, parent.info.status) == (3, "FAILED")
+    assert sorted(child.info.status for child in children.values()) == ["FAILED", "FINISHED", "FINISHED"]
+
+
+def test_a_push_that_broke_off_is_completed_in_the_same_run(store, monkeypatch):
+    run(store, fake.spec(seed=1))
+    (record,) = store.records()
+    client, _, children, _ = runs_of(store)
+    run_id = children[record["id"]].info.run_id
+    client.delete_tag(run_id, "harness.complete")
+    client.update_run(run_id, status="RUNNING")
+    assert sync(store) == 1
+    client, _, children, count = runs_of(store)
+    assert (count, children[record["id"]].info.status) == (1, "FINISHED")
+    assert len(client.get_metric_history(run_id, "curve/loss")) == 4
+    assert len(client.get_metric_history(run_id, "pck_at_0.1")) == 1
+
+
+def test_long_curves_are_thinned_and_keep_their_ends(store):
+    steps = 12_345
+    curve = {"step": [float(i) for i in range(steps)], "loss": [float(i) for i in range(steps - 1)] + [float("inf")]}
+    run(store, fake.spec(changes={"curve": curve}))
+    client, _, children, _ = runs_of(store)
+    (child,) = children.values()
+    points = client.get_metric_history(child.info.run_id, "curve/loss")
+    assert len(points) <= mirror_module.LONGEST_CURVE + 1
+    assert (points[0].step, points[-1].step) == (0, steps - 1)
+    assert math.isnan(points[-1].value)
+
+
+def test_a_database_that_another_created_first_is_used(tmp_path, database):
+    path = tmp_path / "mlflow.db"
+    shutil.copy(database, path)
+    before = path.stat().st_ino
+    mirror_module._create_database(path)
+    assert path.stat().st_ino == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+def test_of_two_that_create_a_database_at_once_the_first_one_wins(tmp_path, monkeypatch):
+    path = tmp_path / "mlflow.db"
+
+    class Slow:
+        """Stands for MLflow's client, whose tables take seconds: another coordinator finishes in between."""
+
+        def __init__(self, tracking_uri, registry_uri):
+            path.write_text("the other's")
+
+        def search_experiments(self):
+            return []
+
+    monkeypatch.setattr("mlflow.MlflowClient", Slow)
+    mirror_module._create_database(path)
+    assert path.read_text() == "the other's"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+def test_sync_of_nothing_touches_nothing(tmp_path):
+    assert sync(Store(tmp_path / "results", "quick")) == 0
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(("name", "taken"), [
+    ("pck@0.1", "pck_at_0.1"), ("curve/loss", "curve/loss"), ("a=b", "a_b"), ("H_error@3px", "H_error_at_3px")])
+def test_metric_names_hold_what_mlflow_takes(name, taken):
+    assert metric_name(name) == taken
+
+
+def test_settings_are_flattened_and_long_ones_cut():
+    assert flat({"a": {"b": 1, "c": {"d": [1, 2]}}, "e": "x" * 7000}) == {
+        "a.b": "1", "a.c.d": "[1, 2]", "e": "x" * 5997 + "..."}
+
+
+def test_passwords_are_not_shown():
+    assert shown("https://me:secret@host:5000/path") == "https://host:5000/path"
+    assert shown("sqlite:////home/results/mlflow.db") == "sqlite:////home/results/mlflow.db"
