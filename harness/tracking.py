@@ -136,4 +136,4 @@ def overall(statuses: Iterable[str]) -> str:
 
 def _problem(uri: str, error: Exception) -> str:
     text = " ".join(str(error).split()).replace(uri.rstrip("/"), shown(uri).rstrip("/"))
-    return f"MLflow at {shown(uri)}: {type(error).__name__}: {text[:300]}"
+    return f"MLflow at {shown(uri)}: {type(error).__name__}: {text[:150]}"
