@@ -13,12 +13,12 @@ class Observations:
     """What a trial saw on the test split: M scenes, V views, K annotated keypoints. Float64 on the CPU.
 
     ``predictions`` are (M V K 2) (row, column) in [0, 1], NaN where a keypoint has no token, by protocol: ``""``
-    (selected tokens matched on the fit split), ``regressed``, ``mean_pose``, ``oracle`` (labels choose among all tokens),
-    ``untrained``, ``untrained_regressed``, ``untrained_oracle``. ``curve`` holds one value per step for the total
-    (``loss``), every raw term and every ``<term>_weighted``. ``attention`` holds one value per scene, view and selected
-    token (M V K) or per scene and view (M V), for statistics such as ``entropy`` or ``entropy_untrained``. ``views``
-    holds one value per scene and noise level for the view pass's errors, or per scene and view for PSNR and SSIM.
-    ``residuals`` are the capture's checks against the layers' own outputs.
+    (selected tokens matched on the fit split), ``regressed``, ``mean_pose``, ``oracle`` (labels choose among all
+    tokens), ``untrained``, ``untrained_regressed``, ``untrained_oracle``. ``curve`` holds one value per step for the
+    total (``loss``), every raw term and every ``<term>_weighted``. ``attention`` holds one value per scene, view and
+    selected token or per scene and view, for statistics such as ``entropy`` or ``entropy_untrained``. ``views`` holds
+    one value per scene and noise level for the view pass's errors, or per scene and view for PSNR and SSIM; these two
+    may cover fewer scenes. ``residuals`` are the capture's checks against the layers' own outputs.
     """
 
     truth_yx: Float[Tensor, "M V K 2"]
@@ -29,8 +29,8 @@ class Observations:
     cameras: Float[Tensor, "M V 3 4"] | None = None
     points_xyz: Float[Tensor, "M K 3"] | None = None
     curve: Mapping[str, Float[Tensor, " P"]] = field(default_factory=dict)
-    attention: Mapping[str, Float[Tensor, "M V *K"]] = field(default_factory=dict)
-    views: Mapping[str, Float[Tensor, "M *T"]] = field(default_factory=dict)
+    attention: Mapping[str, Float[Tensor, "_ V ..."]] = field(default_factory=dict)
+    views: Mapping[str, Float[Tensor, "_ ..."]] = field(default_factory=dict)
     residuals: Mapping[str, float] = field(default_factory=dict)
 
 

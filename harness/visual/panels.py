@@ -57,7 +57,7 @@ def _scenes(exhibit: "Exhibit") -> list[Scene]:
     if views.shape[1] == 1:  # scenes side by side, as if they were views
         flat = [array.swapaxes(0, 1) for array in (views, truth, visible, before[0], after[0], before[1], after[1])]
         views, truth, visible, before, after = *flat[:3], (flat[3], flat[5]), (flat[4], flat[6])
-        heads, names = names, ("",)
+        heads, names = tuple(f"scene {name}" for name in names), ("",)
     return [
         Scene(name, heads, views[e], truth[e], visible[e] > 0, (before[0][e], after[0][e]), (before[1][e], after[1][e]))
         for e, name in enumerate(names)

@@ -8,8 +8,9 @@ from harness.metrics.attention import Attention, effective_area, entropy, peak_m
 
 
 def observed(attention):
-    hidden = torch.zeros(1, 1, 1, dtype=torch.bool)
-    return Observations(torch.zeros(1, 1, 1, 2), hidden, torch.ones(1, 1), (8, 8), {}, attention=attention)
+    views = attention["entropy"].shape[1]
+    hidden = torch.zeros(1, views, 1, dtype=torch.bool)
+    return Observations(torch.zeros(1, views, 1, 2), hidden, torch.ones(1, views), (8, 8), {}, attention=attention)
 
 
 def test_uniform_map():
