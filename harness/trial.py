@@ -23,8 +23,9 @@ from harness.spec import Choice, TrialSpec
 
 __all__ = ["Exhibit", "Step", "TrialResult", "dataset", "fingerprints", "run"]
 
-# Largest |captured probabilities @ V - the layer's real output| that rounding explains.
-TOLERANCE = {"fp32": 1e-5, "tf32": 1e-2, "bf16": 1e-1, "fp16": 1e-2, "fp16_mixed": 1e-2}
+# Largest |captured probabilities @ V - the layer's real output| that rounding explains: in float32 as it is, in coarser
+# arithmetic over the largest output.
+TOLERANCE = {"fp32": 1e-5, "tf32": 5e-3, "bf16": 3e-2, "fp16": 5e-3, "fp16_mixed": 5e-3}
 EXAMPLES = 3
 
 
@@ -47,7 +48,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None) ->
 
     trained = read(passes, train, fit, test, found.tokens.to(model.device), selection)
     untrained = session.untrained(passes, train, fit, test, selection)
-    residuals = capture_residuals(passes, test, trained.tokens)
+    residuals, off = capture_residuals(passes, test, trained.tokens)
     gates = {name: gate.to(model.device) for name, gate in found.gates.items()}
     views, view_entropy = view_errors(passes, test, trained.tokens, trained.kept, gates)
     if spec.generated_scenes:
@@ -56,8 +57,8 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None) ->
 
     seen = observations(trained, untrained, fit, test, Extras(found.curve, views, view_entropy, residuals))
     scores = {name: score for metric in plugins.variants("metrics") for name, score in metric.cls()(seen).items()}
-    worst, limit = max(residuals.values()), TOLERANCE[spec.precision]
-    reason = "" if worst <= limit else f"captured attention is off by {worst:.2g}, more than {limit:g}"
+    limit = TOLERANCE[spec.precision]
+    reason = "" if off <= limit else f"captured attention is off by {off:.2g}, more than {limit:g}"
     tokens = {"tokens": found.tokens, "initial": found.initial, "kept": trained.kept.cpu(),
               **{f"gate.{name}": gate for name, gate in found.gates.items()}}
     return TrialResult("failed" if reason else "finished", reason, scores, _cost(model, spec, found.seconds, started),
@@ -73,12 +74,14 @@ def read(passes: Passes, train: Split, fit: Split, test: Split, tokens: Tensor, 
 
 
 @torch.no_grad()
-def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> dict[str, float]:
-    """Return how far captured probabilities are from what the layers really computed, on the first scene."""
+def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dict[str, float], float]:
+    """Return how far captured probabilities are from what the layers computed on the first scene, and the worst of it."""
     clean = split.latents[:1]
     noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
     checked = passes.keypoint(noisy, tokens, check=True)
-    return {"attention_residual": checked.residual, "row_sum_residual": checked.row_residual}
+    scale = 1.0 if passes.spec.precision == "fp32" else max(checked.largest, 1e-12)
+    residuals = {"attention_residual": checked.residual, "row_sum_residual": checked.row_residual}
+    return residuals, max(checked.residual / scale, checked.row_residual)
 
 
 def fingerprints(spec: TrialSpec) -> dict[str, str]:

@@ -46,14 +46,14 @@ class CapturePass(Pass):
     """Keeps queries and keys of chosen layers and stops the UNet after the last of them, unless ``whole``.
 
     With ``check`` it also measures how far explicit probabilities are from the layer's real output: ``residual`` is the
-    largest |probabilities @ V - output|, ``row_residual`` the largest |row sum - 1|.
+    largest |probabilities @ V - output|, ``largest`` the largest |output|, ``row_residual`` the largest |row sum - 1|.
     """
 
     def __init__(self, layers: Sequence[str], latent_size: tuple[int, int], *, whole: bool = False,
                  check: bool = False) -> None:
         self.layers, self.latent_size, self.whole, self.check = list(layers), latent_size, whole, check
         self.captured: list[Captured] = []
-        self.residual = self.row_residual = 0.0
+        self.residual = self.row_residual = self.largest = 0.0
 
     def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
         """Keep the layer's queries and keys, then attend as usual."""
@@ -75,6 +75,7 @@ class CapturePass(Pass):
         value = heads(attention.to_v(context), attention.heads)
         restated = rearrange(probabilities @ value, "b a s d -> b s (a d)")
         self.residual = max(self.residual, (restated - output).abs().max().item())
+        self.largest = max(self.largest, output.abs().max().item())
         self.row_residual = max(self.row_residual, (probabilities.sum(-1) - 1).abs().max().item())
 
 

@@ -64,7 +64,7 @@ class Diffusion:
         self.unet = parts.unet.to(self.device).requires_grad_(False).eval()
         self.vae = parts.vae.to(self.device).requires_grad_(False).eval()
         if self.dtype != torch.float32:
-            self.unet.to(self.dtype)
+            torch.nn.Module.to(self.unet, self.dtype)  # diffusers' own warns of modules to keep in float32: there are none
         self.hooks = Hooks(self.unet)
         self.up_layers = up_layers(self.hooks.names)
         self.width: int = self.unet.config.cross_attention_dim
