@@ -50,6 +50,8 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
         return {}, {}
     levels = len(spec.view_timesteps)
     errors = {name: torch.stack(values).double().unflatten(0, (-1, levels)) for name, values in rows.items()}
+    for place, timestep in enumerate(spec.view_timesteps):
+        errors[f"nvs_loss@t{timestep}"] = errors["nvs_loss"][:, place]
     return errors, {"entropy_view_pass": torch.cat(entropies).unflatten(0, (-1, levels)).mean(1)}
 
 
