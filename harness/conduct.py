@@ -17,7 +17,7 @@ from harness.tracking import Tracker, Untracked, overall
 
 if TYPE_CHECKING:
     from harness.optimise import Step
-    from harness.trial import TrialResult
+    from harness.results import TrialResult
 
 GLANCE = 0.25  # seconds between looks at interrupts and warnings
 Fingerprints = Callable[[TrialSpec], Mapping[str, str]]

@@ -25,7 +25,7 @@ KEYS = ("id", "experiment", "spec", "scores", "cost", "status", "reason", "envir
 
 
 class Result(Protocol):
-    """What the store keeps of a trial's result; `harness.trial.TrialResult` is one."""
+    """What the store keeps of a trial's result; `harness.results.TrialResult` is one."""
 
     @property
     def status(self) -> str: ...  # noqa: D102

@@ -14,7 +14,7 @@ from harness.spec import TrialSpec
 
 if TYPE_CHECKING:
     from harness.optimise import Step
-    from harness.trial import TrialResult
+    from harness.results import TrialResult
 
 RUN = "harness.trial:run"
 STEPS_PER_SECOND = 10.0  # of each trial, reported to the coordinator

@@ -29,7 +29,7 @@ def result(spec, **changes):
     """Return what a fake trial of this spec leaves."""
     import torch
 
-    from harness.trial import TrialResult
+    from harness.results import TrialResult
 
     kept = {
         "status": "finished", "reason": "", "scores": {"pck@0.1": 0.5 + spec.seed, "nme": float("nan")},
