@@ -147,8 +147,8 @@ class Live(Lines):
     def step(self, trial: Planned, step: "Step") -> None:
         """Redraw the trial's line."""
         this, everything = self._clock.left(step, self._total - self._begun)
-        where = position(step) if step.step < step.steps else "scoring"
-        self._display.update(self._trial, completed=step.step, note=f"{where}, {duration(this)} left")
+        where = f"{position(step)}, {duration(this)} left" if step.step < step.steps else "scoring"
+        self._display.update(self._trial, completed=step.step, note=where)
         share = step.step / max(1, step.steps)
         self._display.update(self._all, completed=self._begun - 1 + share, note=f"{duration(everything)} left")
 

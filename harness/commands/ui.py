@@ -2,10 +2,10 @@
 
 import argparse
 import os
-import subprocess
 import sys
 
 from harness.commands._shared import add_results, results_of
+from harness.mirror import shown
 from harness.plugins import UsageError
 
 
@@ -21,7 +21,7 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"--port: {args.port} is out of range; expected 1 to 65535")
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if uri and not uri.startswith("sqlite:"):
-        print(f"MLFLOW_TRACKING_URI is set: the runs are at {uri}")
+        print(f"MLFLOW_TRACKING_URI is set: the runs are at {shown(uri)}")
         return 0
     results = results_of(args)
     if not uri and not (results / "mlflow.db").is_file():
@@ -29,8 +29,6 @@ def main(args: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(args.port),
                "--backend-store-uri", uri or f"sqlite:///{(results / 'mlflow.db').absolute()}",
                "--default-artifact-root", str((results / "artifacts").absolute())]
-    print(f"http://127.0.0.1:{args.port} (Ctrl-C stops it)", file=sys.stderr)
-    try:
-        return subprocess.run(command, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    print(f"http://127.0.0.1:{args.port} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+    # In this process's place, so that whatever stops this stops the server; its job runner would idle beside it.
+    os.execve(sys.executable, command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})

@@ -1,0 +1,55 @@
+"""The commands that open MLflow and push to it: which database they mean."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.__main__ import main
+from harness.store import Store
+
+
+@pytest.fixture(autouse=True)
+def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HARNESS_RESULTS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_ui_becomes_mlflow_on_the_results_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execve", lambda program, command, environment: became.append(command))
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/mlflow.db").touch()
+    main(["ui", "--port", "5050"])
+    (command,) = became
+    assert command[:4] == [sys.executable, "-m", "mlflow", "ui"]
+    assert command[command.index("--port") + 1] == "5050"
+    assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{tmp_path / 'results/mlflow.db'}"
+
+
+def test_ui_names_a_server_of_ones_own_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@tracking:5000")
+    assert main(["ui"]) == 0
+    out = capsys.readouterr().out
+    assert "http://tracking:5000" in out
+    assert "secret" not in out
+
+
+def test_sync_pushes_every_recorded_experiment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pushed(store: Store) -> int:
+        return {"one": 1, "two": 2}[store.experiment]
+
+    monkeypatch.setattr("harness.tracking.sync", pushed)
+    for name in ("one", "two"):
+        Store("results", name).begin("0123")
+    assert main(["sync"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" trials")[0] for line in lines] == ["one: 1", "two: 2"]
+    assert main(["sync", "two"]) == 0
+    assert capsys.readouterr().out.startswith("two: 2 ")
+    assert main(["sync", "three"]) == 2
