@@ -1,0 +1,119 @@
+"""The documents name what there is: they cannot fall behind the code."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness import __main__, config, plugins, spec, store, trial
+from harness._settings import base, resolve
+from tests.conftest import small_spec
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "harness"
+METHOD, OPERATIONS, EXTENDING, CHANGES = (
+    (ROOT / path).read_text() for path in ("docs/method.md", "docs/operations.md", "docs/extending.md", "CHANGELOG.md")
+)
+SUBJECTS = ("data", "models", "fusion", "losses", "selection")
+
+
+def quoted(text):
+    """Every word that stands in backticks."""
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in SUBJECTS for name in plugins.names(kind)])
+def test_the_method_names_every_variant(kind, name):
+    assert name in quoted(METHOD)
+
+
+@pytest.mark.parametrize("knob", [knob.name for knob in plugins.knobs_of(spec.TrialSpec)])
+def test_the_method_names_every_setting(knob):
+    assert re.search(rf"`{knob}\b", METHOD)
+
+
+@pytest.mark.parametrize("kind", ["fusion", "losses", "selection"])
+def test_the_method_names_every_knob(kind):
+    shared = {"window", "temperature"}  # of the soft-argmax, whose formula uses them
+    for variant in plugins.variants(kind):
+        for knob in variant.knobs:
+            named = re.search(rf"`{knob.name}\b|\b{knob.name}\^", METHOD)
+            assert named or knob.name in shared, f"{variant.name}.{knob.name}"
+
+
+def test_the_method_explains_every_score(random_models):
+    result = trial.run(small_spec(steps=1, generated_scenes=1, sampling_steps=1, losses=plugins.names("losses")))
+    patterns = [re.sub(r"<[^>]+>", "[^@]+", re.escape(word).replace(r"\<", "<").replace(r"\>", ">"))
+                for word in quoted(METHOD) if re.fullmatch(r"[\w@<>.]+", word)]
+    unexplained = [name for name in result.scores | result.cost if not any(re.fullmatch(p, name) for p in patterns)]
+    assert unexplained == []
+
+
+def test_the_method_gives_every_precision_its_tolerance():
+    rows = re.findall(r"^\| `(\w+)` \| .* \| ([\de.-]+) \|$", METHOD, re.MULTILINE)
+    assert {name: float(value) for name, value in rows} == trial.TOLERANCE
+
+
+def test_the_methods_experiment_is_one(tmp_path):
+    text = re.search(r"^```yaml\n(.*?)^```", METHOD, re.MULTILINE | re.DOTALL)[1]
+    (tmp_path / "stablekeypoints.yaml").write_text(text)
+    planned = config.load(tmp_path / "stablekeypoints.yaml").trials
+    assert (planned[0].tokens, planned[0].map_side, len(planned)) == (500, 128, 3)
+
+
+def test_the_methods_sections_are_in_order():
+    numbers = [int(number) for number in re.findall(r"^## (\d+)\.", METHOD, re.MULTILINE)]
+    assert all(after == before + 1 for before, after in pairwise(numbers))
+
+
+def test_the_methods_sources_are_listed():
+    text, sources = METHOD.split("## 14. Sources")
+    listed = set(re.findall(r"^- \[(\w+)\]", sources, re.MULTILINE))
+    cited = {key for key in re.findall(r"\[([A-Z]+)\b[^\]\n]*\]", text) if key not in ("T", "X")}
+    assert cited == listed
+
+
+def test_the_defaults_that_the_method_compares_are_the_defaults():
+    table = METHOD.split("## 13.")[1]
+    plain = resolve(base(None))
+    for name in ("tokens", "keypoints", "learning_rate", "timestep", "map_side"):
+        row = re.search(rf"^\| `{name}` \| \S+ \| (\S+) \|", table, re.MULTILINE)
+        assert float(row[1]) == getattr(plain, name)
+
+
+def test_operations_names_every_environment_variable():
+    code = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    read = set(re.findall(r"environ(?:\.get\(|\[)\"(\w+)\"", code))
+    assert {"HARNESS_RESULTS", "HARNESS_CACHE", "HARNESS_DEBUG", "MLFLOW_TRACKING_URI"} <= read
+    assert [name for name in read - {"TERM"} if name not in OPERATIONS] == []
+
+
+def test_operations_explains_commands_exit_codes_statuses_and_the_record():
+    words = quoted(OPERATIONS)
+    assert [name for name in __main__.COMMANDS if not any(word.split()[0] == name for word in words)] == []
+    codes = {__main__.OK, __main__.SOME_FAILED, __main__.USAGE, __main__.BROKEN, __main__.INTERRUPTED}
+    table = OPERATIONS.split("| exit code |")[1].split("\n\n")[0]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == codes
+    assert [status for status in store.STATUSES if f"| {status} |" not in OPERATIONS] == []
+    assert [key for key in store.KEYS if key not in words] == []
+
+
+def test_the_changelog_names_the_experiments_the_fusions_and_the_version():
+    assert {*config.shipped(), *plugins.names("fusion")} <= quoted(CHANGES)
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert f"## {version}" in CHANGES
+
+
+def test_the_package_map_names_every_file_and_folder():
+    names = {path.stem if path.is_file() else f"{path.name}/" for path in PACKAGE.iterdir()
+             if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    mapped = set(re.findall(r"``([\w/]+)``", harness.__doc__))
+    assert names - {"__init__"} <= mapped
+
+
+def test_extending_names_every_kind_and_its_base_class():
+    for kind in plugins.KINDS:
+        assert f"`{kind}`" in EXTENDING
+        assert re.search(rf"`harness\.{kind}\._base\.\w+`", EXTENDING)
