@@ -115,7 +115,12 @@ def _override(document: Mapping[str, Located], override: str) -> dict[str, Locat
         raise UsageError(f"{flag}: {first!r} has nothing below it")
     group = document.get(first, Located({}, flag))
     items = dict(mapping(group, first))
-    return {**document, first: Located({**items, rest: value}, group.where)}
+    replaced = {**document, first: Located({**items, rest: value}, group.where)}
+    trial = document.get("trial")
+    if first == "grid" and trial is not None and isinstance(trial.value, dict):  # what the new axis varies is not fixed
+        kept = {key: item for key, item in trial.value.items() if not f"{key}.".startswith(f"{rest}.")}
+        replaced["trial"] = Located(kept, trial.where)
+    return replaced
 
 
 def _name(value: Located) -> str:
@@ -231,7 +236,7 @@ def _matches(found: Any, wanted: Any) -> bool:
     if isinstance(found, Mapping) and isinstance(wanted, str):
         return bool(found.get("name") == wanted)
     if isinstance(found, Mapping) and isinstance(wanted, list):
-        return set(found) == set(wanted)
+        return set(found) == set(map(str, wanted))
     if isinstance(found, Mapping) and isinstance(wanted, Mapping):
         known = all(key in found and _matches(found[key], item) for key, item in wanted.items())
         losses = all(isinstance(knobs, Mapping) for knobs in found.values())  # a loss that is not named is not wanted

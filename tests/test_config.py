@@ -169,6 +169,7 @@ MISTAKES = [
     (HEAD + "trial:\n  steps: 5\ngrid:\n  steps: [1, 2]\n", "probe.yaml:3", "the grid varies it"),
     (HEAD + "report:\n  rows: [fusoin.name]\n", "probe.yaml:3", "no trial has a setting 'fusoin.name'"),
     (HEAD + "report:\n  baseline: {fusion: concat}\n", "probe.yaml:3", "no trial has fusion = concat"),
+    (HEAD + "report:\n  baseline: {losses: [{nvs: 1}]}\n", "probe.yaml:3", "no trial has losses"),
     (HEAD + "report:\n  row: [fusion]\n", "probe.yaml:3", "did you mean 'rows'?"),
     ("name: ../probe\n", "probe.yaml:1", "name: '../probe' is not valid"),
     ("name: /tmp/probe\n", "probe.yaml:1", "is not valid"),
@@ -216,6 +217,12 @@ def test_a_mistake_in_an_override_names_the_flag(tmp_path: Path, override: str, 
     message = refused(tmp_path, HEAD, override)
     assert message.startswith(f"--set {override}")
     assert reason in message
+
+
+def test_an_override_can_vary_what_the_file_fixes(tmp_path: Path) -> None:
+    text = HEAD + "trial: {steps: 9, fusion: spatial, fusion.alpha: 0.2}\n"
+    trials = load(tmp_path, text, "grid.steps=[1, 2]", "grid.fusion=[none, blend]").trials
+    assert [(t.steps, t.fusion.name) for t in trials] == [(1, "none"), (1, "blend"), (2, "none"), (2, "blend")]
 
 
 def test_an_override_of_what_the_grid_varies_says_what_to_set(tmp_path: Path) -> None:
