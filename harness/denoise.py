@@ -60,11 +60,13 @@ def generate(passes: Passes, condition: Condition, like: Latents, tokens: Tensor
              gates: Mapping[str, Tensor], draws: torch.Generator) -> Images:
     """Paint the views of one scene from pure noise, guided by maps of the current clean estimate at every noise level.
 
-    Uses the model's own scheduler (Euler ancestral in Zero123++) with classifier-free guidance; where the model has no
-    condition the text is empty in both halves and guidance has nothing to do.
+    Samples as Zero123++ does, by Euler ancestral steps on the model's own noise levels, with classifier-free guidance;
+    where the model has no condition the text is empty in both halves and guidance has nothing to do.
     """
+    from diffusers import EulerAncestralDiscreteScheduler
+
     spec, model = passes.spec, passes.model
-    scheduler = type(model.parts.scheduler).from_config(model.parts.scheduler.config, timestep_spacing="trailing")
+    scheduler = EulerAncestralDiscreteScheduler.from_config(model.parts.scheduler.config, timestep_spacing="trailing")
     scheduler.set_timesteps(spec.sampling_steps, device=like.device)
     latents = torch.randn(like.shape, generator=draws).to(like) * scheduler.init_noise_sigma
     negative = model.no_condition(condition)

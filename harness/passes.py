@@ -79,7 +79,7 @@ class Passes:
         return prediction, inner
 
 
-def on_canvas(maps: Maps) -> Maps:
+def on_canvas(maps: Maps) -> Float[Tensor, "B 1 N Y X"]:
     """Return the maps of each scene's assembled canvas (B 1 N 3H 2W)."""
     return assemble(maps)[:, None]
 
@@ -89,6 +89,7 @@ def gather(maps: Maps, indices: Int[Tensor, "B V K"]) -> Float[Tensor, "B V K H 
     return maps.gather(2, indices[..., None, None].expand(*indices.shape, *maps.shape[-2:]))
 
 
-def _mass(maps: Maps, canvas: bool) -> Float[Tensor, "B K"]:
+def _mass(maps: Maps, canvas: bool) -> Float[Tensor, "L K"]:
+    """Return the mean attention per image that the view pass runs: per scene of a canvas, else per view."""
     means = maps.detach().float().mean((-2, -1))
     return means.mean(1) if canvas else means.flatten(0, 1)

@@ -31,8 +31,8 @@ class Knob:
     type: Any
     default: Any
     meaning: str
-    low: float | None = None
-    high: float | None = None
+    low: int | float | None = None
+    high: int | float | None = None
     choices: tuple[Any, ...] | None = None
 
     @property
@@ -71,7 +71,7 @@ class Variant:
     knobs: tuple[Knob, ...]
 
 
-def knob(default: Any, meaning: str, *, low: float | None = None, high: float | None = None,
+def knob(default: Any, meaning: str, *, low: int | float | None = None, high: int | float | None = None,
          choices: tuple[Any, ...] | None = None) -> Any:
     """Declare a dataclass field as a knob: its default, range or choices, and meaning stand together."""
     metadata = {"meaning": meaning, "low": low, "high": high, "choices": choices}
@@ -99,6 +99,8 @@ def variant(kind: str, name: str) -> Variant:
     if name not in names(kind):
         raise UsageError(f"{kind}: unknown variant {name!r}{nearest(name, names(kind))}")
     foreign = _foreign(kind).get(name)
+    if foreign and name in _own(kind):
+        raise UsageError(f"{kind}: the entry point {name!r} ({foreign.value}) has a shipped variant's name; rename it")
     module = foreign.load() if foreign else importlib.import_module(f"harness.{kind}.{name}")
     cls = _class_of(module, kind)
     return Variant(kind, name, (inspect.getdoc(module) or "").split("\n")[0], cls, knobs_of(cls))
@@ -165,7 +167,7 @@ def _convert(value: Any, kind: Any) -> Any:
     return value if isinstance(value, kind) else None
 
 
-def _interval(low: float | None, high: float | None) -> str:
+def _interval(low: int | float | None, high: int | float | None) -> str:
     if low is None and high is None:
         return ""
     if high is None:

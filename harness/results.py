@@ -13,6 +13,7 @@ from harness.metrics._base import Observations
 from harness.metrics._errors import errors_px
 from harness.scenes import Split
 
+Column = list[int] | list[float] | list[bool]
 
 @dataclass(frozen=True)
 class Exhibit:
@@ -43,7 +44,7 @@ class TrialResult:
     scores: dict[str, float]
     cost: dict[str, float]
     curve: dict[str, list[float]]
-    points: dict[str, list[float]]
+    points: dict[str, Column]
     tokens: dict[str, Tensor]
     exhibit: Exhibit | None
     fingerprints: dict[str, str]
@@ -87,7 +88,7 @@ def observations(trained: Reading, untrained: Reading, fit: Split, test: Split, 
     )
 
 
-def point_table(seen: Observations) -> dict[str, list[float]]:
+def point_table(seen: Observations) -> dict[str, Column]:
     """Return one row per scene, view and keypoint: its error and normaliser in pixels, visibility, and both points.
 
     A keypoint without a token has an infinite error: a miss at every threshold. ``error_<protocol>`` are the others'.

@@ -77,7 +77,8 @@ class Encoder:
         if first.condition is not None and self.model.needs_condition:
             images = torch.stack([scene.condition for scene in scenes if scene.condition is not None])
             condition = self.model.encode_condition(images)
-            assert condition.latents is not None and condition.embedding is not None
+            assert condition.latents is not None
+            assert condition.embedding is not None
             stored |= {"condition": condition.latents, "embedding": condition.embedding}
         if first.cameras is not None:
             cameras = [scene.cameras for scene in scenes if scene.cameras is not None]

@@ -75,7 +75,7 @@ def read(passes: Passes, train: Split, fit: Split, test: Split, tokens: Tensor, 
 
 @torch.no_grad()
 def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dict[str, float], float]:
-    """Return how far captured probabilities are from what the layers computed on the first scene, and the worst of it."""
+    """Return how far captured probabilities are from what the layers computed on one scene, and the worst of it."""
     clean = split.latents[:1]
     noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
     checked = passes.keypoint(noisy, tokens, check=True)

@@ -47,8 +47,8 @@ SMALL = {"side_px": 32}
 
 
 def small_spec(model: str = "tiny_zero123plus", fusion: str = "none", *, fusion_knobs: dict | None = None,
-               data: dict | None = None, selection: str = "gaussian_fps", losses: tuple[str, ...] = ("sharpening", "nvs"),
-               **settings) -> TrialSpec:
+               data: dict | None = None, selection: str = "gaussian_fps",
+               losses: tuple[str, ...] = ("sharpening", "nvs"), **settings) -> TrialSpec:
     """Return a trial of seconds: 32 px views, few tokens, few scenes."""
 
     def choice(kind: str, name: str, knobs: dict | None = None) -> Choice:

@@ -63,8 +63,8 @@ def test_strength_zero_is_the_same_trial_as_none(fusion):
 def test_every_setting_runs_and_scores(settings):
     result = run(small_spec(**settings))
     assert result.status == "finished", result.reason
-    assert {"pck@0.1", "pck_regressed@0.1", "pck_untrained@0.1", "pck_mean_pose@0.1", "entropy", "peak_mass", "nvs_loss",
-            "attention_residual"} <= result.scores.keys()
+    assert {"pck@0.1", "pck_regressed@0.1", "pck_untrained@0.1", "pck_mean_pose@0.1", "entropy", "peak_mass",
+            "nvs_loss", "attention_residual"} <= result.scores.keys()
     assert result.scores["attention_residual"] <= 1e-5
     assert 0 <= result.scores["pck@0.1"] <= 1
 

@@ -11,8 +11,13 @@ WIDTH = 24
 def save_tiny(folder: Path, *, zero123plus: bool, prediction_type: str | None = None) -> Path:
     """Save a random model of two levels as a standard diffusers folder and return it."""
     from diffusers import AutoencoderKL, DDIMScheduler, EulerAncestralDiscreteScheduler, UNet2DConditionModel
-    from transformers import (CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig,
-                              CLIPVisionModelWithProjection)
+    from transformers import (
+        CLIPTextConfig,
+        CLIPTextModel,
+        CLIPTokenizer,
+        CLIPVisionConfig,
+        CLIPVisionModelWithProjection,
+    )
 
     torch.manual_seed(7)
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
@@ -30,7 +35,8 @@ def save_tiny(folder: Path, *, zero123plus: bool, prediction_type: str | None = 
         norm_num_groups=4, down_block_types=("CrossAttnDownBlock2D",) * 2, up_block_types=("CrossAttnUpBlock2D",) * 2,
     ).save_pretrained(folder / "unet")
     AutoencoderKL(
-        block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
         norm_num_groups=4, latent_channels=4,
     ).save_pretrained(folder / "vae")
     betas = {"beta_start": 0.00085, "beta_end": 0.012}
@@ -43,8 +49,8 @@ def save_tiny(folder: Path, *, zero123plus: bool, prediction_type: str | None = 
         (folder / "feature_extractor_clip").mkdir()
         clip = {"size": {"shortest_edge": 16}, "image_mean": [0.5] * 3, "image_std": [0.3] * 3}
         (folder / "feature_extractor_clip/preprocessor_config.json").write_text(json.dumps(clip))
-        EulerAncestralDiscreteScheduler(**betas, beta_schedule="linear", prediction_type=prediction_type or "v_prediction"
-                                        ).save_pretrained(folder / "scheduler")
+        settings = betas | {"beta_schedule": "linear", "prediction_type": prediction_type or "v_prediction"}
+        EulerAncestralDiscreteScheduler(**settings).save_pretrained(folder / "scheduler")
     else:
         DDIMScheduler(**betas, beta_schedule="scaled_linear", prediction_type=prediction_type or "epsilon"
                       ).save_pretrained(folder / "scheduler")

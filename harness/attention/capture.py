@@ -33,7 +33,7 @@ class Captured:
 
     layer: str
     query: Heads
-    key: Heads
+    key: Float[Tensor, "B A T d"]
     scale: float
     size: tuple[int, int]
 
@@ -136,8 +136,9 @@ def _layer_maps(layer: Captured, size: tuple[int, int], views: int, tokens: int,
     return maps
 
 
-def _head_maps(query: Heads, key: Heads, scale: float, native: tuple[int, int], size: tuple[int, int], views: int,
-               tokens: int, resize: str, dtype: torch.dtype) -> Float[Tensor, "B V N h w"]:
+def _head_maps(query: Heads, key: Float[Tensor, "B A T d"], scale: float, native: tuple[int, int],
+               size: tuple[int, int], views: int, tokens: int, resize: str, dtype: torch.dtype
+               ) -> Float[Tensor, "B V N h w"]:
     rows, columns = layout(views)
     logits = (query.to(dtype) @ key.to(dtype).transpose(-1, -2)) * scale
     logits = rearrange(logits, "b a (r h c w) n -> b (r c) a n h w", r=rows, c=columns, h=native[0] // rows)

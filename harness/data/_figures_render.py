@@ -87,7 +87,8 @@ def _shade(solids: Solids, hits: Array, first: NDArray[np.int64], light: Array, 
     local[:, 2] -= np.clip(local[:, 2], -solids.halves[first], solids.halves[first])
     normal = np.einsum("rij,ri->rj", maps, local)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    return 0.5 + 0.3 * np.maximum(normal @ light, 0) + 0.4 * np.maximum(normal @ towards, 0)
+    shade: Array = 0.5 + 0.3 * np.maximum(normal @ light, 0) + 0.4 * np.maximum(normal @ towards, 0)
+    return shade
 
 
 def render(solids: Solids, colours: Array, matrix: Array, light: Array, background: Array) -> tuple[Pixels, Labels]:

@@ -57,7 +57,8 @@ class Fusion(ABC):
 BASE = Fusion
 
 
-def append(context: Context, tokens: Float[Tensor, "B K D"], strength: float) -> tuple[Context, Float[Tensor, " T"]]:
+def append(context: Context, tokens: Float[Tensor, "B K D"], strength: float
+           ) -> tuple[Float[Tensor, "B TK D"], Float[Tensor, " TK"]]:
     """Return [context; tokens] and the logit bias that scales the tokens' share: log(strength) on their columns."""
     joined = torch.cat([context, tokens.to(context)], 1)
     bias = joined.new_zeros(joined.shape[1])

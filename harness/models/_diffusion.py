@@ -64,7 +64,8 @@ class Diffusion:
         self.unet = parts.unet.to(self.device).requires_grad_(False).eval()
         self.vae = parts.vae.to(self.device).requires_grad_(False).eval()
         if self.dtype != torch.float32:
-            torch.nn.Module.to(self.unet, self.dtype)  # diffusers' own warns of modules to keep in float32: there are none
+            # Not the UNet's own `to`: it warns of modules to keep in float32, of which it has none.
+            torch.nn.Module.to(self.unet, self.dtype)
         self.hooks = Hooks(self.unet)
         self.up_layers = up_layers(self.hooks.names)
         self.width: int = self.unet.config.cross_attention_dim

@@ -44,7 +44,8 @@ def test_one_reference_attention_layer():
 
     layer = Attention(query_dim=given.constants["dim"], heads=given.constants["heads"],
                       dim_head=given.constants["dim"] // given.constants["heads"])
-    layer.load_state_dict({k.removeprefix("in.weight_"): v for k, v in given.arrays.items() if k.startswith("in.weight_")})
+    prefix = "in.weight_"
+    layer.load_state_dict({k.removeprefix(prefix): v for k, v in given.arrays.items() if k.startswith(prefix)})
 
     def run(current: Pass, hidden, context=None):
         query = heads(layer.to_q(hidden), layer.heads)
