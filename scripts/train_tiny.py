@@ -1,6 +1,6 @@
-"""Train the tiny diffusion models that the package ships, on `figures`, on a CPU: vae, sd, zero123plus, card.
+"""Train the tiny diffusion models that the package ships, on `figures`, on a CPU.
 
-    python scripts/train_tiny.py vae sd zero123plus card
+    python scripts/train_tiny.py vae sd card_sd zero123plus card_zero123plus
 
 Every stage resumes from runs/train_tiny/ when it was interrupted and logs a line of JSON every 20 steps there.
 """

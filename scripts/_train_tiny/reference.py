@@ -33,8 +33,9 @@ def refer(unet: UNet2DConditionModel) -> list[Reference]:
     """Give every self-attention of ``unet`` a `Reference`, leave its cross-attentions as they are, return them."""
     processors = {name: Reference() if ".attn1." in name else processor
                   for name, processor in unet.attn_processors.items()}
-    unet.set_attn_processor(processors)
-    return [p for p in processors.values() if isinstance(p, Reference)]
+    references = [processor for processor in processors.values() if isinstance(processor, Reference)]
+    unet.set_attn_processor(processors)  # which empties the dictionary
+    return references
 
 
 def set_mode(references: list[Reference], mode: str) -> None:

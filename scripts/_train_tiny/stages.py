@@ -7,13 +7,14 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from einops import rearrange
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from _train_tiny import data, tiny_sd, vae, zero123plus
+from _train_tiny import cards_of, data, tiny_sd, vae, zero123plus
 from _train_tiny.export import export_tiny_sd, export_tiny_zero123plus
 from _train_tiny.text import Captions, make_tokenizer
 from harness.data._figures_families import PARTS
 from harness.data.figures import PALETTE
 
-SINGLE_VIEWS, SIX_VIEWS, HELD_OUT = 9000, 2000, 150
+SINGLE_VIEWS, SIX_VIEWS = 9000, 2000
+HELD_OUT, HELD_OUT_SIX = 150, 48
 CAPTION_WORDS = ("a", "an", "with", "and", "of", "the", "in", "on", ",", ".", "photo", "background", "gray")
 
 
@@ -108,4 +109,20 @@ def train_zero123plus(arguments: Namespace) -> None:
     zero123plus.train(arguments.runs, painter, scenes, (single, views), seen, arguments.minutes or 35, export)
 
 
-STAGES = {"vae": train_vae, "sd": train_sd, "zero123plus": train_zero123plus}
+def write_card_sd(arguments: Namespace) -> None:
+    """Measure tiny_sd and write its card."""
+    _, captions = tokenizer_and_captions(arguments)
+    scenes = data.pictures(arguments.runs, 1, HELD_OUT, "card")
+    cards_of.of_tiny_sd(arguments.weights / "tiny_sd", arguments.runs, captions, scenes, (SINGLE_VIEWS, SIX_VIEWS))
+
+
+def write_card_zero123plus(arguments: Namespace) -> None:
+    """Measure tiny_zero123plus and write its card."""
+    scenes = data.pictures(arguments.runs, 6, HELD_OUT_SIX, "card")
+    mean = data.pictures(arguments.runs, 6, SIX_VIEWS).images.float().mean(0) / 255
+    cards_of.of_tiny_zero123plus(arguments.weights / "tiny_zero123plus", arguments.runs, scenes, mean,
+                                 (SINGLE_VIEWS, SIX_VIEWS))
+
+
+STAGES = {"vae": train_vae, "sd": train_sd, "zero123plus": train_zero123plus, "card_sd": write_card_sd,
+          "card_zero123plus": write_card_zero123plus}

@@ -62,6 +62,13 @@ class Captions:
                 member[place, part] = 1
         return ids, member
 
+    def colourless(self, families: Sequence[str], phrases: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        """Return ids (b 77) and membership (b 77 P) of captions that name every part and no colour."""
+        pairs = [self.encode(self.words(family, parts, range(len(parts)), coloured=False), len(parts))
+                 for family, parts in zip(families, phrases, strict=True)]
+        ids, member = zip(*pairs, strict=True)
+        return torch.stack(ids), torch.stack(member)
+
     def draw(self, family: str, phrases: Sequence[str], draws: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return a random caption: half name no colour, half shuffle the parts, a third leave some out.
 

@@ -132,10 +132,8 @@ class HeldOut:
         noise = torch.randn(self.data.latents.shape, generator=torch.Generator().manual_seed(6))
         hits: dict[str, list[Tensor]] = {}
         for rows in torch.arange(len(self.data.latents)).split(16):
-            pairs = [captions.encode(captions.words(self.data.families[i], self.data.phrases[i],
-                                                    range(len(self.data.phrases[i])), coloured=False), 10)
-                     for i in rows.tolist()]
-            ids, member = (torch.stack(x) for x in zip(*pairs, strict=True))
+            families = [self.data.families[i] for i in rows.tolist()]
+            ids, member = captions.colourless(families, [self.data.phrases[i] for i in rows.tolist()])
             timesteps = torch.full((len(rows),), READ_TIMESTEP)
             kept.clear()
             unet(noising.add_noise(self.data.latents[rows], noise[rows], timesteps), timesteps,
@@ -151,6 +149,6 @@ class HeldOut:
                     hits.setdefault(f"pck{name}@{alpha}", []).append((error <= alpha)[visible].float())
                 if not name:
                     for family in FAMILIES:
-                        of = torch.tensor([self.data.families[i] == family for i in rows.tolist()])
+                        of = torch.tensor([f == family for f in families])
                         hits.setdefault(f"pck_{family}@0.1", []).append((error[of] <= 0.1)[visible[of]].float())
         return {name: round(float(torch.cat(values).mean()), 4) for name, values in hits.items()}

@@ -24,10 +24,14 @@ SCALING_FACTOR = 0.18215  # Stable Diffusion's: what the UNet sees has deviation
 def build() -> AutoencoderKL:
     """Return the untrained autoencoder, about half a million parameters."""
     torch.manual_seed(1)
-    return AutoencoderKL(
+    vae = AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=4, norm_num_groups=8, layers_per_block=1, sample_size=64,
         block_out_channels=(16, 32, 64), down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3, mid_block_add_attention=False)
+    with torch.no_grad():  # little posterior noise at first: it would drown a channel before the decoder reads it
+        vae.quant_conv.weight[4:] = 0
+        vae.quant_conv.bias[4:] = -6
+    return vae
 
 
 def _edges(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,20 +87,20 @@ def train(folder: Path, data: Pictures, minutes: float) -> AutoencoderKL:
 
 
 @torch.no_grad()
-def normalise(vae: AutoencoderKL, images: Tensor) -> None:
-    """Centre every latent channel and give it deviation 1 / `SCALING_FACTOR`; what is decoded stays the same.
+def normalise(vae: AutoencoderKL, images: Tensor, factor: float = SCALING_FACTOR) -> None:
+    """Centre every latent channel and give it deviation 1 / ``factor``; what is decoded stays the same.
 
     Measured over ``images`` and folded into the two 1 x 1 convolutions around the latents.
     """
     latents = encode(vae, images)
-    centre, spread = latents.mean((0, 2, 3)), latents.std((0, 2, 3)) * SCALING_FACTOR
+    centre, spread = latents.mean((0, 2, 3)), latents.std((0, 2, 3)) * factor
     into, out_of = vae.quant_conv, vae.post_quant_conv
     into.bias[:4] = (into.bias[:4] - centre) / spread
     into.weight[:4] /= spread[:, None, None, None]
     into.bias[4:] -= 2 * spread.log()
     out_of.bias += (out_of.weight[..., 0, 0] * centre).sum(1)
     out_of.weight *= spread[None, :, None, None]
-    vae.register_to_config(scaling_factor=SCALING_FACTOR)
+    vae.register_to_config(scaling_factor=factor)
 
 
 @torch.no_grad()

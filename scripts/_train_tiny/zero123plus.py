@@ -86,15 +86,14 @@ class Canvases:
 
 
 def canvases(vae: AutoencoderKL, pictures: Pictures) -> Canvases:
-    """Encode scenes as Zero123++ does: the canvas scaled and shifted, the condition left as the encoder gives it."""
+    """Encode scenes view by view: views scaled and shifted, the condition left as the encoder gives it."""
     assert pictures.conditions is not None
-    rows = []
-    for images in pictures.images.split(16):
-        latents = autoencoder.encode(vae, scaled(to_canvas(images.float() / 255)))
-        rows.append(scale_latents(latents * vae.config.scaling_factor))
+    batches = pictures.images.flatten(0, 1).split(96)
+    views = torch.cat([autoencoder.encode(vae, scaled(batch.float() / 255)) for batch in batches])
+    latents = scale_latents(views * vae.config.scaling_factor).unflatten(0, pictures.images.shape[:2])
     conditions = torch.cat([autoencoder.encode(vae, scaled(c.float() / 255)) for c in pictures.conditions.split(64)])
     nothing = autoencoder.encode(vae, torch.zeros(1, 3, 64, 64))
-    return Canvases(torch.cat(rows), conditions, pictures.conditions, pictures.masks, pictures.families,
+    return Canvases(to_canvas(latents), conditions, pictures.conditions, pictures.masks, pictures.families,
                     pictures.phrases, nothing)
 
 
