@@ -29,11 +29,9 @@ def sizes(folder: Path) -> str:
 def _localised(log: list[dict[str, float]]) -> dict[str, object]:
     last = [line for line in log if "pck@0.1" in line][-1]
     names = {"pck@0.1": "all families", "pck_biped@0.1": "biped", "pck_quadruped@0.1": "quadruped",
-             "pck_bird@0.1": "bird", "pck_up@0.1": "all families, last two layers only"}
-    rows: dict[str, object] = {
-        f"colourless phrase's peak within 0.1 of the figure's longer side of its part's centre: {meaning}": last[name]
-        for name, meaning in names.items()}
-    return {**rows, "share of a colourless phrase's attention in its part": last["share"]}
+             "pck_bird@0.1": "bird", "pck_up@0.1": "all families, last two layers"}
+    rows: dict[str, object] = {f"PCK@0.1, {meaning}": last[name] for name, meaning in names.items()}
+    return {**rows, "PCK@0.2, all families": last["pck@0.2"], "share of attention in the part": last["share"]}
 
 
 def of_tiny_sd(folder: Path, runs: Path, captions: Captions, scenes: Pictures, counts: tuple[int, int]) -> None:

@@ -120,12 +120,24 @@ def paint(model: Zero123Plus, conditions: Tensor, guidance: float = CANVAS_GUIDA
 
 
 @torch.no_grad()
+def expect(model: Zero123Plus, conditions: Tensor) -> Tensor:
+    """Return the model's clean estimate of the views (n 6 3 64 64) from pure noise, without guidance."""
+    draws = torch.Generator().manual_seed(12)
+    noisy = torch.randn(len(conditions), 6, 4, 16, 16, generator=draws)
+    timestep = torch.full((len(conditions),), 999)
+    noise = torch.randn(len(conditions), 4, 16, 16, generator=draws)
+    known = model.encode_condition(conditions)
+    return model.decode(model.clean(noisy, model.view_pass(noisy, timestep, known, reference_noise=noise), timestep))
+
+
+@torch.no_grad()
 def canvas_scores(model: Zero123Plus, card: Pictures, mean: Tensor) -> tuple[dict[str, float], Tensor]:
     """Return PSNRs of generated views, of the mean training canvas, of copies of the condition; and the views."""
     assert card.conditions is not None
     truth, conditions = card.images.float() / 255, card.conditions.float() / 255
     made = torch.cat([paint(model, batch) for batch in conditions.split(8)])
-    scores = {"generated": psnr_db(made, truth), "mean canvas": psnr_db(mean.expand_as(truth), truth),
+    expected = torch.cat([expect(model, batch) for batch in conditions.split(8)])
+    scores = {"generated": psnr_db(made, truth), "one-step estimate": psnr_db(expected, truth), "mean canvas": psnr_db(mean.expand_as(truth), truth),
               "condition copied": psnr_db(conditions[:, None].expand_as(truth), truth),
               "autoencoder alone": psnr_db(model.decode(model.encode(truth)), truth)}
     return scores, made

@@ -72,7 +72,7 @@ def train_sd(arguments: Namespace) -> None:
         export_tiny_sd(folder, model, text, tokenizer, arguments.runs / "tokenizer", unet)
 
     unet, text, _ = tiny_sd.train(arguments.runs, (single, six), captions, held_out(arguments, model),
-                                  arguments.minutes or 40, export)
+                                  arguments.minutes or 50, export)
     export(unet, text)
 
 

@@ -69,13 +69,15 @@ class Captions:
         ids, member = zip(*pairs, strict=True)
         return torch.stack(ids), torch.stack(member)
 
-    def draw(self, family: str, phrases: Sequence[str], draws: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return a random caption: half name no colour, half shuffle the parts, a third leave some out.
+    def draw(self, family: str, phrases: Sequence[str], colourless: float, draws: torch.Generator
+             ) -> tuple[Tensor, Tensor]:
+        """Return a random caption: some name no colour, half shuffle the parts, a third leave some out.
 
         Without colours the picture alone tells which pixels are the left upper arm; without a fixed order or number the
         place in the caption does not. A tenth is empty, for guidance.
         """
-        empty, plain, shuffled, fewer = (torch.rand(4, generator=draws) < torch.tensor([0.1, 0.5, 0.5, 0.33])).tolist()
+        chances = torch.tensor([0.1, colourless, 0.5, 0.33])
+        empty, plain, shuffled, fewer = (torch.rand(4, generator=draws) < chances).tolist()
         count = len(phrases)
         if empty:
             return self.encode([], count)

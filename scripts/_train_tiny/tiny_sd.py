@@ -17,8 +17,9 @@ from _train_tiny.text import END, START, TOKENS, Captions
 
 BATCH = 16
 WIDTH = 96
-GROUNDING_WEIGHT = 0.1
-LOW_NOISE_BELOW = 300
+GROUNDING_WEIGHT = 0.2
+LOW_NOISE_BELOW, LOW_NOISE_SHARE = 300, 0.4
+COLOURLESS_LOW, COLOURLESS_HIGH = 0.65, 0.2
 READ_TIMESTEP = 50
 
 
@@ -47,10 +48,15 @@ def scheduler() -> DDPMScheduler:
 
 
 def draw_timesteps(count: int, draws: torch.Generator) -> Tensor:
-    """Return timesteps of which half lie below 300, where keypoints are read."""
-    low = torch.rand(count, generator=draws) < 0.5
+    """Return timesteps of which some are drawn below 300, where keypoints are read, and the others anywhere."""
+    low = torch.rand(count, generator=draws) < LOW_NOISE_SHARE
     return torch.where(low, torch.randint(LOW_NOISE_BELOW, (count,), generator=draws),
                        torch.randint(1000, (count,), generator=draws))
+
+
+def colourless(timestep: int) -> float:
+    """Return how often a caption names no colour: often at low noise, where parts are to be told by shape and place."""
+    return COLOURLESS_LOW if timestep < LOW_NOISE_BELOW else COLOURLESS_HIGH
 
 
 @dataclass(frozen=True)
@@ -62,19 +68,22 @@ class Latents:
     families: list[str]
     phrases: list[list[str]]
 
-    def batch(self, rows: Tensor, captions: Captions, draws: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def batch(self, rows: Tensor, timesteps: Tensor, captions: Captions, draws: torch.Generator
+              ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return latents, token ids (b 77), phrase membership (b 77 P) and masks (b P 16 16) of ``rows``."""
-        drawn = [captions.draw(self.families[i], self.phrases[i], draws) for i in rows.tolist()]
+        drawn = [captions.draw(self.families[i], self.phrases[i], colourless(t), draws)
+                 for i, t in zip(rows.tolist(), timesteps.tolist(), strict=True)]
         ids, member = (torch.stack(x) for x in zip(*drawn, strict=True))
         return self.latents[rows], ids, member, self.masks[rows].float() / 255
 
 
-def mixed_batch(sources: tuple[Latents, Latents], count: int, captions: Captions, draws: torch.Generator
+def mixed_batch(sources: tuple[Latents, Latents], timesteps: Tensor, captions: Captions, draws: torch.Generator
                 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return a batch of which a quarter comes from the second source: latents, ids, membership, masks."""
-    parts = []
-    for source, size in zip(sources, (count - count // 4, count // 4), strict=True):
-        parts.append(source.batch(torch.randint(len(source.latents), (size,), generator=draws), captions, draws))
+    parts, count = [], len(timesteps)
+    for source, steps in zip(sources, timesteps.split([count - count // 4, count // 4]), strict=True):
+        rows = torch.randint(len(source.latents), (len(steps),), generator=draws)
+        parts.append(source.batch(rows, steps, captions, draws))
     latents, ids, member, masks = (torch.cat(x) for x in zip(*parts, strict=True))
     return latents, ids, member, masks
 
@@ -91,8 +100,8 @@ def train(folder: Path, sources: tuple[Latents, Latents], captions: Captions, he
     kept, noising = record(unet), scheduler()
     draws = torch.Generator().manual_seed(5 + run.step)
     while not run.done:
-        clean, ids, member, masks = mixed_batch(sources, BATCH, captions, draws)
         timesteps = draw_timesteps(BATCH, draws)
+        clean, ids, member, masks = mixed_batch(sources, timesteps, captions, draws)
         noise = torch.randn(clean.shape, generator=draws)
         kept.clear()
         states = text(ids).last_hidden_state

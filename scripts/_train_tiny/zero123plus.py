@@ -17,7 +17,7 @@ from _train_tiny.grounding import grounding_loss, record
 from _train_tiny.loop import Training
 from _train_tiny.reference import refer, set_mode
 from _train_tiny.text import TOKENS, Captions
-from _train_tiny.tiny_sd import GROUNDING_WEIGHT, WIDTH, HeldOut, Latents, draw_timesteps, mixed_batch
+from _train_tiny.tiny_sd import GROUNDING_WEIGHT, WIDTH, HeldOut, Latents, colourless, draw_timesteps, mixed_batch
 
 CANVASES, SINGLES = 4, 12
 ROWS, COLUMNS = 3, 2
@@ -118,15 +118,15 @@ class Painter:
         rows = torch.randint(len(data.latents), (CANVASES,), generator=draws)
         captioned = torch.rand(CANVASES, generator=draws) < CAPTIONED
         dropped = (torch.rand(CANVASES, generator=draws) < UNCONDITIONAL) & ~captioned
-        drawn = [self.captions.draw(data.families[i], data.phrases[i], draws) if said
+        timesteps = torch.where(captioned, draw_timesteps(CANVASES, draws),
+                                torch.randint(1000, (CANVASES,), generator=draws))
+        drawn = [self.captions.draw(data.families[i], data.phrases[i], colourless(t), draws) if said
                  else self.captions.encode([], len(data.phrases[i]))
-                 for i, said in zip(rows.tolist(), captioned.tolist(), strict=True)]
+                 for i, said, t in zip(rows.tolist(), captioned.tolist(), timesteps.tolist(), strict=True)]
         ids, member = (torch.stack(x) for x in zip(*drawn, strict=True))
         embedding = self.vision(clip_pixels(data.pixels[rows].float() / 255)).image_embeds
         states = self.text(ids).last_hidden_state + self.ramp * (embedding * ~dropped[:, None])[:, None]
         conditions = torch.where(dropped[:, None, None, None], data.nothing, data.conditions[rows])
-        timesteps = torch.where(captioned, draw_timesteps(CANVASES, draws),
-                                torch.randint(1000, (CANVASES,), generator=draws))
         denoising = self._denoise(data.latents[rows], states, timesteps, draws, conditions)
         kept = [_by_view(probabilities) for probabilities in self.kept]
         masks = rearrange(data.masks[rows].float() / 255, "b v p h w -> (b v) p h w")
@@ -137,8 +137,8 @@ class Painter:
 
     def single_losses(self, sources: tuple[Latents, Latents], draws: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the denoising and the grounding loss of single captioned views, without a condition."""
-        clean, ids, member, masks = mixed_batch(sources, SINGLES, self.captions, draws)
         timesteps = draw_timesteps(SINGLES, draws)
+        clean, ids, member, masks = mixed_batch(sources, timesteps, self.captions, draws)
         denoising = self._denoise(clean, self.text(ids).last_hidden_state, timesteps, draws)
         return denoising, grounding_loss(self.kept, member, masks, timesteps)
 
