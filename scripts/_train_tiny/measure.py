@@ -137,7 +137,8 @@ def canvas_scores(model: Zero123Plus, card: Pictures, mean: Tensor) -> tuple[dic
     truth, conditions = card.images.float() / 255, card.conditions.float() / 255
     made = torch.cat([paint(model, batch) for batch in conditions.split(8)])
     expected = torch.cat([expect(model, batch) for batch in conditions.split(8)])
-    scores = {"generated": psnr_db(made, truth), "one-step estimate": psnr_db(expected, truth), "mean canvas": psnr_db(mean.expand_as(truth), truth),
+    scores = {"generated": psnr_db(made, truth), "one-step estimate": psnr_db(expected, truth),
+              "mean canvas": psnr_db(mean.expand_as(truth), truth),
               "condition copied": psnr_db(conditions[:, None].expand_as(truth), truth),
               "autoencoder alone": psnr_db(model.decode(model.encode(truth)), truth)}
     return scores, made
