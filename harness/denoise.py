@@ -10,7 +10,7 @@ from harness.attention.capture import token_maps
 from harness.metrics.attention import entropy
 from harness.metrics.views import psnr, ssim
 from harness.models._diffusion import Condition
-from harness.passes import Passes
+from harness.passes import Passes, reference_noise
 from harness.scenes import Split
 from harness.tensors import Images, Latents, generator
 
@@ -18,7 +18,7 @@ from harness.tensors import Images, Latents, generator
 @torch.no_grad()
 def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor]
                 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return denoising errors (M T per noise level) and the view pass's map entropy (M V J), scene by scene.
+    """Return denoising errors (M T per noise level) and the entropy of the view pass's own attention to tokens (M V J).
 
     ``nvs_loss`` is guided by maps from the model's own clean estimate at that noise level, ``nvs_loss_forced`` by the
     true views' maps, which leak where the object is; ``nvs_loss_baseline`` is unguided. All three share their noise,
@@ -33,7 +33,7 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
         for timestep in spec.view_timesteps:
             draws = generator("view error", scene, timestep)
             noise = torch.randn(clean.shape, generator=draws).to(clean)
-            reference = torch.randn(clean[:, 0].shape, generator=draws).to(clean)
+            reference = reference_noise(condition, draws)
             level = torch.tensor([timestep], device=clean.device)
             noisy, target = model.noised(clean, noise, level), model.target(clean, noise, level)
             plain, _ = passes.view(noisy, level, condition, reference)
@@ -44,14 +44,16 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
             forced, _ = passes.view(noisy, level, condition, reference, maps=true_maps, **guide)
             for name, prediction in {"": guided, "_forced": forced, "_baseline": plain}.items():
                 rows.setdefault(f"nvs_loss{name}", []).append((prediction - target).square().mean().cpu())
-            assert watching is not None
-            entropies.append(_entropy(passes, watching.captured, clean.shape[1], len(kept)))
+            if watching is not None and watching.captured:
+                entropies.append(_entropy(passes, watching.captured, clean.shape[1], len(kept)))
     if not rows:
         return {}, {}
     levels = len(spec.view_timesteps)
     errors = {name: torch.stack(values).double().unflatten(0, (-1, levels)) for name, values in rows.items()}
     for place, timestep in enumerate(spec.view_timesteps):
         errors[f"nvs_loss@t{timestep}"] = errors["nvs_loss"][:, place]
+    if not entropies:
+        return errors, {}
     return errors, {"entropy_view_pass": torch.cat(entropies).unflatten(0, (-1, levels)).mean(1)}
 
 
@@ -73,7 +75,7 @@ def generate(passes: Passes, condition: Condition, like: Latents, tokens: Tensor
     for timestep in scheduler.timesteps:
         scaled = scheduler.scale_model_input(latents, timestep)
         level = timestep.round().long().clamp(0, len(model.alphas) - 1)[None]
-        reference = torch.randn(like[:, 0].shape, generator=draws).to(like)
+        reference = reference_noise(condition, draws)
         plain, _ = passes.view(scaled, level, condition, reference)
         guided = plain
         if passes.acts:
@@ -99,7 +101,7 @@ def generated_quality(passes: Passes, split: Split, truth: Images, tokens: Tenso
 
 
 def _entropy(passes: Passes, captured: list[Any], views: int, tokens: int) -> Tensor:
-    """Return the entropy (1 V J) of the tokens' attention in the view pass, softmax over text and tokens."""
+    """Return the entropy (1 V J) of the view pass's attention to the tokens, in the softmax that fusion gave them."""
     canvas = passes.model.lays_canvas(passes.spec.view_pass)
     side = passes.spec.map_side
     maps = token_maps(captured, (side, side), tokens=tokens, views=views if canvas else 1, resize="maps")

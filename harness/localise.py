@@ -43,7 +43,7 @@ def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -
     spec = passes.spec
     level = on_canvas if spec.loss_level == "grid" else lambda maps: maps
     picks = []
-    for rows in _batches(split):
+    for rows in _batches(split, spec.tokens * spec.map_side**2):
         arranged = spread = level(passes.maps(split.latents[rows], tokens))
         if split.warped is not None:
             spread = level(passes.maps(split.warped[rows, 0], tokens))
@@ -55,11 +55,13 @@ def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -
 def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"], examples: int = 0) -> Located:
     """Return every token's point, the kept tokens' map statistics, and their maps in the first ``examples`` scenes."""
     views, points, numbers, shown = split.latents.shape[1], [], [], []
-    for rows in _batches(split):
+    for rows in _batches(split, passes.spec.tokens * passes.spec.map_side**2):
         clean = split.latents[rows]
         noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
         capturing = passes.keypoint(noisy, tokens)
         maps = passes.read(capturing, views, len(tokens))
+        if not bool(maps.isfinite().all()):
+            raise Diverged("the tokens' maps are not finite")
         points.append(peaks(maps).cpu())
         per_layer = _per_resolution(capturing.captured, maps, kept, passes)
         numbers.append(statistics(maps[:, :, kept]) | per_layer)
@@ -94,8 +96,11 @@ def predict(found: Located, ties: Ties, kept: Int[Tensor, " J"]) -> dict[str, Fl
 
 def mean_pose(fit: Split, test: Split) -> Float[Tensor, "M V K 2"]:
     """Return the baseline that looks at no image: each keypoint's mean place in the fit split, view by view."""
-    shown = fit.visible[..., None].double()
-    mean = (fit.truth_yx.double() * shown).sum(0) / shown.sum(0)
+    shown = fit.visible[..., None]
+    known = torch.where(shown, fit.truth_yx.double(), 0.0)
+    own, pooled = known.sum(0) / shown.sum(0), known.sum((0, 1)) / shown.sum((0, 1))
+    # A keypoint that a view never shows is put where the other views show it, or at the centre.
+    mean = torch.where(own.isnan(), pooled, own).nan_to_num(nan=0.5)
     return mean.expand(len(test), -1, -1, -1)
 
 
@@ -118,7 +123,8 @@ def _per_resolution(captured: list[Captured], maps: Maps, kept: Tensor, passes: 
     return {name: torch.stack(parts).mean(0) for name, parts in grouped.items()}
 
 
-def _batches(split: Split) -> Iterator[slice]:
-    size = max(1, IMAGES_AT_ONCE // split.latents.shape[1])
+def _batches(split: Split, elements: int) -> Iterator[slice]:
+    """Yield scenes in batches whose maps, ``elements`` numbers a view, fit in about 256 MB."""
+    size = max(1, min(IMAGES_AT_ONCE, 2**26 // elements) // split.latents.shape[1])
     for start in range(0, len(split), size):
         yield slice(start, start + size)

@@ -9,14 +9,10 @@ from torch import Tensor, nn
 
 from harness.losses._base import Evidence, Loss
 from harness.matching import most_frequent
-from harness.passes import Passes, gather, on_canvas
+from harness.passes import Diverged, Passes, gather, on_canvas, reference_noise
 from harness.scenes import Split
 from harness.selection._base import Selection
 from harness.tensors import generator
-
-
-class Diverged(Exception):
-    """A loss or gradient stopped being a finite number."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +62,15 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
         weighted = {f"{name}_weighted": losses[name].weight_at(step) * term for name, term in terms.items()}
         total = torch.stack([term.float() for term in weighted.values()]).sum()
         values = {name: value.item() for name, value in {"loss": total, **terms, **weighted}.items()}
-        _demand_finite(values, step)
+        for name, value in values.items():
+            if not abs(value) < float("inf"):
+                raise Diverged(f"{name} is {value} at step {step}", curve)
         adam.zero_grad(set_to_none=True)
         if total.requires_grad:
             total.backward()
-        if tokens.grad is not None and not bool(tokens.grad.isfinite().all()):
-            raise Diverged(f"the tokens' gradient is not finite at step {step}")
+        for name, learned in {"the tokens": tokens, **gates}.items():
+            if learned.grad is not None and not bool(learned.grad.isfinite().all()):
+                raise Diverged(f"the gradient of {name} is not finite at step {step}", curve)
         adam.step()
         for name, value in {"step": float(step), **values}.items():
             curve.setdefault(name, []).append(value)
@@ -98,7 +97,7 @@ def observe(passes: Passes, split: Split, selection: Selection, tokens: Tensor, 
         arranged = level(plain.detach())
         spread = arranged if warped is None else level(warped.detach())
         chosen = selection(arranged, spread, keypoints=spec.keypoints, sigma_px=spec.sigma_px)
-        common = most_frequent(chosen, spec.tokens, spec.keypoints)
+        common = most_frequent(chosen, spec.tokens, chosen.shape[-1])
     per_view = chosen.expand(-1, plain.shape[1], -1)
     common_maps = plain[:, :, common]
     error = None
@@ -118,7 +117,7 @@ def forced_error(passes: Passes, split: Split, scenes: Tensor, maps: Tensor, tok
     timestep = torch.randint(len(model.alphas), (len(scenes),), generator=draws).to(clean.device)
     noise = torch.randn(clean.shape, generator=draws).to(clean)
     condition = split.condition[scenes]
-    reference = torch.randn(clean[:, 0].shape, generator=draws).to(clean)
+    reference = reference_noise(condition, draws)
     with torch.set_grad_enabled(passes.acts and torch.is_grad_enabled()):
         prediction, _ = passes.view(model.noised(clean, noise, timestep), timestep, condition, reference,
                                     maps=maps, tokens=tokens, gates=gates)
@@ -127,9 +126,3 @@ def forced_error(passes: Passes, split: Split, scenes: Tensor, maps: Tensor, tok
 
 def _as_they_are(maps: Tensor) -> Tensor:
     return maps
-
-
-def _demand_finite(values: Mapping[str, float], step: int) -> None:
-    for name, value in values.items():
-        if not abs(value) < float("inf"):
-            raise Diverged(f"{name} is {value} at step {step}")

@@ -17,6 +17,14 @@ from harness.spec import TrialSpec
 from harness.tensors import Latents, Maps, generator
 
 
+class Diverged(Exception):
+    """A loss, a gradient or a map stopped being a finite number; ``curve`` is what was recorded until then."""
+
+    def __init__(self, reason: str, curve: Mapping[str, list[float]] | None = None) -> None:
+        super().__init__(reason)
+        self.curve = dict(curve or {})
+
+
 @dataclass(frozen=True)
 class Passes:
     """The model, the fusion and the settings that every pass of a trial shares."""
@@ -73,7 +81,7 @@ class Passes:
             def fuse(attend: object, context: Tensor, layer_maps: Tensor) -> Tensor:
                 return self.fusion(attend, context, Guidance(tokens, layer_maps, mass), gates or {})  # type: ignore[arg-type]
 
-            inner = FusePass(fuse, maps.detach(), layout, watch, tokens)
+            inner = FusePass(fuse, maps.detach(), layout, watch)
         prediction = self.model.view_pass(noisy, timestep, condition, canvas=canvas, inner=inner,
                                           reference_noise=reference_noise)
         return prediction, inner
@@ -87,6 +95,13 @@ def on_canvas(maps: Maps) -> Float[Tensor, "B 1 N Y X"]:
 def gather(maps: Maps, indices: Int[Tensor, "B V K"]) -> Float[Tensor, "B V K H W"]:
     """Return the chosen tokens' maps, view by view."""
     return maps.gather(2, indices[..., None, None].expand(*indices.shape, *maps.shape[-2:]))
+
+
+def reference_noise(condition: Condition, draws: torch.Generator) -> Float[Tensor, "B C h w"] | None:
+    """Return the noise of the condition pass, None where the model has no condition."""
+    if condition.latents is None:
+        return None
+    return torch.randn(condition.latents.shape, generator=draws).to(condition.latents)
 
 
 def _mass(maps: Maps, canvas: bool) -> Float[Tensor, "L K"]:

@@ -3,22 +3,27 @@
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import torch
 from jaxtyping import Bool, Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from harness.data._base import Dataset, Scene
 from harness.geometry import Cameras
 from harness.models._diffusion import Condition, Diffusion
+from harness.plugins import UsageError
 from harness.tensors import generator
 from harness.warps import random_affine, warp
 
+T = TypeVar("T")
 Warps = tuple[int, float, float, float]  # copies per image, degrees, scale, translate
 
 
@@ -57,11 +62,14 @@ class Encoder:
 
     def _split(self, name: str, count: int, warps: Warps | None = None) -> Split:
         """Return the first ``count`` scenes of a split, with warped copies where ``warps`` asks for them."""
+        size = self.dataset.size(name)
+        if size is not None and count > size:
+            raise UsageError(f"trial.{name}_scenes: {count} asked for; the data's split {name!r} has {size}")
         text = repr((self.key, name, count, warps))
         path = cache_folder() / "latents" / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.safetensors"
         stored = _read(path)
         if stored is None:
-            stored = self._encode([self.dataset.scene(name, i) for i in range(count)], warps)
+            stored = self._encode([self.dataset.scene(name, index) for index in range(count)], warps)
             _write(path, stored)
         return _restore(stored, self.model.device)
 
@@ -74,18 +82,19 @@ class Encoder:
             "normaliser_px": torch.stack([scene.normaliser_px for scene in scenes]),
             "size_px": torch.tensor(first.views.shape[-2:]),
         }
-        if first.condition is not None and self.model.needs_condition:
-            images = torch.stack([scene.condition for scene in scenes if scene.condition is not None])
-            condition = self.model.encode_condition(images)
+        conditions = _of_all("condition image", [scene.condition for scene in scenes])
+        if conditions is not None and self.model.needs_condition:
+            condition = self.model.encode_condition(torch.stack(conditions))
             assert condition.latents is not None
             assert condition.embedding is not None
             stored |= {"condition": condition.latents, "embedding": condition.embedding}
-        if first.cameras is not None:
-            cameras = [scene.cameras for scene in scenes if scene.cameras is not None]
+        cameras = _of_all("cameras", [scene.cameras for scene in scenes])
+        if cameras is not None:
             stored["matrices"] = torch.stack([camera.matrices for camera in cameras])
             stored["directions"] = torch.stack([camera.directions for camera in cameras])
-        if first.points_xyz is not None:
-            stored["points_xyz"] = torch.stack([s.points_xyz for s in scenes if s.points_xyz is not None])
+        points_xyz = _of_all("3D keypoints", [scene.points_xyz for scene in scenes])
+        if points_xyz is not None:
+            stored["points_xyz"] = torch.stack(points_xyz)
         if warps is not None:
             stored["warped"], stored["theta"] = self._warped(scenes, warps)
         return {name: value.cpu().contiguous() for name, value in stored.items()}
@@ -101,6 +110,15 @@ class Encoder:
             latents.append(self.model.encode(images))
             thetas.append(theta)
         return torch.stack(latents), torch.stack(thetas)
+
+
+def _of_all(what: str, parts: Sequence[T | None]) -> list[T] | None:
+    """Return what every scene has, None where none has it; raise UsageError where only some have."""
+    known = [part for part in parts if part is not None]
+    if known and len(known) < len(parts):
+        missing = next(index for index, part in enumerate(parts) if part is None)
+        raise UsageError(f"data: scene {missing} has no {what}, others have")
+    return known or None
 
 
 def cache_folder() -> Path:
@@ -123,19 +141,18 @@ def _read(path: Path) -> dict[str, Tensor] | None:
         return None
     try:
         stored: dict[str, Tensor] = load_file(path)
-    except Exception as error:  # safetensors has no public error class of its own on every version
-        if type(error).__name__ not in ("SafetensorError", "OSError"):
-            raise
+    except (OSError, SafetensorError):
         return None
     return stored
 
 
 def _write(path: Path, stored: dict[str, Tensor]) -> None:
     """Keep a split; a cache that cannot be written costs time, not results."""
+    partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
         save_file(stored, partial)
         partial.replace(path)
-    except OSError:
-        return
+    except (OSError, SafetensorError):
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

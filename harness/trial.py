@@ -1,8 +1,10 @@
 """One trial: load, optimise, choose, localise, score."""
 
+import gc
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -10,21 +12,23 @@ import torch
 from torch import Tensor
 
 from harness import plugins
+from harness.attention.capture import worst
 from harness.data._base import Dataset
 from harness.denoise import generated_quality, view_errors
 from harness.localise import choose, locate, tie
 from harness.models._diffusion import Diffusion
-from harness.optimise import Diverged, Step, initial_tokens, optimise
-from harness.passes import Passes
+from harness.optimise import Step, initial_tokens, optimise
+from harness.passes import Diverged, Passes
+from harness.plugins import UsageError
 from harness.results import Exhibit, Extras, Reading, TrialResult, exhibit, observations, point_table
 from harness.scenes import Encoder, Split
 from harness.selection._base import Selection
-from harness.spec import Choice, TrialSpec
+from harness.spec import RESULTS_VERSION, Choice, TrialSpec
 
 __all__ = ["Exhibit", "Step", "TrialResult", "dataset", "fingerprints", "run"]
 
-# Largest |captured probabilities @ V - the layer's real output| that rounding explains: in float32 as it is, in coarser
-# arithmetic over the largest output.
+# Largest |captured probabilities @ V - the layer's real output| that rounding explains, relative to the largest output
+# where that exceeds 1.
 TOLERANCE = {"fp32": 1e-5, "tf32": 5e-3, "bf16": 3e-2, "fp16": 5e-3, "fp16_mixed": 5e-3}
 EXAMPLES = 3
 
@@ -32,8 +36,8 @@ EXAMPLES = 3
 def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None) -> TrialResult:
     """Run one trial and return what it leaves; a trial that diverges or whose capture is off returns as failed."""
     started = time.perf_counter()
-    torch.set_float32_matmul_precision("high" if spec.precision == "tf32" else "highest")
-    session = _session(_frozen(spec.model), _frozen(spec.data), spec.precision)
+    marks = fingerprints(spec)
+    session = _session(_frozen(spec.model), _frozen(spec.data), spec.precision, marks["weights"], marks["data"])
     model, encoder = session.model, session.encoder
     passes = Passes(model, plugins.build("fusion", spec.fusion.name, spec.fusion.knobs), spec)
     selection = plugins.build("selection", spec.selection.name, spec.selection.knobs)
@@ -41,36 +45,47 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None) ->
     warps = (spec.warp_bank, spec.warp_degrees, spec.warp_scale, spec.warp_translate)
     train = encoder.split("optimise", spec.optimise_scenes, warps)
     fit, test = encoder.split("fit", spec.fit_scenes), encoder.split("test", spec.test_scenes)
-    try:
-        found = optimise(passes, train, selection, losses, on_step)
-    except Diverged as error:
-        return TrialResult("failed", str(error), {}, {}, {}, {}, {}, None, fingerprints(spec))
-
-    trained = read(passes, train, fit, test, found.tokens.to(model.device), selection)
-    untrained = session.untrained(passes, train, fit, test, selection)
-    residuals, off = capture_residuals(passes, test, trained.tokens)
-    gates = {name: gate.to(model.device) for name, gate in found.gates.items()}
-    views, view_entropy = view_errors(passes, test, trained.tokens, trained.kept, gates)
-    if spec.generated_scenes:
-        truth = session.images(spec.generated_scenes)
-        views |= generated_quality(passes, test, truth, trained.tokens, trained.kept, gates)
+    _demand_views(passes, test, needed="nvs" in losses or spec.view_scenes > 0 or spec.generated_scenes > 0)
+    curve: dict[str, list[float]] = {}
+    with arithmetic(exact=spec.precision != "tf32"):
+        try:
+            found = optimise(passes, train, selection, losses, on_step)
+            curve = found.curve
+            trained = read(passes, train, fit, test, found.tokens.to(model.device), selection)
+        except Diverged as error:
+            lost = {"diverged": 1.0}
+            return TrialResult("failed", str(error), lost, {}, error.curve or curve, {}, {}, None, marks)
+        untrained = session.untrained(passes, train, fit, test, selection)
+        residuals, off = capture_residuals(passes, test, trained.tokens)
+        gates = {name: gate.to(model.device) for name, gate in found.gates.items()}
+        views, view_entropy = view_errors(passes, test, trained.tokens, trained.kept, gates)
+        if spec.generated_scenes:
+            truth = session.images(min(spec.generated_scenes, len(test)))
+            views |= generated_quality(passes, test, truth, trained.tokens, trained.kept, gates)
 
     seen = observations(trained, untrained, fit, test, Extras(found.curve, views, view_entropy, residuals))
     scores = {name: score for metric in plugins.variants("metrics") for name, score in metric.cls()(seen).items()}
     limit = TOLERANCE[spec.precision]
     reason = "" if off <= limit else f"captured attention is off by {off:.2g}, more than {limit:g}"
-    tokens = {"tokens": found.tokens, "initial": found.initial, "kept": trained.kept.cpu(),
+    tokens = {"tokens": found.tokens, "initial": found.initial, "kept": trained.kept,
               **{f"gate.{name}": gate for name, gate in found.gates.items()}}
     return TrialResult("failed" if reason else "finished", reason, scores, _cost(model, spec, found.seconds, started),
-                       found.curve, point_table(seen), tokens, exhibit(session.data, trained, untrained, test),
-                       fingerprints(spec))
+                       curve, point_table(seen), tokens, exhibit(session.data, trained, untrained, test), marks)
 
 
 def read(passes: Passes, train: Split, fit: Split, test: Split, tokens: Tensor, selection: Selection) -> Reading:
     """Choose tokens on the optimise split, tie them on the fit split, locate them on the test split."""
     kept = choose(passes, train, tokens, selection)
     ties = tie(locate(passes, fit, tokens, kept), fit, kept.cpu())
-    return Reading(tokens, kept, ties, locate(passes, test, tokens, kept, EXAMPLES))
+    return Reading(tokens, kept.cpu(), ties, locate(passes, test, tokens, kept, EXAMPLES))
+
+
+def _demand_views(passes: Passes, test: Split, *, needed: bool) -> None:
+    """Raise UsageError where the view pass is asked for and cannot run, before anything is optimised."""
+    spec, model = passes.spec, passes.model
+    if needed and model.needs_condition and test.condition.latents is None:
+        raise UsageError(f"model {spec.model.name!r} paints views from a condition image, which data {spec.data.name!r} "
+                         "does not have: drop the nvs loss and set view_scenes and generated_scenes to 0")
 
 
 @torch.no_grad()
@@ -79,9 +94,8 @@ def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dic
     clean = split.latents[:1]
     noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
     checked = passes.keypoint(noisy, tokens, check=True)
-    scale = 1.0 if passes.spec.precision == "fp32" else max(checked.largest, 1e-12)
     residuals = {"attention_residual": checked.residual, "row_sum_residual": checked.row_residual}
-    return residuals, max(checked.residual / scale, checked.row_residual)
+    return residuals, worst(checked.residual / worst(checked.largest, 1.0), checked.row_residual)
 
 
 def fingerprints(spec: TrialSpec) -> dict[str, str]:
@@ -101,9 +115,14 @@ class Session:
 
     def __init__(self, model: Choice, data: Choice, precision: str) -> None:
         source = plugins.build("models", model.name, model.knobs)
+        weights = source.fingerprint()
         self.model: Diffusion = source.open(precision, "cuda" if torch.cuda.is_available() else "cpu")
+        if source.fingerprint() != weights:
+            raise UsageError(f"model {model.name!r}: its weights changed while they were being read; run again")
         self.data = dataset(data)
-        key = f"{model.name}/{source.fingerprint()}/{data.name}/{self.data.fingerprint()}"
+        # Everything that changes an encoded scene, so that no trial reads what another setting wrote.
+        device, scenes = self.model.device.type, self.data.fingerprint()
+        key = repr((RESULTS_VERSION, device, model.to_dict(), weights, data.name, scenes))
         self.encoder = Encoder(self.model, self.data, key)
         self._untrained: dict[str, Reading] = {}
 
@@ -114,6 +133,8 @@ class Session:
                    "generated_scenes", "sampling_steps", "guidance")
         key = repr({name: value for name, value in spec.to_dict().items() if name not in without})
         if key not in self._untrained:
+            if len(self._untrained) >= 32:
+                self._untrained.pop(next(iter(self._untrained)))
             tokens = initial_tokens(spec.tokens, self.model.width, spec.seed).to(self.model.device)
             self._untrained[key] = read(passes, train, fit, test, tokens, selection)
         return self._untrained[key]
@@ -124,8 +145,25 @@ class Session:
 
 
 @lru_cache(maxsize=2)
-def _session(model: tuple[Any, ...], data: tuple[Any, ...], precision: str) -> Session:
+def _session(model: tuple[Any, ...], data: tuple[Any, ...], precision: str, weights: str, scenes: str) -> Session:
+    """Open a model and its data once; the fingerprints tell when they have changed since."""
+    gc.collect()  # an evicted session frees its model before the next one loads
     return Session(Choice(model[0], dict(model[1])), Choice(data[0], dict(data[1])), precision)
+
+
+@contextmanager
+def arithmetic(*, exact: bool) -> Iterator[None]:
+    """Allow TF32 in matrix products and convolutions, or forbid it; outside, images are always encoded exactly."""
+    _set_exact(exact)
+    try:
+        yield
+    finally:
+        _set_exact(True)
+
+
+def _set_exact(exact: bool) -> None:
+    torch.set_float32_matmul_precision("highest" if exact else "high")
+    torch.backends.cudnn.allow_tf32 = not exact
 
 
 def _frozen(choice: Choice) -> tuple[Any, ...]:

@@ -48,7 +48,7 @@ def warp(images: Float[Tensor, "*batch C H W"], theta: Theta) -> Float[Tensor, "
 
 def unwarp(maps: Float[Tensor, "*batch N H W"], theta: Theta) -> Float[Tensor, "*batch N H W"]:
     """Return maps of warped images, brought back to where the images came from."""
-    return warp(maps, inverse(theta.to(maps)))
+    return warp(maps, inverse(theta.float()))  # linear algebra knows no half precision
 
 
 def warp_points(points_yx: Float[Tensor, "*batch K 2"], theta: Theta) -> Float[Tensor, "*batch K 2"]:

@@ -8,6 +8,7 @@ import pytest
 
 from harness import plugins
 from harness.spec import Choice, TrialSpec
+from harness.trial import Session
 from tests.tiny_folders import save_tiny
 
 
@@ -61,3 +62,11 @@ def small_spec(model: str = "tiny_zero123plus", fusion: str = "none", *, fusion_
         fusion=choice("fusion", fusion, fusion_knobs), selection=choice("selection", selection),
         losses=tuple(choice("losses", name) for name in losses), **(small | settings),
     )
+
+
+def open_session(spec: TrialSpec) -> Session:
+    """Return the model and data that a spec names, as a trial opens them."""
+    from harness.trial import _frozen, _session, fingerprints
+
+    marks = fingerprints(spec)
+    return _session(_frozen(spec.model), _frozen(spec.data), spec.precision, marks["weights"], marks["data"])

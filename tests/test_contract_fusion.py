@@ -7,8 +7,7 @@ from harness import plugins
 from harness.attention.fused import Layout, layer_maps
 from harness.fusion._base import Guidance
 from harness.passes import Passes
-from harness.trial import _frozen, _session
-from tests.conftest import small_spec
+from tests.conftest import open_session, small_spec
 
 FUSIONS = plugins.names("fusion")
 MODELS = ("tiny_zero123plus", "tiny_sd", "tiny_zero123plus_weights")
@@ -16,7 +15,7 @@ MODELS = ("tiny_zero123plus", "tiny_sd", "tiny_zero123plus_weights")
 
 def passes(model, fusion, **settings):
     spec = small_spec(model, fusion, **settings)
-    session = _session(_frozen(spec.model), _frozen(spec.data), "fp32")
+    session = open_session(spec)
     return Passes(session.model, plugins.build("fusion", fusion, settings.get("fusion_knobs")), spec), session
 
 
@@ -82,7 +81,7 @@ def test_a_layer_keeps_its_shape(fusion):
     guidance = Guidance(torch.randn(3, 8), torch.full((2, 3, 10), 0.1), torch.rand(2, 3) + 0.1)
     contexts = []
 
-    def attend(context, bias=None):
+    def attend(context, bias=None, change=None):
         contexts.append(context.shape)
         return torch.randn(2, 10, 6)
 

@@ -8,8 +8,8 @@ import torch
 from harness import plugins, trial
 from harness.optimise import Diverged, observe
 from harness.passes import Passes
-from harness.trial import TOLERANCE, _frozen, _session, run
-from tests.conftest import small_spec
+from harness.trial import TOLERANCE, _session, run
+from tests.conftest import open_session, small_spec
 
 pytestmark = pytest.mark.usefixtures("random_models")
 
@@ -71,7 +71,8 @@ def test_every_setting_runs_and_scores(settings):
 
 @pytest.mark.parametrize("precision", [name for name in TOLERANCE if name != "fp32"])
 def test_every_precision_runs(precision):
-    result = run(small_spec(precision=precision, steps=1, test_scenes=2, fit_scenes=2, optimise_scenes=2))
+    result = run(small_spec(precision=precision, steps=1, test_scenes=2, fit_scenes=2, optimise_scenes=2,
+                            losses=plugins.names("losses")))
     assert result.status == "finished", result.reason
     assert result.tokens["tokens"].dtype == torch.float32
 
@@ -101,7 +102,7 @@ def test_captured_attention_that_is_off_fails_the_trial(monkeypatch):
 
 def test_only_tokens_and_gates_are_optimised():
     spec = small_spec(fusion="hierarchical")
-    session = _session(_frozen(spec.model), _frozen(spec.data), "fp32")
+    session = open_session(spec)
     before = {name: weight.clone() for name, weight in session.model.unet.state_dict().items()}
     result = run(spec)
     assert all(torch.equal(weight, before[name]) for name, weight in session.model.unet.state_dict().items())
@@ -112,7 +113,7 @@ def test_only_tokens_and_gates_are_optimised():
 @pytest.mark.parametrize("level", ["per_view", "grid"])
 def test_losses_see_live_maps(level):
     spec = small_spec(loss_level=level)
-    session = _session(_frozen(spec.model), _frozen(spec.data), "fp32")
+    session = open_session(spec)
     passes = Passes(session.model, plugins.build("fusion", "none"), spec)
     split = session.encoder.split("optimise", 3, (1, 15.0, 0.8, 0.25))
     tokens = torch.randn(12, session.model.width, requires_grad=True)

@@ -29,17 +29,22 @@ class Enough(Exception):
 
 @dataclass(frozen=True)
 class Captured:
-    """One layer's queries over space and keys over tokens; ``size`` is its map's rows and columns on the canvas."""
+    """One layer's queries over space and keys over tokens; ``size`` is its map's rows and columns on the canvas.
+
+    ``bias`` was added to the logits, if any.
+    """
 
     layer: str
     query: Heads
     key: Float[Tensor, "B A T d"]
     scale: float
     size: tuple[int, int]
+    bias: Float[Tensor, " T"] | None = None
 
     def probabilities(self) -> Float[Tensor, "B A S T"]:
         """Return the layer's own attention probabilities, at its own resolution."""
-        return (self.query @ self.key.transpose(-1, -2) * self.scale).softmax(-1)
+        logits = self.query @ self.key.transpose(-1, -2) * self.scale
+        return (logits if self.bias is None else logits + self.bias).softmax(-1)
 
 
 class CapturePass(Pass):
@@ -74,9 +79,14 @@ class CapturePass(Pass):
         probabilities = self.captured[-1].probabilities()
         value = heads(attention.to_v(context), attention.heads)
         restated = rearrange(probabilities @ value, "b a s d -> b s (a d)")
-        self.residual = max(self.residual, (restated - output).abs().max().item())
-        self.largest = max(self.largest, output.abs().max().item())
-        self.row_residual = max(self.row_residual, (probabilities.sum(-1) - 1).abs().max().item())
+        self.residual = worst(self.residual, (restated - output).abs().max().item())
+        self.largest = worst(self.largest, output.abs().max().item())
+        self.row_residual = worst(self.row_residual, (probabilities.sum(-1) - 1).abs().max().item())
+
+
+def worst(*values: float) -> float:
+    """Return the largest value, NaN if any is: Python's max may drop it."""
+    return next((value for value in values if value != value), max(values))
 
 
 def up_layers(names: Sequence[str]) -> list[str]:
@@ -103,8 +113,12 @@ def token_maps(captured: Sequence[Captured], size: tuple[int, int], *, tokens: i
     takes the softmax at each layer's own resolution and resizes the layers' mean maps. ``views`` is the number of views
     that share a canvas: a canvas is split before it is resized, so that no view bleeds into its neighbour.
     """
-    layer_maps = [_layer_maps(layer, size, views, tokens, resize, dtype) for layer in captured]
-    return torch.stack(layer_maps).mean(0) if len(layer_maps) > 1 else layer_maps[0]
+    total: Tensor | None = None
+    for layer in captured:  # summed as they come: at full size the maps of all tokens are gigabytes
+        part = _layer_maps(layer, size, views, tokens, resize, dtype)
+        total = part if total is None else total + part
+    assert total is not None
+    return total / len(captured)
 
 
 def native_maps(layer: Captured, *, tokens: int, views: int = 1) -> Float[Tensor, "B V N h w"]:
@@ -121,8 +135,8 @@ def _layer_maps(layer: Captured, size: tuple[int, int], views: int, tokens: int,
     step = max(1, BLOCK_ELEMENTS // per_head)
     total: Tensor | None = None
     for start in range(0, head_count, step):
-        block = (layer.query[:, start:start + step], layer.key[:, start:start + step], layer.scale, layer.size, size,
-                 views, tokens, resize, dtype)
+        block = (layer.query[:, start:start + step], layer.key[:, start:start + step], layer.bias, layer.scale,
+                 layer.size, size, views, tokens, resize, dtype)
         again = step < head_count and torch.is_grad_enabled()
         part: Tensor = checkpoint(_head_maps, *block, use_reentrant=False) if again else _head_maps(*block)
         total = part if total is None else total + part
@@ -136,11 +150,13 @@ def _layer_maps(layer: Captured, size: tuple[int, int], views: int, tokens: int,
     return maps
 
 
-def _head_maps(query: Heads, key: Float[Tensor, "B A T d"], scale: float, native: tuple[int, int],
-               size: tuple[int, int], views: int, tokens: int, resize: str, dtype: torch.dtype
+def _head_maps(query: Heads, key: Float[Tensor, "B A T d"], bias: Tensor | None, scale: float,
+               native: tuple[int, int], size: tuple[int, int], views: int, tokens: int, resize: str, dtype: torch.dtype
                ) -> Float[Tensor, "B V N h w"]:
     rows, columns = layout(views)
     logits = (query.to(dtype) @ key.to(dtype).transpose(-1, -2)) * scale
+    if bias is not None:
+        logits = logits + bias.to(dtype)
     logits = rearrange(logits, "b a (r h c w) n -> b (r c) a n h w", r=rows, c=columns, h=native[0] // rows)
     if resize == "logits" and logits.shape[-2:] != size:
         logits = resample(logits, size)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
@@ -30,34 +29,30 @@ class FusePass(Pass):
     """Lets ``fuse(attend, context, maps)`` make every cross-attention's output.
 
     ``maps`` (B V K H W) are the keypoint tokens' maps per view; each layer gets them at its own resolution and in its
-    own spatial order (B K S), with sum 1 over space. Queries and keys of ``watch`` layers are kept, the keys of context
-    and tokens together, to measure how the view pass looks at the tokens.
+    own spatial order (B K S), with sum 1 over space. In ``watch`` layers the queries and keys of every attention that
+    fusion lets cover the tokens are kept, to measure how the view pass looks at them; without one nothing is kept.
     """
 
-    def __init__(self, fuse: LayerFusion, maps: Float[Tensor, "B V K H W"] | None, layout: Layout,
-                 watch: Sequence[str] = (), tokens: Float[Tensor, "K D"] | None = None) -> None:
-        self.fuse, self.maps, self.layout, self.watch, self.tokens = fuse, maps, layout, watch, tokens
+    def __init__(self, fuse: LayerFusion, maps: Float[Tensor, "B V K H W"], layout: Layout,
+                 watch: Sequence[str] = ()) -> None:
+        self.fuse, self.maps, self.layout, self.watch = fuse, maps, layout, watch
         self.captured: list[Captured] = []
         self._resized: dict[int, Tensor] = {}
 
     def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
         """Make the layer's output by fusion."""
-        if layer in self.watch and self.tokens is not None:
-            tokens = self.tokens[None].expand(len(query), -1, -1).to(context)
-            key = heads(attention.to_k(torch.cat([context, tokens], 1)), attention.heads)
-            size = map_size(query.shape[2], self.layout.latent_size)
-            self.captured.append(Captured(layer, query, key, attention.scale, size))
-        if self.maps is None:
-            return attend(attention, query, context)
-
-        def over(some_context: Tensor, bias: Tensor | None = None) -> Tensor:
-            return attend(attention, query, some_context, bias)
+        def over(some_context: Tensor, bias: Tensor | None = None,
+                 change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+            if layer in self.watch and some_context is not context:
+                key = heads(attention.to_k(some_context), attention.heads)
+                size = map_size(query.shape[2], self.layout.latent_size)
+                self.captured.append(Captured(layer, query, key, attention.scale, size, bias))
+            return attend(attention, query, some_context, bias, change)
 
         return self.fuse(over, context, self._at(query.shape[2]))
 
     def _at(self, positions: int) -> Float[Tensor, "B K S"]:
         if positions not in self._resized:
-            assert self.maps is not None
             self._resized[positions] = layer_maps(self.maps, self.layout, map_size(positions, self.layout.latent_size))
         return self._resized[positions]
 

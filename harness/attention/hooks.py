@@ -1,6 +1,6 @@
 """One set of attention processors for a UNet, answering to the pass in progress."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,12 +65,19 @@ class _Processor:
         return projected
 
 
-def attend(attention: Any, query: Heads, context: Float[Tensor, "B T D"], bias: Tensor | None = None
-           ) -> Float[Tensor, "B S C"]:
-    """Return the layer's attention of ``query`` over ``context``; ``bias`` (B T) or (T) is added to the logits."""
+def attend(attention: Any, query: Heads, context: Float[Tensor, "B T D"], bias: Float[Tensor, " T"] | None = None,
+           change: Callable[[Tensor], Tensor] | None = None) -> Float[Tensor, "B S C"]:
+    """Return the layer's attention of ``query`` over ``context``.
+
+    ``bias`` is added to the logits; ``change`` replaces the probabilities (B A S T), which costs their explicit form.
+    """
     key, value = heads(attention.to_k(context), attention.heads), heads(attention.to_v(context), attention.heads)
-    mask = None if bias is None else bias.to(query).expand(len(query), -1)[:, None, None, :]
-    output = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=attention.scale)
+    mask = None if bias is None else bias.to(query)
+    if change is None:
+        output = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=attention.scale)
+    else:
+        logits = query @ key.transpose(-1, -2) * attention.scale
+        output = change((logits if mask is None else logits + mask).softmax(-1)) @ value
     return rearrange(output, "b a s d -> b s (a d)")
 
 

@@ -43,7 +43,8 @@ class Fusion(ABC):
     def __call__(self, attend: Attend, context: Context, guidance: Guidance, gates: Mapping[str, Tensor]) -> Output:
         """Return the layer's output.
 
-        ``attend(context, bias=None)`` is its attention over any context (B T D), ``bias`` (T) added to the logits.
+        ``attend(context, bias=None, change=None)`` is its attention over any context (B T D), with ``bias`` (T) added
+        to the logits and probabilities (B A S T) replaced by ``change`` of them.
         """
         if self.strength == 0:
             return attend(context)
@@ -58,9 +59,11 @@ BASE = Fusion
 
 
 def append(context: Context, tokens: Float[Tensor, "B K D"], strength: float
-           ) -> tuple[Float[Tensor, "B TK D"], Float[Tensor, " TK"]]:
-    """Return [context; tokens] and the logit bias that scales the tokens' share: log(strength) on their columns."""
+           ) -> tuple[Float[Tensor, "B TK D"], Float[Tensor, " TK"] | None]:
+    """Return [context; tokens] and the logit bias log(strength) on the tokens' columns, None at full strength."""
     joined = torch.cat([context, tokens.to(context)], 1)
+    if strength == 1:
+        return joined, None
     bias = joined.new_zeros(joined.shape[1])
     bias[context.shape[1]:] = math.log(strength)
     return joined, bias

@@ -14,16 +14,17 @@ class Spatial(Fusion):
     """Output times 1 + alpha (m - 1), m the keypoints' map with spatial mean 1."""
 
     alpha: float = knob(0.3, "how far the map moves the output at strength 1", low=0.0, high=1.0)
-    form: str = knob("gate", "gate by the map, or the literal form that multiplies by the map's mean over space, 1 / S",
+    form: str = knob("gate", "gate the output, or literally: probabilities times 1 + alpha / S, softmax again",
                      choices=("gate", "literal"))
 
     def fuse(self, attend: Attend, context: Context, guidance: Guidance, gates: Mapping[str, Tensor]) -> Output:
         """Return the gated output."""
-        output = attend(context)
-        mean_map = guidance.maps.mean(1)[..., None].to(output)
-        positions = mean_map.shape[1]
         alpha = self.alpha * self.strength
         if self.form == "literal":
-            # The mean over space of a map with sum 1 is 1 / S wherever the keypoints are: it guides nothing.
-            return output * (1 + alpha * mean_map.mean(1, keepdim=True))
-        return output * (1 + alpha * (positions * mean_map - 1))
+            # The mean over space of a map with sum 1 is 1 / S wherever the keypoints are: it guides nothing, and the
+            # second softmax flattens what the first one chose.
+            factor = 1 + alpha / guidance.maps.shape[-1]
+            return attend(context, change=lambda probabilities: (factor * probabilities).softmax(-1))
+        output = attend(context)
+        mean_map = guidance.maps.mean(1)[..., None].to(output)
+        return output * (1 + alpha * (mean_map.shape[1] * mean_map - 1))

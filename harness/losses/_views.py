@@ -26,11 +26,12 @@ def located(seen: Evidence, window: float,
     giving up.
     """
     radius_px = window * seen.sigma_px
-    return soft_peaks(seen.common_maps, radius_px, temperature), peak_share(seen.common_maps.detach(), radius_px)
+    maps = seen.common_maps.float()  # linear algebra knows no half precision
+    return soft_peaks(maps, radius_px, temperature), peak_share(maps.detach(), radius_px)
 
 
 def stacked(seen: Evidence, term: str, part: Callable[[Cameras], Tensor]) -> Float[Tensor, "B V *rest"]:
     """Return a part of every scene's cameras; raise UsageError if the data has none."""
     if seen.cameras is None:
         raise UsageError(f"losses.{term}: the data has no cameras; drop the term or choose data with cameras")
-    return torch.stack([part(cameras) for cameras in seen.cameras]).to(seen.common_maps)
+    return torch.stack([part(cameras) for cameras in seen.cameras]).to(seen.common_maps.device, torch.float32)

@@ -64,8 +64,8 @@ def peak_mass(maps: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch"]:
     p = distribution(maps)
     height, width = p.shape[-2:]
     peak = p.flatten(-2).argmax(-1)
-    dy = (torch.arange(height, dtype=p.dtype) - (peak // width)[..., None]) / height  # (*batch H)
-    dx = (torch.arange(width, dtype=p.dtype) - (peak % width)[..., None]) / width  # (*batch W)
+    dy = (torch.arange(height, dtype=p.dtype, device=p.device) - (peak // width)[..., None]) / height  # (*batch H)
+    dx = (torch.arange(width, dtype=p.dtype, device=p.device) - (peak % width)[..., None]) / width  # (*batch W)
     near = dy[..., :, None].square() + dx[..., None, :].square() <= PEAK_RADIUS**2 + 1e-12
     return (p * near).sum((-2, -1))
 

@@ -19,8 +19,9 @@ MASS = torch.tensor([[0.1, 0.3]])
 SEEN = Guidance(TOKENS, MAPS, MASS)
 
 
-def total(context, bias=None):
+def total(context, bias=None, change=None):
     weights = torch.ones(context.shape[1]) if bias is None else bias.exp()
+    weights = weights if change is None else change(weights)
     return (context * weights[None, :, None]).sum(1, keepdim=True).expand(-1, 4, -1)
 
 
@@ -60,8 +61,9 @@ def test_spatial_gates_by_the_mean_map():
 
 
 def test_the_literal_spatial_form_guides_nothing():
-    literal = Spatial(form="literal")(total, CONTEXT, SEEN, {})[0, :, 0]
-    torch.testing.assert_close(literal, torch.full((4,), 1 + 0.3 / 4))
+    two = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    literal = Spatial(form="literal")(total, two, SEEN, {})[0]
+    torch.testing.assert_close(literal, torch.full((4, 2), 0.5))  # the second softmax of equal weights
 
 
 def test_blend_mixes_outputs_of_two_attentions():
