@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-FULL_BELOW, NONE_ABOVE = 300, 700
+FULL_BELOW, NONE_ABOVE = 150, 600
 LEAST_CELLS = 0.4
 
 
@@ -66,7 +66,7 @@ def _size(positions: int, masks: Tensor) -> tuple[int, int]:
 def grounding_loss(kept: list[Tensor], member: Tensor, masks: Tensor, timesteps: Tensor) -> Tensor:
     """Return the mean of -log share, over layers, pictures and parts, weighted by noise level.
 
-    Full weight below timestep 300, none above 700, where the limbs can no longer be told apart.
+    Full weight below timestep 150, none above 600, where limbs can no longer be told apart.
     """
     share, counted = shares(kept, member, masks)
     weight = ((NONE_ABOVE - timesteps.float()) / (NONE_ABOVE - FULL_BELOW)).clamp(0, 1)[:, None] * counted

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
-from torch.nn.functional import mse_loss
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from _train_tiny.data import FAMILIES, Pictures
@@ -18,7 +17,7 @@ from _train_tiny.text import END, START, TOKENS, Captions
 BATCH = 16
 WIDTH = 96
 GROUNDING_WEIGHT = 0.2
-LOW_NOISE_BELOW, LOW_NOISE_SHARE = 300, 0.4
+LOW_NOISE_BELOW, LOW_NOISE_SHARE = 150, 0.5
 COLOURLESS_LOW, COLOURLESS_HIGH = 0.65, 0.2
 READ_TIMESTEP = 50
 
@@ -48,10 +47,19 @@ def scheduler() -> DDPMScheduler:
 
 
 def draw_timesteps(count: int, draws: torch.Generator) -> Tensor:
-    """Return timesteps of which some are drawn below 300, where keypoints are read, and the others anywhere."""
+    """Return timesteps of which some are drawn below 150, where keypoints are read, and the others anywhere."""
     low = torch.rand(count, generator=draws) < LOW_NOISE_SHARE
     return torch.where(low, torch.randint(LOW_NOISE_BELOW, (count,), generator=draws),
                        torch.randint(1000, (count,), generator=draws))
+
+
+def even_out(noising: DDPMScheduler, timesteps: Tensor) -> Tensor:
+    """Return weights, SNR^-0.4, that make the squared error of the noise about as large at every noise level.
+
+    Without them the high levels, where layout and colours are decided, hardly count.
+    """
+    signal = noising.alphas_cumprod[timesteps]
+    return (signal / (1 - signal)) ** -0.4
 
 
 def colourless(timestep: int) -> float:
@@ -79,9 +87,9 @@ class Latents:
 
 def mixed_batch(sources: tuple[Latents, Latents], timesteps: Tensor, captions: Captions, draws: torch.Generator
                 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return a batch of which a quarter comes from the second source: latents, ids, membership, masks."""
+    """Return a batch of which half comes from the second source: latents, ids, membership, masks."""
     parts, count = [], len(timesteps)
-    for source, steps in zip(sources, timesteps.split([count - count // 4, count // 4]), strict=True):
+    for source, steps in zip(sources, timesteps.split([count - count // 2, count // 2]), strict=True):
         rows = torch.randint(len(source.latents), (len(steps),), generator=draws)
         parts.append(source.batch(rows, steps, captions, draws))
     latents, ids, member, masks = (torch.cat(x) for x in zip(*parts, strict=True))
@@ -91,7 +99,7 @@ def mixed_batch(sources: tuple[Latents, Latents], timesteps: Tensor, captions: C
 def train(folder: Path, sources: tuple[Latents, Latents], captions: Captions, held_out: "HeldOut", minutes: float,
           export: Callable[[UNet2DConditionModel, CLIPTextModel], None],
           ) -> tuple[UNet2DConditionModel, CLIPTextModel, Training]:
-    """Train for ``minutes`` on single views and, a quarter of each batch, views on gray; return the averaged models.
+    """Train for ``minutes`` on single views and, half of each batch, views on gray; return the averaged models.
 
     ``export`` is called with the averaged models at every measurement.
     """
@@ -106,9 +114,11 @@ def train(folder: Path, sources: tuple[Latents, Latents], captions: Captions, he
         kept.clear()
         states = text(ids).last_hidden_state
         predicted = unet(noising.add_noise(clean, noise, timesteps), timesteps, states).sample
-        denoising = mse_loss(predicted, noise)
+        squared = (predicted - noise).square().mean((1, 2, 3))
+        denoising = (squared * even_out(noising, timesteps)).mean()
         grounding = grounding_loss(kept, member, masks, timesteps)
-        run.update(denoising + GROUNDING_WEIGHT * grounding, denoising=denoising.item(), grounding=grounding.item())
+        run.update(denoising + GROUNDING_WEIGHT * grounding, denoising=squared.mean().item(),
+                   weighted=denoising.item(), grounding=grounding.item())
         if run.step % 20 == 0:
             run.log()
         if run.step % 100 == 0:
@@ -124,6 +134,12 @@ def train(folder: Path, sources: tuple[Latents, Latents], captions: Captions, he
     return unet.eval().requires_grad_(False), text.eval().requires_grad_(False), run
 
 
+def _sibling_error(layers: list[Tensor], member: Tensor, masks: Tensor, points: Tensor, limit: Tensor) -> Tensor:
+    """Return how far the paired parts' peaks (left and right alternate from the fifth on) are from their siblings."""
+    siblings = points[:, 4:].unflatten(1, (-1, 2)).flip(2).flatten(1, 2)
+    return (peaks_yx(layers, member, masks)[:, 4:] - siblings).norm(dim=-1) / limit
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """Scenes that were not trained on, to see how well colourless phrases find their parts at timestep 50."""
@@ -136,7 +152,8 @@ class HeldOut:
                 noising: DDPMScheduler) -> dict[str, float]:
         """Return the share of visible segment centres within alpha of the box's side of the phrase's peak, by family.
 
-        `share` is the mean share of a phrase's attention in its part; `up` reads the last block's two layers only.
+        `share` is the mean share of a phrase's attention in its part; `up` reads the last block's two layers only;
+        `own_side` is how many of the limb peaks that hit the left or right limb of a pair hit the named one.
         """
         noise = torch.randn(self.data.latents.shape, generator=torch.Generator().manual_seed(6))
         hits: dict[str, list[Tensor]] = {}
@@ -157,6 +174,9 @@ class HeldOut:
                 for alpha in (0.1, 0.2):
                     hits.setdefault(f"pck{name}@{alpha}", []).append((error <= alpha)[visible].float())
                 if not name:
+                    sided, other = error[:, 4:], _sibling_error(layers, member, masks, points, limit)
+                    own = (sided <= 0.1) & visible[:, 4:]
+                    hits.setdefault("own_side", []).append(own[own | ((other <= 0.1) & visible[:, 4:])].float())
                     for family in FAMILIES:
                         of = torch.tensor([f == family for f in families])
                         hits.setdefault(f"pck_{family}@0.1", []).append((error[of] <= 0.1)[visible[of]].float())

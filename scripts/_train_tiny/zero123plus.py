@@ -19,7 +19,7 @@ from _train_tiny.reference import refer, set_mode
 from _train_tiny.text import TOKENS, Captions
 from _train_tiny.tiny_sd import GROUNDING_WEIGHT, WIDTH, HeldOut, Latents, colourless, draw_timesteps, mixed_batch
 
-CANVASES, SINGLES = 4, 12
+CANVASES, SINGLES = 4, 8
 ROWS, COLUMNS = 3, 2
 UNCONDITIONAL = 0.1
 CAPTIONED = 0.5
