@@ -27,7 +27,7 @@ def sizes(folder: Path) -> str:
 
 
 def _localised(log: list[dict[str, float]]) -> dict[str, object]:
-    last = [line for line in log if "pck@0.1" in line][-1]
+    last = log[-1]
     names = {"pck@0.1": "all families", "pck_biped@0.1": "biped", "pck_quadruped@0.1": "quadruped",
              "pck_bird@0.1": "bird", "pck_up@0.1": "all families, last two layers"}
     rows: dict[str, object] = {f"PCK@0.1, {meaning}": last[name] for name, meaning in names.items()}
@@ -36,7 +36,7 @@ def _localised(log: list[dict[str, float]]) -> dict[str, object]:
 
 def of_tiny_sd(folder: Path, runs: Path, captions: Captions, scenes: Pictures, counts: tuple[int, int]) -> None:
     """Write tiny_sd's card."""
-    log, vae_log = card.lines(runs / "sd.log"), card.lines(runs / "vae.log")
+    log, vae_log = card.exported(card.lines(runs / "sd.log")), card.lines(runs / "vae.log")
     shares, samples = measure.colour_shares(folder, captions, scenes)
     measured = {
         **_localised(log),
@@ -49,13 +49,13 @@ def of_tiny_sd(folder: Path, runs: Path, captions: Captions, scenes: Pictures, c
         "six": counts[1], "batch": tiny_sd.BATCH, "weight": tiny_sd.GROUNDING_WEIGHT, "factor": vae.SCALING_FACTOR,
         "vae_steps": vae_log[-1]["step"], "vae_squared": card.last_mean(vae_log, "squared"),
         "vae_psnr": round(vae_log[-1]["psnr_db"], 1), "sd_run_steps": log[-1]["step"],
-        "sd_minutes": round(log[-1]["seconds"] / 60), "sd_denoising": card.last_mean(log, "denoising"),
+        "sd_minutes": card.minutes(log), "sd_denoising": card.last_mean(log, "denoising"),
         "sd_grounding": card.last_mean(log, "grounding"), "sd_measured": card.table(measured)})
 
 
 def of_tiny_zero123plus(folder: Path, runs: Path, scenes: Pictures, mean: Tensor, counts: tuple[int, int]) -> None:
     """Write tiny_zero123plus's card."""
-    log = card.lines(runs / "zero123plus.log")
+    log = card.exported(card.lines(runs / "zero123plus.log"))
     model = Zero123Plus(load_parts(folder, zero123plus=True), "fp32", "cpu")
     scores, made = measure.canvas_scores(model, scenes, mean)
     assert scenes.conditions is not None
@@ -69,7 +69,7 @@ def of_tiny_zero123plus(folder: Path, runs: Path, scenes: Pictures, mean: Tensor
     measured: dict[str, object] = {f"PSNR, {name}": f"{value} dB" for name, value in scores.items()}
     card.write(folder, {
         "canvas_steps": measure.CANVAS_STEPS, "canvas_guidance": measure.CANVAS_GUIDANCE, "sizes": sizes(folder),
-        "single": counts[0], "six": counts[1], "run_steps": log[-1]["step"], "minutes": round(log[-1]["seconds"] / 60),
+        "single": counts[0], "six": counts[1], "run_steps": log[-1]["step"], "minutes": card.minutes(log),
         "canvases": zero123plus.CANVASES, "singles": zero123plus.SINGLES, "scenes": len(scenes),
         **{key: card.last_mean(log, key) for key in ("denoising", "alone", "grounding", "alone_grounding")},
         "measured": card.table({**measured, **_localised(log)})})

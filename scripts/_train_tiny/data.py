@@ -42,6 +42,18 @@ class Pictures:
         return len(self.families)
 
 
+def plain_sided(points_yx: Tensor) -> Tensor:
+    """Return which views (n V) show plainly which side is left, out of the half that show it one way round.
+
+    That way round is the sign of the cross product of two axes of the picture: from all but the first two parts to the
+    head, and from the right limbs to the left ones. Plainly means that these are far from parallel and not short.
+    """
+    axis = points_yx[:, :, 0] - points_yx[:, :, 2:].mean(2)
+    side = points_yx[:, :, 4::2].mean(2) - points_yx[:, :, 5::2].mean(2)
+    cross = axis[..., 0] * side[..., 1] - axis[..., 1] * side[..., 0]
+    return (cross > 0.5 * axis.norm(dim=-1) * side.norm(dim=-1)) & (side.norm(dim=-1) > 0.06)
+
+
 def coverage(masks: Tensor) -> Tensor:
     """Return the share of each 4 x 4 pixel cell that a part covers, as uint8: (V M 64 64) -> (V M 16 16)."""
     return (avg_pool2d(masks.float(), SIDE_PX // CELLS) * 255).round().to(torch.uint8)

@@ -24,6 +24,8 @@ def half(module: torch.nn.Module) -> torch.nn.Module:
 
 def replace_folder(made: Path, folder: Path) -> None:
     """Put ``made`` in the place of ``folder``, keeping the card and the pictures that ``folder`` has."""
+    for file in made.rglob("*.safetensors"):
+        file.chmod(0o644)
     if folder.exists():
         for kept in [*folder.glob("*.md"), *folder.glob("*.png")]:
             shutil.copy2(kept, made / kept.name)

@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from einops import rearrange
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from _train_tiny import cards_of, data, tiny_sd, vae, zero123plus
+from _train_tiny import cards_of, data, reading, tiny_sd, vae, zero123plus
 from _train_tiny.export import export_tiny_sd, export_tiny_zero123plus
 from _train_tiny.text import Captions, make_tokenizer
 from harness.data._figures_families import PARTS
@@ -15,6 +15,7 @@ from harness.data.figures import PALETTE
 
 SINGLE_VIEWS, SIX_VIEWS = 9000, 2000
 HELD_OUT, HELD_OUT_SIX = 150, 48
+READING_MINUTES = 3
 CAPTION_WORDS = ("a", "an", "with", "and", "of", "the", "in", "on", ",", ".", "photo", "background", "gray")
 
 
@@ -51,7 +52,8 @@ def single_latents(arguments: Namespace, model: AutoencoderKL, pictures: data.Pi
         torch.save(torch.cat(parts), path)
     return tiny_sd.Latents(torch.load(path, weights_only=True), rearrange(pictures.masks, "n v m h w -> (n v) m h w"),
                            [f for f in pictures.families for _ in range(views)],
-                           [p for p in pictures.phrases for _ in range(views)])
+                           [p for p in pictures.phrases for _ in range(views)],
+                           data.plain_sided(pictures.points_yx).flatten())
 
 
 def held_out(arguments: Namespace, model: AutoencoderKL) -> tiny_sd.HeldOut:
@@ -71,8 +73,11 @@ def train_sd(arguments: Namespace) -> None:
     def export(unet: torch.nn.Module, text: CLIPTextModel) -> None:
         export_tiny_sd(folder, model, text, tokenizer, arguments.runs / "tokenizer", unet)
 
+    text = tiny_sd.build_text_encoder(captions.vocabulary)
+    said = list(zip(single.families, single.phrases, strict=True))
+    reading.train(arguments.runs, text, captions, said, READING_MINUTES)
     unet, text, _ = tiny_sd.train(arguments.runs, (single, six), captions, held_out(arguments, model),
-                                  arguments.minutes or 50, export)
+                                  arguments.minutes or 50, text, export)
     export(unet, text)
 
 

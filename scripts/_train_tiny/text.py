@@ -71,6 +71,11 @@ class Captions:
 
     def draw(self, family: str, phrases: Sequence[str], colourless: float, draws: torch.Generator
              ) -> tuple[Tensor, Tensor]:
+        """Return ids and membership of a random caption."""
+        return self.encode(self.draw_words(family, phrases, colourless, draws), len(phrases))
+
+    def draw_words(self, family: str, phrases: Sequence[str], colourless: float, draws: torch.Generator
+                   ) -> list[tuple[str, int]]:
         """Return a random caption: some name no colour, half shuffle the parts, a third leave some out.
 
         Without colours the picture alone tells which pixels are the left upper arm; without a fixed order or number the
@@ -80,10 +85,10 @@ class Captions:
         empty, plain, shuffled, fewer = (torch.rand(4, generator=draws) < chances).tolist()
         count = len(phrases)
         if empty:
-            return self.encode([], count)
+            return []
         order = torch.randperm(count, generator=draws).tolist()
         if fewer:
             order = order[: int(torch.randint(3, count, (), generator=draws))]
         if not shuffled:
             order = sorted(order)
-        return self.encode(self.words(family, phrases, order, not plain), count)
+        return self.words(family, phrases, order, not plain)

@@ -20,6 +20,7 @@ GROUNDING_WEIGHT = 0.2
 LOW_NOISE_BELOW, LOW_NOISE_SHARE = 150, 0.5
 COLOURLESS_LOW, COLOURLESS_HIGH = 0.65, 0.2
 READ_TIMESTEP = 50
+PRACTICE, PRACTICE_UNTIL = 0.6, 0.3
 
 
 def build_text_encoder(vocabulary: dict[str, int]) -> CLIPTextModel:
@@ -75,6 +76,16 @@ class Latents:
     masks: Tensor
     families: list[str]
     phrases: list[list[str]]
+    plain_sided: Tensor | None = None
+
+    def rows(self, count: int, practice: float, draws: torch.Generator) -> Tensor:
+        """Return rows at random, a share of them of views that show plainly which side is left."""
+        rows = torch.randint(len(self.latents), (count,), generator=draws)
+        if practice == 0 or self.plain_sided is None:
+            return rows
+        easy = self.plain_sided.nonzero()[:, 0]
+        picked = easy[torch.randint(len(easy), (count,), generator=draws)]
+        return torch.where(torch.rand(count, generator=draws) < practice, picked, rows)
 
     def batch(self, rows: Tensor, timesteps: Tensor, captions: Captions, draws: torch.Generator
               ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -85,31 +96,35 @@ class Latents:
         return self.latents[rows], ids, member, self.masks[rows].float() / 255
 
 
-def mixed_batch(sources: tuple[Latents, Latents], timesteps: Tensor, captions: Captions, draws: torch.Generator
-                ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def mixed_batch(sources: tuple[Latents, Latents], timesteps: Tensor, captions: Captions, draws: torch.Generator,
+                practice: float = 0.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return a batch of which half comes from the second source: latents, ids, membership, masks."""
     parts, count = [], len(timesteps)
     for source, steps in zip(sources, timesteps.split([count - count // 2, count // 2]), strict=True):
-        rows = torch.randint(len(source.latents), (len(steps),), generator=draws)
+        rows = source.rows(len(steps), practice, draws)
         parts.append(source.batch(rows, steps, captions, draws))
     latents, ids, member, masks = (torch.cat(x) for x in zip(*parts, strict=True))
     return latents, ids, member, masks
 
 
 def train(folder: Path, sources: tuple[Latents, Latents], captions: Captions, held_out: "HeldOut", minutes: float,
-          export: Callable[[UNet2DConditionModel, CLIPTextModel], None],
+          text: CLIPTextModel, export: Callable[[UNet2DConditionModel, CLIPTextModel], None],
           ) -> tuple[UNet2DConditionModel, CLIPTextModel, Training]:
-    """Train for ``minutes`` on single views and, half of each batch, views on gray; return the averaged models.
+    """Train a UNet, and ``text`` with it, for ``minutes``; return the averaged models.
 
+    Half of each batch are single views, half views on gray.
     ``export`` is called with the averaged models at every measurement.
     """
-    unet, text = build_unet(), build_text_encoder(captions.vocabulary)
+    unet = build_unet()
     run = Training(folder, "sd", {"unet": unet, "text": text}, minutes=minutes, lr=6e-4)
     kept, noising = record(unet), scheduler()
     draws = torch.Generator().manual_seed(5 + run.step)
     while not run.done:
         timesteps = draw_timesteps(BATCH, draws)
-        clean, ids, member, masks = mixed_batch(sources, timesteps, captions, draws)
+        # Telling left from right takes two facts at once, where the head is and which way the figure faces, and neither
+        # helps alone. Views that mostly face one way let the first be learned by itself.
+        practice = PRACTICE if run.seconds < PRACTICE_UNTIL * run.budget_s else 0.0
+        clean, ids, member, masks = mixed_batch(sources, timesteps, captions, draws, practice)
         noise = torch.randn(clean.shape, generator=draws)
         kept.clear()
         states = text(ids).last_hidden_state

@@ -6,7 +6,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from _train_tiny import grounding, measure, reference, text, tiny_sd, vae, zero123plus
+from _train_tiny import data, grounding, measure, reading, reference, text, tiny_sd, vae, zero123plus
 
 from harness.attention.views import assemble
 from harness.models._diffusion import Condition, Parts
@@ -35,6 +35,39 @@ def test_captions_without_colours_keep_the_parts(captions):
     ids, member = made.colourless(["biped"], [PHRASES])
     assert tokenizer.decode(ids[0][member[0, :, 1].bool()]).split() == ["left", "upper", "arm"]
     assert made.vocabulary["red</w>"] not in ids
+
+
+def test_reading_target_is_the_phrase_so_far(captions):
+    _, made = captions
+    words = made.words("biped", PHRASES, [0, 1], coloured=True)
+    columns = {word: i for i, word in enumerate(WORDS)}
+    target, counted = reading.read_so_far(words, "biped", columns, 77)
+    last = words.index(("arm", 1)) + 1
+    said = {word for word, i in columns.items() if target[last, i]}
+    assert said == {"red", "left", "upper", "arm", "biped"}
+    assert {word for word, i in columns.items() if target[last - 1, i]} == said - {"arm"}
+    assert counted.sum() == 6
+
+
+def test_plain_sides_are_those_seen_one_way_round():
+    # Head above the rest; left limbs to the left of the right ones; the same in a mirror; left limbs above the right.
+    parts = torch.full((10, 2), 0.5)
+    parts[0] = torch.tensor([0.2, 0.5])
+    one, line = parts.clone(), parts.clone()
+    one[4::2, 1], one[5::2, 1] = 0.4, 0.6
+    line[4::2, 0], line[5::2, 0] = 0.45, 0.55
+    mirrored = one.clone()
+    mirrored[:, 1] = 1 - one[:, 1]
+    shown = data.plain_sided(torch.stack([one, mirrored, line])[None])[0].tolist()
+    assert sorted(shown[:2]) == [False, True]
+    assert shown[2] is False
+
+
+def test_noise_levels_weigh_by_their_signal():
+    weights = tiny_sd.even_out(tiny_sd.scheduler(), torch.tensor([50, 990]))
+    alphas = tiny_sd.scheduler().alphas_cumprod[[50, 990]]
+    assert weights.tolist() == pytest.approx(((alphas / (1 - alphas)) ** -0.4).tolist())
+    assert weights[1] > 20 * weights[0]
 
 
 def test_share_of_attention_by_hand():
