@@ -34,14 +34,14 @@ class TrialSpec:
     selection: Choice
     losses: tuple[Choice, ...]
     seed: int = 0
-    tokens: int = knob(64, "tokens that are optimised (N)", low=1, high=100_000)
+    tokens: int = knob(128, "tokens that are optimised (N)", low=1, high=100_000)
     keypoints: int = knob(16, "tokens that selection keeps (K)", low=1, high=10_000)
-    steps: int = knob(150, "optimisation steps", low=0, high=10_000_000)
+    steps: int = knob(100, "optimisation steps", low=0, high=10_000_000)
     scenes_per_step: int = knob(6, "scenes in one step (B)", low=1, high=4096)
-    learning_rate: float = knob(0.05, "Adam's learning rate of the tokens", low=0.0, high=10.0)
+    learning_rate: float = knob(0.02, "Adam's learning rate of the tokens", low=0.0, high=10.0)
     gate_learning_rate: float = knob(0.01, "Adam's learning rate of a fusion's gates", low=0.0, high=10.0)
     timestep: int = knob(50, "noise level of the keypoint pass, in training timesteps", low=0, high=999)
-    layers: tuple[int, ...] = knob((0, 1, 2, 3), "captured cross-attention layers, counted along the up path", low=0)
+    layers: tuple[int, ...] = knob((0,), "captured cross-attention layers, counted along the up path", low=0)
     map_side: int = knob(32, "side of one view's map, in map pixels", low=4, high=512)
     sigma_px: float = knob(1.5, "spread of the Gaussian target, in map pixels", low=0.1, high=64.0)
     view_pass: str = knob("batch", "views through the UNet one by one, or as one canvas", choices=("batch", "canvas"))
@@ -56,7 +56,7 @@ class TrialSpec:
     optimise_scenes: int = knob(48, "scenes that the tokens are optimised on", low=1)
     fit_scenes: int = knob(40, "scenes whose labels tie tokens to keypoints", low=1)
     test_scenes: int = knob(40, "scenes that are scored", low=1)
-    view_scenes: int = knob(8, "test scenes on which the view pass's error is measured", low=0)
+    view_scenes: int = knob(6, "test scenes on which the view pass's error is measured", low=0)
     view_timesteps: tuple[int, ...] = knob((200, 500, 800), "noise levels of that error", low=0, high=999)
     generated_scenes: int = knob(0, "test scenes whose views are generated and compared with the truth", low=0)
     sampling_steps: int = knob(28, "denoising steps of a generated canvas", low=1, high=1000)

@@ -26,6 +26,10 @@ def replace_folder(made: Path, folder: Path) -> None:
     """Put ``made`` in the place of ``folder``, keeping the card and the pictures that ``folder`` has."""
     for file in made.rglob("*.safetensors"):
         file.chmod(0o644)
+    for file in made.rglob("config.json"):  # where a part was loaded from is nobody's business
+        settings = json.loads(file.read_text("utf-8"))
+        settings.pop("_name_or_path", None)
+        file.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
     if folder.exists():
         for kept in [*folder.glob("*.md"), *folder.glob("*.png")]:
             shutil.copy2(kept, made / kept.name)
@@ -42,7 +46,8 @@ def export_tiny_sd(folder: Path, vae: AutoencoderKL, text: CLIPTextModel, tokeni
     """Write a folder that StableDiffusionPipeline.from_pretrained opens."""
     noising = PNDMScheduler(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
                             skip_prk_steps=True, steps_offset=1)
-    pipeline = StableDiffusionPipeline(half(vae), half(text), tokenizer, half(unet), noising, None, None,
+    # transformers opens a model in the precision of its file, diffusers in float32: the text encoder stays float32.
+    pipeline = StableDiffusionPipeline(half(vae), text, tokenizer, half(unet), noising, None, None,
                                        requires_safety_checker=False)
     made = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(made, ignore_errors=True)
@@ -60,9 +65,9 @@ def export_tiny_zero123plus(folder: Path, tiny_sd: Path, text: CLIPTextModel, un
     made.mkdir(parents=True)
     for shared in ("tokenizer", "vae"):
         shutil.copytree(tiny_sd / shared, made / shared)
-    half(text).save_pretrained(made / "text_encoder")
+    text.save_pretrained(made / "text_encoder")
     half(unet).save_pretrained(made / "unet")
-    half(vision).save_pretrained(made / "vision_encoder")
+    vision.save_pretrained(made / "vision_encoder")
     EulerAncestralDiscreteScheduler(
         num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="linear", steps_offset=1,
         prediction_type="v_prediction", timestep_spacing="linspace").save_pretrained(made / "scheduler")
