@@ -65,7 +65,7 @@ def test_an_experiment_reads_back_from_mlflow(store):
     assert finished.info.run_name == "fusion=fake seed=1"
     assert finished.data.params["fusion.strength"] == "0.3"
     assert finished.data.params["losses.sharpening.weight"] == "100.0"
-    assert finished.data.params["layers"] == "[0, 1, 2, 3]"
+    assert finished.data.params["layers"] == "[0]"
     assert finished.data.metrics["pck_at_0.1"] == 1.5
     assert math.isnan(finished.data.metrics["nme"])
     assert finished.data.metrics["cost/seconds_total"] == 0.25

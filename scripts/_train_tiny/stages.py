@@ -14,7 +14,7 @@ from harness.data._figures_families import PARTS
 from harness.data.figures import PALETTE
 
 SINGLE_VIEWS, SIX_VIEWS = 9000, 2000
-HELD_OUT, HELD_OUT_SIX = 150, 48
+HELD_OUT, HELD_OUT_SIX = 150, 24
 READING_MINUTES = 3
 CAPTION_WORDS = ("a", "an", "with", "and", "of", "the", "in", "on", ",", ".", "photo", "background", "gray")
 

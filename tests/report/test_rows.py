@@ -79,7 +79,7 @@ def test_groups_know_what_data_they_were_scored_on():
         ({"fusion": "none"}, True),
         ({"fusion": "concat"}, False),
         ({"fusion.name": "none"}, True),
-        ({"tokens": 64}, True),
+        ({"tokens": 128}, True),
         ({"losses": ["equivariance", "sharpening"]}, True),
         ({"losses": ["sharpening"]}, False),
         ({"losses": {"sharpening": {"weight": 100.0}}}, False),
