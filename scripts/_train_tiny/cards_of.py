@@ -67,6 +67,8 @@ def of_tiny_zero123plus(folder: Path, runs: Path, scenes: Pictures, mean: Tensor
                  torch.cat([torch.ones_like(left), gap, *(scenes.images[i].float() / 255)], -1)[None]]
     card.sheet(rows, folder / "canvases.png")
     measured: dict[str, object] = {f"PSNR, {name}": f"{value} dB" for name, value in scores.items()}
+    gain = measure.condition_gain(model, scenes)
+    measured["denoising error at timestep 600 with another scene's condition"] = f"{100 * gain:+.1f} %"
     card.write(folder, {
         "canvas_steps": measure.CANVAS_STEPS, "canvas_guidance": measure.CANVAS_GUIDANCE, "sizes": sizes(folder),
         "single": counts[0], "six": counts[1], "run_steps": log[-1]["step"], "minutes": card.minutes(log),
