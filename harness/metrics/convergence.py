@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harness.metrics._base import Metric, Observations
-from harness.plugins import knob
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Convergence(Metric):
     of each raw term; ``diverged``, 1 where a value is not finite or the smoothed curve ends above its start.
     """
 
-    smoothing: int = knob(9, "steps that the moving average spans", low=1, high=10_001)
+    smoothing: int = 9  # steps of the moving average; no knob, so that a score means the same everywhere
 
     def __call__(self, seen: Observations) -> dict[str, float]:
         """Return the scores; nothing without a curve."""
