@@ -84,8 +84,8 @@ def _demand_views(passes: Passes, test: Split, *, needed: bool) -> None:
     """Raise UsageError where the view pass is asked for and cannot run, before anything is optimised."""
     spec, model = passes.spec, passes.model
     if needed and model.needs_condition and test.condition.latents is None:
-        raise UsageError(f"model {spec.model.name!r} paints views from a condition image, which data {spec.data.name!r} "
-                         "does not have: drop the nvs loss and set view_scenes and generated_scenes to 0")
+        raise UsageError(f"model {spec.model.name!r} paints views from a condition image; data {spec.data.name!r} "
+                         "has none: drop the nvs loss and set view_scenes and generated_scenes to 0")
 
 
 @torch.no_grad()
