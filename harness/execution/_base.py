@@ -3,6 +3,7 @@
 import importlib
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -78,7 +79,7 @@ class Executor(Protocol):
         """Stop everything."""
 
 
-class Closing:
+class Closing(ABC):
     """Makes an executor a context manager that closes itself."""
 
     def __enter__(self) -> Self:
@@ -87,9 +88,9 @@ class Closing:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
         """Stop everything."""
-        raise NotImplementedError
 
 
 def resolve(dotted: str) -> Any:
