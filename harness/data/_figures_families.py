@@ -1,7 +1,7 @@
 """The three families: proportions and joint angles drawn at random, then the figure they give.
 
 Colours are drawn elsewhere and say nothing about identity, so every family wears fixed marks: a white face with
-dark eyes, a pale belly and dark feet that point forward.
+dark eyes, a pale belly, dark feet that point forward, and a band around each limb, white on the left, dark on the right.
 """
 
 from collections.abc import Callable
@@ -43,6 +43,7 @@ def biped(rng: np.random.Generator) -> Figure:
         elbow = shoulder.child((0, 0, -arm), turn(Y, -between(0, 110)))
         for name, frame in (("upper", shoulder), ("lower", elbow)):
             sculptor.limb(f"{side} {name} arm", frame, -arm, (0.105 * thick,) * 3)
+            sculptor.band(f"{side} {name} arm", frame, -arm / 2, (0.105 * thick,) * 2)
             sculptor.centre(f"{side} {name} arm", frame.at((0, 0, -arm / 2)))
         sculptor.joint(f"{side} shoulder", shoulder.origin, "body", f"{side} upper arm")
         sculptor.joint(f"{side} elbow", elbow.origin, f"{side} upper arm", f"{side} lower arm")
@@ -51,6 +52,7 @@ def biped(rng: np.random.Generator) -> Figure:
         knee = hip.child((0, 0, -leg), turn(Y, between(0, 85)))
         for name, frame in (("upper", hip), ("lower", knee)):
             sculptor.limb(f"{side} {name} leg", frame, -leg, (0.11 * thick,) * 3)
+            sculptor.band(f"{side} {name} leg", frame, -leg / 2, (0.11 * thick,) * 2)
             sculptor.centre(f"{side} {name} leg", frame.at((0, 0, -leg / 2)))
         _foot(sculptor, f"{side} lower leg", knee.child((0, 0, -leg)), 0.12 * thick)
         sculptor.joint(f"{side} hip", hip.origin, "body", f"{side} upper leg")
@@ -103,6 +105,7 @@ def quadruped(rng: np.random.Generator) -> Figure:
             knee = top.child((0, 0, -leg), turn(Y, bend * between(0, 60)))
             for frame in (top, knee):
                 sculptor.limb(part, frame, -leg, (0.1 * thick,) * 3)
+            sculptor.band(part, knee, 0, (0.1 * thick,) * 2)
             _foot(sculptor, part, knee.child((0, 0, -leg)), 0.11 * thick)
             sculptor.centre(part, knee.origin)
             sculptor.joint(f"{side} {'shoulder' if end == 'front' else 'hip'}", top.origin, "body", part)
@@ -132,6 +135,7 @@ def _quadruped_head(sculptor: Sculptor, chest: Frame, rng: np.random.Generator) 
         ear = middle.child((-0.06, sign * 0.13 * size, 0.1 * size), turn(X, -sign * between(10, 100)),
                            turn(Y, between(-50, 10)))
         sculptor.limb(f"{side} ear", ear, ear_length, (0.06, 0.1, 0.09))
+        sculptor.band(f"{side} ear", ear, ear_length * 0.55, (0.06, 0.1), 0.1)
         sculptor.centre(f"{side} ear", ear.at((0, 0, ear_length * 0.55)))
         sculptor.joint(f"{side} ear tip", ear.at((0, 0, ear_length)), f"{side} ear")
 
@@ -160,6 +164,7 @@ def bird(rng: np.random.Generator) -> Figure:
         hip = body.child((0.06, sign * 0.1 * girth, length * 0.25), turn(Y, -pitch), turn(Y, between(-50, 50)),
                          turn(X, sign * between(0, 25)), turn(Y, between(-15, 15)))
         sculptor.limb(f"{side} leg", hip.child((0, 0, -0.12)), -leg, (0.08, 0.08, 0.08))
+        sculptor.band(f"{side} leg", hip, -0.14 - leg / 2, (0.08, 0.08), 0.1)
         _foot(sculptor, f"{side} leg", hip.child((0, 0, -0.12 - leg)), 0.1)
         sculptor.centre(f"{side} leg", hip.at((0, 0, -0.14 - leg / 2)))
         sculptor.joint(f"{side} foot", hip.at((0.05, 0, -0.12 - leg)), f"{side} leg")
@@ -189,6 +194,7 @@ def _wing(sculptor: Sculptor, side: str, sign: float, shoulder: Frame, span: flo
     wrist = root.child((0, 0, span), turn(X, -sign * between(-50, 60)), turn(Y, between(-25, 25)))
     for name, frame, width in (("inner", root, 0.15), ("outer", wrist, 0.12)):
         sculptor.limb(f"{side} {name} wing", frame, span, (0.055, width, 0.1))
+        sculptor.band(f"{side} {name} wing", frame, span * 0.55, (0.055, width), 0.1)
         sculptor.centre(f"{side} {name} wing", frame.at((0, 0, span * 0.55)))
     sculptor.joint(f"{side} shoulder", root.origin, "body", f"{side} inner wing")
     sculptor.joint(f"{side} wrist", wrist.origin, f"{side} inner wing", f"{side} outer wing")

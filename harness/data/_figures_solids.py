@@ -109,6 +109,14 @@ class Sculptor:
         """Add an ellipsoid along the frame's axes."""
         self.limb(part, frame.child(offset), 0.0, radii, tint)
 
+    def band(self, part: str, frame: Frame, along: float, radii: tuple[float, float], half: float = 0.13) -> None:
+        """Put a band around a limb at z = along: white on the left, dark on the right, a fifth wider than the limb.
+
+        Left and right limbs are otherwise told apart by the figure's heading alone, which few pixels show.
+        """
+        tint = WHITE if part.startswith("left") else DARK
+        self.ball(part, frame, (0, 0, along), (1.2 * radii[0], 1.2 * radii[1], half), tint)
+
     def centre(self, part: str, xyz: Array) -> None:
         """Say where the segment's centre keypoint is."""
         self._centres[self._parts.index(part)] = xyz
