@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,16 @@ from harness.tensors import generator
 
 @dataclass(frozen=True)
 class Step:
-    """What one step streams: its number, of how many, the loss, its raw and weighted terms, and seconds so far."""
+    """What one step streams: its number, of how many, the loss, its raw and weighted terms, and seconds so far.
+
+    ``probe`` is the reading of the tokens on the fit split after this step (`pck_fit@0.1`, ...), where one was due.
+    """
 
     step: int
     steps: int
     losses: dict[str, float]
     seconds: float
+    probe: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,10 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial leaves; everything on the CPU. ``scores`` depend on the spec alone, ``cost`` on the machine too."""
+    """What a trial leaves; everything on the CPU. ``scores`` depend on the spec alone, ``cost`` on the machine too.
+
+    ``fit`` has one row per scene of the fit split: ``scene`` and its cross-fitted ``pck_fit@<alpha>``.
+    """
 
     status: str
     reason: str
@@ -48,6 +51,7 @@ class TrialResult:
     tokens: dict[str, Tensor]
     exhibit: Exhibit | None
     fingerprints: dict[str, str]
+    fit: dict[str, Column] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,14 @@ class TrialSpec:
 
 
 @dataclass(frozen=True)
+class RunOptions:
+    """How a trial is run; changes none of its results beyond rounding, so no part of its id."""
+
+    probe_every: int = 0  # steps between readings of PCK on the fit split while it runs; 0: none
+    micro_batch: int = 0  # scenes per backward pass; 0: all of scenes_per_step at once
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One question: its trials in planned order, and how its report is laid out."""
 

@@ -23,9 +23,9 @@ from harness.plugins import UsageError
 from harness.results import Exhibit, Extras, Reading, TrialResult, exhibit, observations, point_table
 from harness.scenes import Encoder, Split
 from harness.selection._base import Selection
-from harness.spec import RESULTS_VERSION, Choice, TrialSpec
+from harness.spec import RESULTS_VERSION, Choice, RunOptions, TrialSpec
 
-__all__ = ["Exhibit", "Step", "TrialResult", "dataset", "fingerprints", "run"]
+__all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "dataset", "fingerprints", "run"]
 
 # Largest |captured probabilities @ V - the layer's real output| that rounding explains, relative to the largest output
 # where that exceeds 1.
@@ -33,7 +33,8 @@ TOLERANCE = {"fp32": 1e-5, "tf32": 5e-3, "bf16": 3e-2, "fp16": 5e-3, "fp16_mixed
 EXAMPLES = 3
 
 
-def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None) -> TrialResult:
+def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
+        options: RunOptions = RunOptions()) -> TrialResult:
     """Run one trial and return what it leaves; a trial that diverges or whose capture is off returns as failed."""
     started = time.perf_counter()
     marks = fingerprints(spec)
