@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness import environment
-from harness.execution._base import Done, Event, Executor, Failed, Stepped
+from harness.execution._base import Done, Event, Executor, Failed, Stepped, Task
 from harness.interrupts import FINISH, STOP, Interrupts
 from harness.plugins import UsageError
 from harness.spec import Experiment, TrialSpec
@@ -151,7 +151,7 @@ class _Loop:
         """Hand one trial to the executor."""
         self.progress.started(trial)
         started = self.store.begin(trial.id)
-        self.executor.submit(trial.id, trial.spec, trial.label)
+        self.executor.submit(Task(trial.id, trial.spec, trial.label))
         self.running[trial.id] = trial
         self.tracker.started(trial.id, started, trial.label, trial.spec.to_dict())
 

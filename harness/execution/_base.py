@@ -1,6 +1,8 @@
 """What every place where trials run has in common: its events, its interface, and how one trial is attempted."""
 
+import gc
 import importlib
+import sys
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from harness import environment
 from harness.plugins import UsageError
-from harness.spec import TrialSpec
+from harness.spec import RunOptions, TrialSpec
 
 if TYPE_CHECKING:
     from harness.optimise import Step
@@ -19,16 +21,29 @@ if TYPE_CHECKING:
 
 RUN = "harness.trial:run"
 STEPS_PER_SECOND = 10.0  # of each trial, reported to the coordinator
-Cause = Literal["usage", "error", "died", "cancelled"]
-Run = Callable[[TrialSpec, Callable[["Step"], None]], "TrialResult"]
+Cause = Literal["usage", "error", "memory", "died", "cancelled"]
+Run = Callable[[TrialSpec, Callable[["Step"], None], RunOptions], "TrialResult"]
+# What allocators say where they raise a plain RuntimeError: PyTorch's on the CPU, CUDA's, cuBLAS's, Apple's.
+ALLOCATORS = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial to run: its id, its setting, what heads its picture, and how it is run."""
+
+    id: str
+    spec: TrialSpec
+    title: str = ""
+    options: RunOptions = RunOptions()
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """A trial has made a step; not every step is reported."""
+    """A trial has made a step on the named worker; not every step is reported."""
 
     id: str
     step: "Step"
+    worker: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A trial gave no result: bad settings, an exception, a worker that died, or cancelled on request."""
+    """A trial gave no result: bad settings, an exception, no memory, a worker that died, or cancelled on request."""
 
     id: str
     cause: Cause
@@ -66,11 +81,11 @@ class Executor(Protocol):
     def warm(self) -> None:
         """Begin starting what a first trial will wait for; returns at once."""
 
-    def submit(self, trial: str, spec: TrialSpec, title: str = "") -> None:
-        """Start a trial; ``title`` heads its picture. At most ``workers`` may be under way."""
+    def submit(self, task: Task) -> None:
+        """Start a trial. At most ``workers`` may be under way."""
 
     def wait(self, handle: Callable[[Event], None], seconds: float | None = None) -> None:
-        """Pass on events as they come, until a trial has ended or about ``seconds`` have passed."""
+        """Pass on events as they come, until at least one trial has ended or about ``seconds`` have passed."""
 
     def cancel(self, trial: str) -> None:
         """Stop a trial that is under way: it ends as Failed with cause `cancelled`, unless it was done already."""
@@ -99,20 +114,24 @@ def resolve(dotted: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def attempt(run: str, trial: str, spec: TrialSpec, title: str, on_step: Callable[["Step"], None]) -> Done | Failed:
+def attempt(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | Failed:
     """Run one trial in this process and draw its picture; whatever it raises becomes an event.
 
     Tensors of the picture stay behind: they are large, and the picture is what is kept.
     """
     try:
-        result: TrialResult = resolve(run)(spec, on_step)
+        result: TrialResult = resolve(run)(task.spec, on_step, task.options)
     except UsageError as error:
-        return Failed(trial, "usage", _one_line(error))
-    except Exception as error:
+        return Failed(task.id, "usage", _one_line(error))
+    except (Exception, SystemExit) as error:
+        cause: Cause = "memory" if _lacks_memory(error) else "error"
         reason = f"{type(error).__name__}: {_one_line(error)}"
-        return Failed(trial, "error", reason, traceback.format_exc(), environment.machine())
-    panels, warnings = _draw(result, title)
-    return Done(trial, replace(result, exhibit=None), panels, environment.machine(), warnings)
+        failed = Failed(task.id, cause, reason, traceback.format_exc(), environment.machine())
+    else:
+        panels, warnings = _draw(result, task.title)
+        return Done(task.id, replace(result, exhibit=None), panels, environment.machine(), warnings)
+    _free()  # only here: until the exception is gone, its frames keep the tensors that filled the memory
+    return failed
 
 
 def throttled(send: Callable[["Step"], None]) -> Callable[["Step"], None]:
@@ -139,6 +158,25 @@ def _draw(result: "TrialResult", title: str) -> tuple[dict[str, bytes], tuple[st
         return {"panel": panel(result.exhibit, title)}, ()
     except Exception as error:
         return {}, (f"its picture could not be drawn: {type(error).__name__}: {_one_line(error)}",)
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Return whether the error, or the one it was raised from, says that memory ran out."""
+    if error is None:
+        return False
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    told = isinstance(error, RuntimeError) and any(words in str(error) for words in ALLOCATORS)
+    return told or _lacks_memory(error.__cause__)
+
+
+def _free() -> None:
+    """Give back what a failed trial held: cycles, and blocks that the GPU's allocator keeps."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _one_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-from harness.execution._base import Event, Failed, Stepped, attempt, resolve, throttled
+from harness.execution._base import Event, Failed, Stepped, Task, attempt, resolve, throttled
 
 
 def main(pipe: "Connection[Any, Any]", run: str, threads: int | None, log: str | None) -> None:
@@ -30,11 +30,11 @@ def main(pipe: "Connection[Any, Any]", run: str, threads: int | None, log: str |
         resolve(run)  # import while the coordinator still plans; what goes wrong here is told by the first trial
     while True:
         try:
-            trial, spec, title = pickle.loads(pipe.recv_bytes())
+            task: Task = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
-        on_step = throttled(lambda step, trial=trial: _send(pipe, Stepped(trial, step)))  # type: ignore[misc]
-        _send(pipe, attempt(run, trial, spec, title, on_step))
+        on_step = throttled(lambda step, trial=task.id: _send(pipe, Stepped(trial, step)))  # type: ignore[misc]
+        _send(pipe, attempt(run, task, on_step))
 
 
 def _send(pipe: "Connection[Any, Any]", event: Event) -> None:

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.execution._base import RUN, Closing, Event, Failed, Stepped, attempt, throttled
-from harness.spec import TrialSpec
+from harness.execution._base import RUN, Closing, Event, Failed, Stepped, Task, attempt, throttled
 
 if TYPE_CHECKING:
     from harness.optimise import Step
@@ -22,23 +21,23 @@ class Inline(Closing):
     def __init__(self, run: str = RUN, *, threads: int | None = None) -> None:
         self._run = run
         self._threads = threads
-        self._next: tuple[str, TrialSpec, str] | None = None
+        self._next: Task | None = None
         self._cancelled = ""
 
     def warm(self) -> None:
         """Do nothing: this process is all there is."""
 
-    def submit(self, trial: str, spec: TrialSpec, title: str = "") -> None:
+    def submit(self, task: Task) -> None:
         """Take a trial; it runs in the next `wait`."""
         if self._next is not None:
             raise RuntimeError("a trial is under way already")
-        self._next = trial, spec, title
+        self._next = task
 
     def wait(self, handle: Callable[[Event], None], seconds: float | None = None) -> None:
         """Run the trial that was taken; ``seconds`` cannot be kept, since the trial occupies this process."""
         if self._next is None:
             return
-        trial, spec, title = self._next
+        task, trial = self._next, self._next.id
         report = throttled(lambda step: handle(Stepped(trial, step)))
 
         def on_step(step: "Step") -> None:
@@ -53,7 +52,7 @@ class Inline(Closing):
         event: Event
         try:
             event = Failed(trial, "cancelled", "stopped") if self._cancelled == trial else attempt(
-                self._run, trial, spec, title, on_step)
+                self._run, task, on_step)
         except Cancelled:
             event = Failed(trial, "cancelled", "stopped")
         finally:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.execution import _worker
-from harness.execution._base import RUN, Closing, Event, Failed, Stepped
-from harness.spec import TrialSpec
+from harness.execution._base import RUN, Closing, Event, Failed, Stepped, Task
 
 PATIENCE = 5.0  # seconds that an idle worker gets to leave by itself
 
@@ -34,14 +33,14 @@ class Processes(Closing):
         if self._worker is None:
             self._worker = _Worker(*self._options)
 
-    def submit(self, trial: str, spec: TrialSpec, title: str = "") -> None:
+    def submit(self, task: Task) -> None:
         """Hand the trial to the worker."""
         if self._trial is not None:
             raise RuntimeError("a trial is under way already")
         self.warm()
         assert self._worker is not None
-        self._trial, self._cancelled = trial, False
-        self._worker.send((trial, spec, title))
+        self._trial, self._cancelled = task.id, False
+        self._worker.send(task)
 
     def wait(self, handle: Callable[[Event], None], seconds: float | None = None) -> None:
         """Pass on events until the trial has ended or ``seconds`` have passed."""
@@ -96,7 +95,7 @@ class _Worker:
             self._process.start()
         other.close()  # else its death would not end the pipe
 
-    def send(self, task: tuple[str, TrialSpec, str]) -> None:
+    def send(self, task: Task) -> None:
         """Hand over a task; a worker that is gone is noticed by `receive`."""
         try:
             self._pipe.send_bytes(pickle.dumps(task))

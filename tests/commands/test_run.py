@@ -13,7 +13,7 @@ import torch
 from harness.__main__ import main
 from harness.optimise import Step
 from harness.results import TrialResult
-from harness.spec import TrialSpec
+from harness.spec import RunOptions, TrialSpec
 from harness.store import Store
 from harness.tracking import Untracked
 
@@ -28,7 +28,7 @@ PRINTS = {"data": "d", "weights": "w"}
 Run = Callable[..., int]
 
 
-def fake(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+def fake(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
     """Stand in for harness.trial.run: a score that the setting decides."""
     for step in range(spec.steps):
         on_step(Step(step + 1, spec.steps, {"loss": 1.0}, 0.0))
@@ -82,9 +82,9 @@ def test_a_run_ends_with_the_table_on_stdout_and_where_everything_lies_on_stderr
 def test_what_is_finished_is_not_run_again_unless_forced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, int]] = []
 
-    def counting(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+    def counting(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
         seen.append((spec.fusion.name, spec.seed))
-        return fake(spec, on_step)
+        return fake(spec, on_step, options)
 
     monkeypatch.setattr("harness.trial.run", counting)
     assert run("run", "probe.yaml", "--set", "seeds=1") == 0
@@ -125,10 +125,10 @@ def test_json_goes_to_stdout_alone(run: Run, capsys: pytest.CaptureFixture[str])
 def test_a_failed_trial_gives_exit_code_1_and_is_named(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaking(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+    def breaking(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
         if spec.fusion.name == "concat" and spec.seed == 1:
             raise ValueError("a reason")
-        return fake(spec, on_step)
+        return fake(spec, on_step, options)
 
     monkeypatch.setattr("harness.trial.run", breaking)
     assert run("run", "probe.yaml") == 1
@@ -142,9 +142,9 @@ def test_a_failed_trial_gives_exit_code_1_and_is_named(
 def test_an_interrupted_run_exits_75_and_resumes(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupting(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+    def interrupting(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
         os.kill(os.getpid(), signal.SIGINT)
-        return fake(spec, on_step)
+        return fake(spec, on_step, options)
 
     monkeypatch.setattr("harness.trial.run", interrupting)
     assert run("run", "probe.yaml") == 75
@@ -194,7 +194,7 @@ def test_report_writes_every_format(run: Run, capsys: pytest.CaptureFixture[str]
 def test_report_of_nothing_finished_says_so(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaking(spec: TrialSpec, on_step: Callable[[Step], None]) -> TrialResult:
+    def breaking(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
         raise ValueError
 
     monkeypatch.setattr("harness.trial.run", breaking)

@@ -42,7 +42,7 @@ def result(spec, **changes):
     return TrialResult(**{**kept, **changes})
 
 
-def run(spec, on_step):
+def run(spec, on_step, options):
     """Run: note that it ran, then step, obeying the knobs."""
     asked = spec.fusion.knobs
     if "journal" in asked:

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from harness.execution._base import Done, Failed, Stepped, throttled
+from harness.execution._base import Done, Failed, Stepped, Task, throttled
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
 from harness.optimise import Step
@@ -34,7 +34,7 @@ def executor(request):
 
 def events_of(executor, trial, spec):
     seen = []
-    executor.submit(trial, spec, "title")
+    executor.submit(Task(trial, spec, "title"))
     while not seen or isinstance(seen[-1], Stepped):
         executor.wait(seen.append, 60.0)
     return seen
@@ -71,7 +71,7 @@ def test_a_cancelled_trial_ends_and_the_next_one_runs(executor):
         seen.append(event)
         executor.cancel("t5")
 
-    executor.submit("t5", fake.spec(stall_at=1 if isinstance(executor, Processes) else None))
+    executor.submit(Task("t5", fake.spec(stall_at=1 if isinstance(executor, Processes) else None)))
     while not seen or isinstance(seen[-1], Stepped):
         executor.wait(stop_at_first_step, 60.0)
     assert [type(event) for event in seen] == [Stepped, Failed]
@@ -80,9 +80,9 @@ def test_a_cancelled_trial_ends_and_the_next_one_runs(executor):
 
 
 def test_one_trial_at_a_time(executor):
-    executor.submit("t7", fake.spec())
+    executor.submit(Task("t7", fake.spec()))
     with pytest.raises(RuntimeError, match="under way"):
-        executor.submit("t8", fake.spec())
+        executor.submit(Task("t8", fake.spec()))
     seen = []
     while not seen or isinstance(seen[-1], Stepped):
         executor.wait(seen.append, 60.0)
@@ -108,7 +108,7 @@ def test_a_worker_that_leaves_is_told_with_its_exit_code(processes):
 
 
 def test_wait_returns_when_nothing_comes(processes):
-    processes.submit("slow", fake.spec(stall_at=1))
+    processes.submit(Task("slow", fake.spec(stall_at=1)))
     seen = []
     while not seen:
         processes.wait(seen.append, 0.1)
@@ -121,6 +121,7 @@ def test_wait_returns_when_nothing_comes(processes):
 def test_what_a_trial_prints_never_reaches_stdout_and_an_interrupt_never_reaches_the_worker(tmp_path):
     script = textwrap.dedent("""
         import os, signal, sys
+        from harness.execution._base import Task
         from harness.execution.processes import Processes
         from tests.execution import fake
         if __name__ == "__main__":
@@ -129,11 +130,11 @@ def test_what_a_trial_prints_never_reaches_stdout_and_an_interrupt_never_reaches
                 executor.warm()
                 os.killpg(0, signal.SIGINT)
                 seen = []
-                executor.submit("p", fake.spec(print=True))
+                executor.submit(Task("p", fake.spec(print=True)))
                 while len(seen) < 3:
                     executor.wait(seen.append)
                 os.killpg(0, signal.SIGINT)
-                executor.submit("q", fake.spec())
+                executor.submit(Task("q", fake.spec()))
                 while len(seen) < 6:
                     executor.wait(seen.append)
                 print(type(seen[-1]).__name__, file=sys.stderr)
@@ -149,11 +150,12 @@ def test_what_a_trial_prints_never_reaches_stdout_and_an_interrupt_never_reaches
 def test_the_worker_dies_with_its_coordinator(tmp_path):
     journal = tmp_path / "journal"
     script = textwrap.dedent(f"""
+        from harness.execution._base import Task
         from harness.execution.processes import Processes
         from tests.execution import fake
         if __name__ == "__main__":
             executor = Processes("tests.execution.fake:run", threads=1)
-            executor.submit("p", fake.spec(journal={str(journal)!r}, stall_at=0))
+            executor.submit(Task("p", fake.spec(journal={str(journal)!r}, stall_at=0)))
             executor.wait(print)
     """)
     (tmp_path / "script.py").write_text(script)
