@@ -83,6 +83,13 @@ class Store:
             return "missing"
         return "running" if lock.alive(marker) else "interrupted"
 
+    def known(self) -> set[str]:
+        """Return the ids that have left any trace: a folder, or a marker of having begun."""
+        if not self.trials.is_dir():
+            return set()
+        names = (path.name for path in self.trials.iterdir())
+        return {name[1:].removesuffix(".started") if name.startswith(".") else name for name in names}
+
     def record(self, trial: str) -> dict[str, Any] | None:
         """Return a trial's record, scores that were null as NaN; None where there is none that can be trusted."""
         record, problem = self._read(trial)

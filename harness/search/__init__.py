@@ -1,0 +1,1 @@
+"""Which trial next: every cell of a grid, or what a search asks for."""

@@ -1,0 +1,98 @@
+"""What every answer to *which trial next* has in common: a planned trial, and the interface that the coordinator asks."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.spec import Choice, RunOptions, TrialSpec
+
+if TYPE_CHECKING:
+    from harness.optimise import Step
+
+Fingerprints = Callable[[TrialSpec], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One trial of the plan: its id, what tells it from the others, and what the store had of it before the run."""
+
+    id: str
+    spec: TrialSpec
+    label: str
+    fingerprints: Mapping[str, str]
+    status: str
+
+
+class Source(Protocol):
+    """Which trial next. Only the coordinator's thread calls it."""
+
+    @property
+    def total(self) -> int | None:
+        """How many trials are planned, finished ones included; None when open-ended."""
+
+    @property
+    def done(self) -> int:
+        """How many of them were finished before this run and are not run again."""
+
+    def next(self) -> Planned | None:
+        """Return a trial to start, each id once; None when nothing can start now."""
+
+    def exhausted(self) -> bool:
+        """Return whether nothing more will come once the running trials have ended."""
+
+    def options(self) -> RunOptions:
+        """Return how its trials are run, such as how often they are probed for a pruner."""
+
+    def stepped(self, trial: Planned, step: "Step") -> bool:
+        """Take in a step of a running trial; return True to stop it: it is pruned."""
+
+    def ended(self, trial: Planned, record: Mapping[str, Any]) -> None:
+        """Take in the record that a trial left in the store: finished, failed, pruned or interrupted."""
+
+    def close(self) -> None:
+        """Let go of what it holds; the run is over."""
+
+
+class Prints:
+    """Fingerprints of a trial's data and weights, looked at once per choice of them."""
+
+    def __init__(self, look: Fingerprints | None = None) -> None:
+        self._look = look
+        self._known: dict[str, Mapping[str, str]] = {}
+        self._last: tuple[Choice, Choice, Mapping[str, str]] | None = None
+
+    def __call__(self, spec: TrialSpec) -> Mapping[str, str]:
+        """Return the trial's fingerprints, by `data` and `weights`."""
+        if self._last is not None and spec.data is self._last[0] and spec.model is self._last[1]:
+            return self._last[2]  # a grid's neighbours share them: 100,000 cells are planned in seconds
+        choice = json.dumps([spec.data.to_dict(), spec.model.to_dict()], sort_keys=True)
+        if choice not in self._known:
+            if self._look is None:
+                from harness.trial import fingerprints
+
+                self._look = fingerprints
+            self._known[choice] = self._look(spec)
+        self._last = spec.data, spec.model, self._known[choice]
+        return self._known[choice]
+
+
+def label(spec: TrialSpec, axes: Sequence[str]) -> str:
+    """Return the settings in which the trials differ, in words: `fusion=spatial seed=0`."""
+    words = []
+    for axis in dict.fromkeys((*axes, "seed")):
+        first, *rest = axis.split(".")
+        value: Any = getattr(spec, first, None)
+        if first == "losses":
+            value = {loss.name: loss.knobs for loss in spec.losses}
+        elif isinstance(value, Choice) and rest:
+            value = value.knobs
+        for key in rest:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, Choice):
+            value = value.name
+        elif isinstance(value, Mapping):
+            value = "+".join(value)
+        if value is not None:
+            words.append(f"{axis}={value}")
+    return " ".join(words)
