@@ -158,7 +158,7 @@ def test_nothing_to_do_starts_neither_worker_nor_mirror(store):
     go(store, fake.spec())
     executor, mirrored = Processes(RUN), Recorder()
     assert counts(go(store, fake.spec(), executor=executor, tracker=mirrored)) == (1, 0, 1, 0, 0, 0)
-    assert executor._worker is None
+    assert executor._workers[0].sources() == ()
     assert mirrored.notes == ["FINISHED"]
 
 

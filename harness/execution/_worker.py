@@ -9,40 +9,71 @@ import signal
 import sys
 import threading
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from harness.execution._base import Event, Failed, Stepped, Task, attempt, resolve, throttled
 
 
-def main(pipe: "Connection[Any, Any]", run: str, threads: int | None, log: str | None) -> None:
-    """Serve trials from the pipe until it closes."""
+def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None, device: str | None,
+         log: str | None) -> None:
+    """Serve trials from the pipe until it closes; sends each event with a flag: the process leaves after this one."""
+    _settle(threads, device)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what Ctrl-C means
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _redirect(log)
     faulthandler.enable()
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
-    with contextlib.suppress(Exception):
-        resolve(run)  # import while the coordinator still plans; what goes wrong here is told by the first trial
-    while True:
+    with contextlib.suppress(Exception):  # what goes wrong here goes wrong again in the first trial, which tells it
+        _import(run, threads)
+    leaving = False
+    while not leaving:
         try:
             task: Task = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
-        on_step = throttled(lambda step, trial=task.id: _send(pipe, Stepped(trial, step)))  # type: ignore[misc]
-        _send(pipe, attempt(run, task, on_step))
+        on_step = throttled(lambda step, trial=task.id: _send(pipe, Stepped(trial, step, name)))  # type: ignore[misc]
+        event = attempt(run, task, on_step)
+        leaving = isinstance(event, Failed) and (event.cause == "memory" or not _usable())
+        _send(pipe, event, leaving=leaving)
 
 
-def _send(pipe: "Connection[Any, Any]", event: Event) -> None:
+def _settle(threads: int | None, device: str | None) -> None:
+    """Say in the environment what this process may use: libraries read it when they are imported."""
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+
+
+def _import(run: str, threads: int | None) -> None:
+    """Import what trials need while the coordinator still plans."""
+    resolve(run)
+    torch = sys.modules.get("torch")
+    if torch is not None and threads is not None:  # where a caller's own script has imported it before `_settle`
+        torch.set_num_threads(threads)
+
+
+def _usable() -> bool:
+    """Return whether the GPU still answers: after some errors every later call fails until the process ends."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return True
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _send(pipe: "Connection[Any, Any]", event: Event, *, leaving: bool = False) -> None:
     """Send an event by value: plain pickle, since multiprocessing's shares tensors through files that die with us."""
     try:
-        content = pickle.dumps(event)
+        content = pickle.dumps((event, leaving))
     except Exception as error:
-        content = pickle.dumps(Failed(event.id, "error", f"its result cannot be sent: {type(error).__name__}: {error}"))
+        failed = Failed(event.id, "error", f"its result cannot be sent: {type(error).__name__}: {error}")
+        content = pickle.dumps((failed, leaving))
     pipe.send_bytes(content)
 
 
@@ -55,6 +86,8 @@ def _die_with_parent() -> None:
 
 def _redirect(log: str | None) -> None:
     """Send what libraries print to the log, or to stderr: stdout belongs to the coordinator's data."""
+    if log:
+        Path(log).parent.mkdir(parents=True, exist_ok=True)
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if log else 2
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
         stream.flush()

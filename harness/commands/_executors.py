@@ -1,0 +1,82 @@
+"""The flags that say where trials run, and the executor that they ask for."""
+
+import argparse
+import sys
+from contextlib import AbstractContextManager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from harness.plugins import UsageError
+
+if TYPE_CHECKING:
+    from harness.execution._base import Executor
+    from harness.store import Store
+
+EXECUTORS = ("processes", "inline", "ray")
+
+
+def add_executor(parser: argparse.ArgumentParser) -> None:
+    """Declare --executor, --workers, --threads, --devices and --address."""
+    group = parser.add_argument_group("where trials run")
+    group.add_argument("--executor", choices=EXECUTORS, default="processes",
+                       help="worker processes (default), this process, for debugging, or a Ray cluster")
+    group.add_argument("--workers", type=_count, metavar="N",
+                       help="trials at once (one for each GPU; one where there is none)")
+    group.add_argument("--threads", type=_count, metavar="N",
+                       help="CPU threads of each worker (its equal share of the cores)")
+    group.add_argument("--devices", type=_devices, metavar="LIST",
+                       help="GPUs of the worker processes, named as in CUDA_VISIBLE_DEVICES, or `cpu` (all GPUs)")
+    group.add_argument("--address", metavar="ADDRESS", help="the Ray cluster to join")
+
+
+def executor_of(args: argparse.Namespace, store: "Store") -> "AbstractContextManager[Executor]":
+    """Return the executor that the flags ask for; entering it starts nothing. Raises UsageError for a wrong mix."""
+    if args.address is not None and args.executor != "ray":
+        raise UsageError(f"--address: {args.executor} joins no cluster; it goes with --executor ray")
+    if args.devices is not None and args.executor != "processes":
+        raise UsageError(f"--devices: {args.executor} takes none; it goes with --executor processes")
+    if args.executor == "ray":
+        return _ray(args, store)
+    if args.executor == "inline":
+        from harness.execution.inline import Inline
+
+        if args.workers not in (None, 1):
+            raise UsageError(f"--workers: {args.workers} is out of range; inline runs one trial at a time")
+        return Inline(threads=args.threads)
+    from harness.execution.processes import Processes
+
+    processes = Processes(workers=args.workers, threads=args.threads, log=store.folder, devices=args.devices)
+    _warn(processes.workers, args.threads)
+    return processes
+
+
+def _ray(args: argparse.Namespace, store: "Store") -> "AbstractContextManager[Executor]":
+    if find_spec("ray") is None:
+        raise UsageError("--executor ray: the package ray is not installed; pip install 'harness[ray]'")
+    from harness.execution.ray import Ray
+
+    return Ray(address=args.address, workers=args.workers, threads=args.threads, log=store.folder)
+
+
+def _warn(workers: int, threads: int | None) -> None:
+    """Say so where the workers have more threads than this machine has cores."""
+    from harness.execution._devices import cores, share
+
+    each = threads or share(workers) or 1
+    if workers * each > cores():
+        print(f"warning: {workers} x {each} threads on {cores()} cores; trials slow each other down", file=sys.stderr)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a whole number, 1 or more")
+    return int(text)
+
+
+def _devices(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if names == ("cpu",):
+        return ()
+    if any(not name or name == "cpu" for name in names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected GPUs such as 0,1, or cpu")
+    return names
