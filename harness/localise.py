@@ -10,6 +10,8 @@ from torch import Tensor
 from harness.attention.capture import Captured, native_maps
 from harness.maps import peaks
 from harness.matching import apply_regressor, fit_regressor, match, most_frequent
+from harness.metrics._base import HeldOut
+from harness.metrics._errors import errors_px
 from harness.metrics.attention import statistics
 from harness.passes import Passes, on_canvas
 from harness.scenes import Split
@@ -74,14 +76,34 @@ def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"]
 
 def tie(found: Located, split: Split, kept: Int[Tensor, " J"]) -> Ties:
     """Return what the fit split's labels decide, from points found on it."""
-    truth, side = split.truth_yx.double(), torch.tensor(split.size_px)
-    offsets = (found.points_yx[..., :, None, :] - truth[..., None, :, :]) * side
-    relative = offsets.norm(dim=-1) / split.normaliser_px[..., None, None]
-    shown = split.visible[:, :, None].expand_as(relative)
-    errors = torch.where(shown, relative, 0).sum((0, 1)) / shown.sum((0, 1))
+    errors = _mean_errors(found.points_yx, split, slice(None))
     own = found.points_yx[:, :, kept].flatten(0, 1)
-    regressor = fit_regressor(own, truth.flatten(0, 1), split.visible.flatten(0, 1))
+    regressor = fit_regressor(own, split.truth_yx.double().flatten(0, 1), split.visible.flatten(0, 1))
     return Ties(match(errors[kept]), match(errors), regressor)
+
+
+def hold_out(found: Located, split: Split, kept: Int[Tensor, " J"]) -> HeldOut | None:
+    """Return the fit split's errors with even scenes tied by the odd ones' labels and odd ones by the even ones'.
+
+    A keypoint that the other half never shows has no token. None where there are fewer than two scenes.
+    """
+    if len(split) < 2:
+        return None
+    own, truth = found.points_yx[:, :, kept], split.truth_yx.double()
+    points = torch.empty_like(truth)
+    for scored, labelled in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
+        points[scored] = _pick(own[scored], match(_mean_errors(own, split, labelled)))
+    return HeldOut(errors_px(points, truth, split.size_px), split.visible, split.normaliser_px.double())
+
+
+def _mean_errors(points_yx: Float[Tensor, "M V N 2"], split: Split, scenes: slice) -> Float[Tensor, "N K"]:
+    """Return the mean error of each token as each keypoint over the visible points of some scenes, in normalisers."""
+    points, truth, visible = points_yx[scenes], split.truth_yx[scenes].double(), split.visible[scenes]
+    offsets = (points[..., :, None, :] - truth[..., None, :, :]) * torch.tensor(split.size_px)
+    relative = offsets.norm(dim=-1) / split.normaliser_px[scenes][..., None, None]
+    shown = visible[:, :, None].expand_as(relative)
+    means: Tensor = torch.where(shown, relative, 0).sum((0, 1)) / shown.sum((0, 1))
+    return means
 
 
 def predict(found: Located, ties: Ties, kept: Int[Tensor, " J"]) -> dict[str, Float[Tensor, "M V K 2"]]:

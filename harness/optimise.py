@@ -30,6 +30,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A look at the tokens (N D) after every so many steps (0: never), which draws no random number of the trial's."""
+
+    every: int = 0
+    look: Callable[[Tensor], dict[str, float]] = lambda tokens: {}
+
+    def __call__(self, step: int, tokens: Tensor) -> dict[str, float]:
+        """Return the reading after a step, counted from 1; nothing where none is due."""
+        return self.look(tokens) if self.every and step % self.every == 0 else {}
+
+
+NO_PROBE = Probe()
+
+
+@dataclass(frozen=True)
 class Optimised:
     """Tokens (N D) and gates before and after, and one curve value per step and term."""
 
@@ -46,7 +61,7 @@ def initial_tokens(count: int, width: int, seed: int) -> Tensor:
 
 
 def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping[str, Loss],
-             on_step: Callable[[Step], None]) -> Optimised:
+             on_step: Callable[[Step], None], probe: Probe = NO_PROBE) -> Optimised:
     """Optimise tokens on a split, without labels; raise Diverged naming the step and the term that is not finite."""
     spec, model = passes.spec, passes.model
     initial = initial_tokens(spec.tokens, model.width, spec.seed)
@@ -78,7 +93,10 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
         adam.step()
         for name, value in {"step": float(step), **values}.items():
             curve.setdefault(name, []).append(value)
-        on_step(Step(step + 1, spec.steps, values, time.perf_counter() - started))
+        seconds = time.perf_counter() - started
+        reading = probe(step + 1, tokens.detach())
+        started = time.perf_counter() - seconds  # looking is no part of a step's cost
+        on_step(Step(step + 1, spec.steps, values, seconds, reading))
     kept = {name: gate.detach().cpu() for name, gate in gates.items()}
     return Optimised(initial, tokens.detach().cpu(), kept, curve, time.perf_counter() - started)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.data._base import Dataset
 from harness.localise import Located, Ties, mean_pose, predict
-from harness.metrics._base import Observations
+from harness.metrics._base import HeldOut, Observations
 from harness.metrics._errors import errors_px
 from harness.scenes import Split
 
@@ -39,7 +39,7 @@ class Exhibit:
 class TrialResult:
     """What a trial leaves; everything on the CPU. ``scores`` depend on the spec alone, ``cost`` on the machine too.
 
-    ``fit`` has one row per scene of the fit split: ``scene`` and its cross-fitted ``pck_fit@<alpha>``.
+    ``fit`` has one row per scene of the fit split: its cross-fitted ``pck_fit@<alpha>``; no row where it has none.
     """
 
     status: str
@@ -56,12 +56,16 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Reading:
-    """One set of tokens, read on all splits: which are kept, how they are tied, what they find on the test split."""
+    """One set of tokens, read on all splits: which are kept, how they are tied, what they find on the test split.
+
+    ``held_out`` is how they do on the fit split when each half of it ties them for the other.
+    """
 
     tokens: Tensor
     kept: Tensor
     ties: Ties
     found: Located
+    held_out: HeldOut | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def observations(trained: Reading, untrained: Reading, fit: Split, test: Split, 
         cameras=None if test.matrices is None else test.matrices.double(),
         points_xyz=None if test.points_xyz is None else test.points_xyz.double(),
         curve={name: torch.tensor(values, dtype=torch.float64) for name, values in extras.curve.items()},
-        attention=attention, views=extras.views, residuals=extras.residuals,
+        attention=attention, views=extras.views, residuals=extras.residuals, fit=trained.held_out,
     )
 
 

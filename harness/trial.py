@@ -5,7 +5,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -15,9 +15,10 @@ from harness import plugins
 from harness.attention.capture import worst
 from harness.data._base import Dataset
 from harness.denoise import generated_quality, view_errors
-from harness.localise import choose, locate, tie
+from harness.localise import choose, hold_out, locate, tie
+from harness.metrics.fit import per_scene, pooled
 from harness.models._diffusion import Diffusion
-from harness.optimise import Step, initial_tokens, optimise
+from harness.optimise import Probe, Step, initial_tokens, optimise
 from harness.passes import Diverged, Passes
 from harness.plugins import UsageError
 from harness.results import Exhibit, Extras, Reading, TrialResult, exhibit, observations, point_table
@@ -50,7 +51,8 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     curve: dict[str, list[float]] = {}
     with arithmetic(exact=spec.precision != "tf32"):
         try:
-            found = optimise(passes, train, selection, losses, on_step)
+            found = optimise(passes, train, selection, losses, on_step,
+                             Probe(options.probe_every, partial(probe, passes, train, fit, selection=selection)))
             curve = found.curve
             trained = read(passes, train, fit, test, found.tokens.to(model.device), selection)
         except Diverged as error:
@@ -71,14 +73,25 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     tokens = {"tokens": found.tokens, "initial": found.initial, "kept": trained.kept,
               **{f"gate.{name}": gate for name, gate in found.gates.items()}}
     return TrialResult("failed" if reason else "finished", reason, scores, _cost(model, spec, found.seconds, started),
-                       curve, point_table(seen), tokens, exhibit(session.data, trained, untrained, test), marks)
+                       curve, point_table(seen), tokens, exhibit(session.data, trained, untrained, test), marks,
+                       per_scene(trained.held_out))
 
 
 def read(passes: Passes, train: Split, fit: Split, test: Split, tokens: Tensor, selection: Selection) -> Reading:
     """Choose tokens on the optimise split, tie them on the fit split, locate them on the test split."""
     kept = choose(passes, train, tokens, selection)
-    ties = tie(locate(passes, fit, tokens, kept), fit, kept.cpu())
-    return Reading(tokens, kept.cpu(), ties, locate(passes, test, tokens, kept, EXAMPLES))
+    fitted, own = locate(passes, fit, tokens, kept), kept.cpu()
+    return Reading(tokens, own, tie(fitted, fit, own), locate(passes, test, tokens, kept, EXAMPLES),
+                   hold_out(fitted, fit, own))
+
+
+def probe(passes: Passes, train: Split, fit: Split, tokens: Tensor, selection: Selection) -> dict[str, float]:
+    """Return `pck_fit@<alpha>` of tokens still being optimised, as the trial's scores will have it; no test label."""
+    try:
+        kept = choose(passes, train, tokens, selection)
+        return pooled(hold_out(locate(passes, fit, tokens, kept), fit, kept.cpu()))
+    except Diverged:  # for the optimisation to find out, if it matters to it
+        return {}
 
 
 def _demand_views(passes: Passes, test: Split, *, needed: bool) -> None:

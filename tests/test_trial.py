@@ -8,6 +8,7 @@ import torch
 from harness import plugins, trial
 from harness.optimise import Diverged, observe
 from harness.passes import Passes
+from harness.spec import RunOptions
 from harness.trial import TOLERANCE, _session, run
 from tests.conftest import open_session, small_spec
 
@@ -82,6 +83,44 @@ def test_pck_is_what_the_points_say():
     rows = zip(*(result.points[name] for name in ("error", "normaliser", "visible")), strict=True)
     hits = [error <= 0.1 * normaliser for error, normaliser, visible in rows if visible]
     assert sum(hits) / len(hits) == pytest.approx(result.scores["pck@0.1"], abs=1e-12)
+
+
+def test_looking_at_the_fit_split_while_it_runs_changes_nothing():
+    spec = small_spec(fusion="concat", steps=4, losses=("sharpening", "equivariance", "nvs"))
+    plain, steps = run(spec), []
+    probed = run(spec, steps.append, RunOptions(probe_every=2))
+    for part in ("scores", "points", "curve", "fit"):
+        assert repr(getattr(probed, part)) == repr(getattr(plain, part))  # repr: NaN equals NaN
+    assert torch.equal(probed.tokens["tokens"], plain.tokens["tokens"])
+    assert [sorted(step.probe) for step in steps] == [[], ["pck_fit@0.05", "pck_fit@0.1", "pck_fit@0.2"]] * 2
+
+
+def test_the_last_look_is_the_trials_own_score():
+    steps = []
+    result = run(small_spec(steps=3), steps.append, RunOptions(probe_every=3))
+    assert steps[-1].probe == {name: result.scores[name] for name in steps[-1].probe}
+    assert len(steps[-1].probe) == 3
+
+
+def test_the_fit_split_is_scored_scene_by_scene():
+    result = run(small_spec(fit_scenes=5))
+    assert result.fit["scene"] == [0, 1, 2, 3, 4]
+    shown = result.fit["visible_points"]
+    hits = sum(share * count for share, count in zip(result.fit["pck_fit@0.2"], shown, strict=True) if count)
+    assert hits / sum(shown) == pytest.approx(result.scores["pck_fit@0.2"], abs=1e-12)
+
+
+def test_one_fit_scene_gives_no_score_to_search_by():
+    result = run(small_spec(fit_scenes=1), options=RunOptions(probe_every=1))
+    assert result.status == "finished"
+    assert result.fit == {}
+    assert not any(name.startswith("pck_fit") for name in result.scores)
+
+
+def test_the_test_split_has_no_part_in_what_a_search_sees():
+    one, other = run(small_spec(test_scenes=2)), run(small_spec(test_scenes=3))
+    assert one.fit == other.fit
+    assert one.scores["pck_fit@0.1"] == other.scores["pck_fit@0.1"]
 
 
 def test_a_trial_that_diverges_fails_and_says_where(monkeypatch):

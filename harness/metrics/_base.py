@@ -9,6 +9,18 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Errors on the fit split, each scene's with ties that other scenes made: M scenes, V views, K keypoints.
+
+    An error is NaN where a keypoint has no token. The test split has no part in it.
+    """
+
+    error_px: Float[Tensor, "M V K"]
+    visible: Bool[Tensor, "M V K"]
+    normaliser_px: Float[Tensor, "M V"]
+
+
+@dataclass(frozen=True)
 class Observations:
     """What a trial saw on the test split: M scenes, V views, K annotated keypoints. Float64 on the CPU.
 
@@ -18,7 +30,8 @@ class Observations:
     total (``loss``), every raw term and every ``<term>_weighted``. ``attention`` holds one value per scene, view and
     selected token or per scene and view, for statistics such as ``entropy`` or ``entropy_untrained``. ``views`` holds
     one value per scene and noise level for the view pass's errors, or per scene and view for PSNR and SSIM; these two
-    may cover fewer scenes. ``residuals`` are the capture's checks against the layers' own outputs.
+    may cover fewer scenes. ``residuals`` are the capture's checks against the layers' own outputs. ``fit`` is what was
+    held out of the fit split, the only part that is not of the test split.
     """
 
     truth_yx: Float[Tensor, "M V K 2"]
@@ -32,6 +45,7 @@ class Observations:
     attention: Mapping[str, Float[Tensor, "_ V ..."]] = field(default_factory=dict)
     views: Mapping[str, Float[Tensor, "_ ..."]] = field(default_factory=dict)
     residuals: Mapping[str, float] = field(default_factory=dict)
+    fit: HeldOut | None = None
 
 
 @dataclass(frozen=True)
