@@ -26,7 +26,8 @@ def add_executor(parser: argparse.ArgumentParser) -> None:
                        help="CPU threads of each worker (its equal share of the cores)")
     group.add_argument("--devices", type=_devices, metavar="LIST",
                        help="GPUs of the worker processes, named as in CUDA_VISIBLE_DEVICES, or `cpu` (all GPUs)")
-    group.add_argument("--address", metavar="ADDRESS", help="the Ray cluster to join")
+    group.add_argument("--address", metavar="ADDRESS",
+                       help="the Ray cluster to join, HOST:PORT (this machine's, else a new one on it)")
 
 
 def executor_of(args: argparse.Namespace, store: "Store") -> "AbstractContextManager[Executor]":
@@ -36,7 +37,7 @@ def executor_of(args: argparse.Namespace, store: "Store") -> "AbstractContextMan
     if args.devices is not None and args.executor != "processes":
         raise UsageError(f"--devices: {args.executor} takes none; it goes with --executor processes")
     if args.executor == "ray":
-        return _ray(args, store)
+        return _ray(args)
     if args.executor == "inline":
         from harness.execution.inline import Inline
 
@@ -50,12 +51,12 @@ def executor_of(args: argparse.Namespace, store: "Store") -> "AbstractContextMan
     return processes
 
 
-def _ray(args: argparse.Namespace, store: "Store") -> "AbstractContextManager[Executor]":
+def _ray(args: argparse.Namespace) -> "AbstractContextManager[Executor]":
     if find_spec("ray") is None:
         raise UsageError("--executor ray: the package ray is not installed; pip install 'harness[ray]'")
     from harness.execution.ray import Ray
 
-    return Ray(address=args.address, workers=args.workers, threads=args.threads, log=store.folder)
+    return Ray(address=args.address, workers=args.workers, threads=args.threads)
 
 
 def _warn(workers: int, threads: int | None) -> None:

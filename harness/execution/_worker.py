@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import io
 import multiprocessing
 import os
 import pickle
@@ -93,3 +94,5 @@ def _redirect(log: str | None) -> None:
         stream.flush()
         if target != descriptor:
             os.dup2(target, descriptor)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # the last lines before a crash matter most

@@ -5,6 +5,7 @@ torch is imported late, so that processes that are only there to be killed start
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -48,12 +49,22 @@ def run(spec, on_step, options):
     if "journal" in asked:
         with Path(asked["journal"]).open("a") as journal:
             journal.write(f"{spec.seed} {os.getpid()}\n")
-    if asked.get("stall_at") == 0:
-        time.sleep(60)
-    from harness.optimise import Step
-
     if asked.get("print"):
         print("from the library")
+    if asked.get("exit") is not None:
+        os._exit(asked["exit"])
+    if asked.get("stall_at") == 0:
+        time.sleep(60)
+    if "meet" in asked:
+        meet(Path(asked["meet"]), spec.seed, asked["of"])
+    if "await" in asked:
+        until(Path(asked["await"]).exists)
+    if asked.get("tell"):
+        gpus, threads = (os.environ.get(name, "unset") for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"))
+        # Of all ends the one that imports nothing more.
+        raise UsageError(f"gpus={gpus} threads={threads} torch={'torch' in sys.modules}")
+    from harness.optimise import Step
+
     for step in range(1, spec.steps + 1):
         on_step(Step(step, spec.steps, {"loss": 1.0 / step}, 0.1 * step))
         if step == asked.get("stall_at"):
@@ -62,12 +73,27 @@ def run(spec, on_step, options):
             os.kill(os.getpid(), signal.SIGKILL)
         if step == asked.get("raise_at"):
             raise ValueError("it went\nwrong")
+    if asked.get("memory"):
+        raise MemoryError
     if asked.get("misuse"):
         raise UsageError("fusion.fake: no such thing")
-    if asked.get("exit") is not None:
-        os._exit(asked["exit"])
     if asked.get("big"):
         import torch
 
-        return result(spec, tokens={"tokens": torch.full((1000, 1000), 3.0)})
+        return result(spec, tokens={"tokens": torch.full((asked["big"], 1000, 1000), 3.0)})
     return result(spec, **asked.get("changes", {}))
+
+
+def meet(folder, me, count):
+    """Wait until ``count`` trials are here, which they only are if they run at the same time."""
+    (folder / f"here-{me}").touch()
+    until(lambda: len(list(folder.glob("here-*"))) >= count)
+
+
+def until(condition, seconds=60.0):
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("it did not happen in time")
+        time.sleep(0.02)

@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -91,7 +90,7 @@ def test_one_trial_at_a_time(executor):
 
 def test_the_worker_is_kept_and_replaced_only_when_it_died(processes, tmp_path):
     journal = str(tmp_path / "journal")
-    big = events_of(processes, "a", fake.spec(0, journal=journal, big=True))[-1]
+    big = events_of(processes, "a", fake.spec(0, journal=journal, big=1))[-1]
     events_of(processes, "b", fake.spec(1, journal=journal))
     died = events_of(processes, "c", fake.spec(2, journal=journal, die_at=2))[-1]
     assert (died.cause, died.reason) == ("died", "the worker was killed by SIGKILL (perhaps out of memory)")
@@ -147,25 +146,28 @@ def test_what_a_trial_prints_never_reaches_stdout_and_an_interrupt_never_reaches
     assert ran.stderr.splitlines()[-1] == "Done"
 
 
-def test_the_worker_dies_with_its_coordinator(tmp_path):
+def test_the_workers_die_with_their_coordinator(tmp_path):
     journal = tmp_path / "journal"
     script = textwrap.dedent(f"""
         from harness.execution._base import Task
         from harness.execution.processes import Processes
         from tests.execution import fake
         if __name__ == "__main__":
-            executor = Processes("tests.execution.fake:run", threads=1)
-            executor.submit(Task("p", fake.spec(journal={str(journal)!r}, stall_at=0)))
+            executor = Processes("tests.execution.fake:run", workers=3, threads=1)
+            executor.warm()
+            for seed in range(2):  # the third is idle
+                executor.submit(Task(str(seed), fake.spec(seed, journal={str(journal)!r}, stall_at=0)))
             executor.wait(print)
     """)
     (tmp_path / "script.py").write_text(script)
     coordinator = subprocess.Popen([sys.executable, tmp_path / "script.py"], stdout=subprocess.DEVNULL,
                                    env={**os.environ, "PYTHONPATH": str(ROOT)})
-    until(lambda: journal.exists() and journal.read_text().endswith("\n"))
-    worker = int(journal.read_text().split()[1])
+    fake.until(lambda: journal.exists() and journal.read_text().count("\n") == 2)
+    workers = children(coordinator.pid)
+    assert {int(line.split()[1]) for line in journal.read_text().splitlines()} < workers
     os.kill(coordinator.pid, signal.SIGKILL)
     coordinator.wait()
-    until(lambda: not lives(worker))
+    fake.until(lambda: not any(map(lives, workers)))
 
 
 def test_the_picture_is_drawn_where_the_trial_ran(monkeypatch):
@@ -196,11 +198,17 @@ def test_steps_are_thinned_but_never_the_last():
     assert len(sent) < 100
 
 
-def until(condition, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+def children(process):
+    """Return the worker processes that a process has started, without the one that multiprocessing adds."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == process and b"spawn_main" in (folder / "cmdline").read_bytes():
+                found.add(int(folder.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
 
 
 def lives(process):
