@@ -6,7 +6,7 @@
 ``conduct``       which planned trials run, and what becomes of each
 ``interrupts``    what Ctrl-C and SIGTERM mean
 ``report/``       which tables records make, in Markdown and LaTeX
-``execution/``    where trials run: a warm worker process, or this process
+``execution/``    where trials run: worker processes, this process, or a Ray cluster
 ``visual/``       what a trial's picture shows
 ``tracking``      when MLflow is told; ``mirror``: what it is told
 ``store``         what is kept of a trial; ``folders``: how it is written whole; ``lock``: who may write
