@@ -197,7 +197,7 @@ def _check_no_dead_setting(trial: Located | None, axes: Mapping[str, tuple[Locat
 def _report(value: Located | None, axes: tuple[str, ...], trials: Sequence[TrialSpec]) -> ReportSpec:
     """Return the report's layout; its rows must be settings, and its baseline one of the rows."""
     given = mapping(value, "report") if value is not None and value.value is not None else {}
-    known = ("rows", "baseline", "columns")
+    known = ("rows", "baseline", "columns", "tests")
     for key, item in given.items():
         if key not in known:
             raise UsageError(f"{item.where}: report: unknown key {key!r}{nearest(key, known)}")
@@ -210,8 +210,8 @@ def _report(value: Located | None, axes: tuple[str, ...], trials: Sequence[Trial
     for path, wanted in baseline.items():
         if not any(_has(trial, path) and _matches(_get(trial, path), wanted.plain) for trial in plain):
             raise UsageError(f"{wanted.where}: report.baseline: no trial has {path} = {wanted.plain}")
-    columns = _words(given["columns"], "report.columns") if "columns" in given else ()
-    return ReportSpec(rows, {path: wanted.plain for path, wanted in baseline.items()}, columns)
+    columns, tests = (_words(given[key], f"report.{key}") if key in given else () for key in ("columns", "tests"))
+    return ReportSpec(rows, {path: wanted.plain for path, wanted in baseline.items()}, columns, tests)
 
 
 def _words(value: Located, label: str) -> tuple[str, ...]:

@@ -109,8 +109,12 @@ class Experiment:
 
 @dataclass(frozen=True)
 class ReportSpec:
-    """The experiment's `report:` block: dotted settings that name the rows, the baseline row, and extra columns."""
+    """The experiment's `report:` block: dotted settings that name the rows, the baseline row, and extra columns.
+
+    ``tests`` are the scores whose differences to the baseline are tested; empty: those that each table tests.
+    """
 
     rows: tuple[str, ...] = ()
     baseline: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
