@@ -1,0 +1,75 @@
+"""A report's figures: one file per kind, found by its name.
+
+Each is drawn from the records that fill the tables, as vector PDF and SVG for papers and PNG for screens, with its
+numbers as CSV beside it.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.report.figures._base import Chart, Kind, render, save
+from harness.report.figures._source import Columns, Source, numbered
+from harness.report.figures._style import FORMATS
+from harness.report.rows import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.report.rows import Group
+
+__all__ = ["FORMATS", "Chart", "Source", "charts", "draw", "kinds", "render", "save", "source"]
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the names of the kinds of figures there are."""
+    return tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def source(results: Path, heads: "Sequence[str]", groups: "Sequence[Group]") -> Source:
+    """Return what figures are drawn from: rows as the tables have them, files from the stores they came from."""
+    return Source(tuple(heads), tuple(groups), lambda record, name: _columns(results, record, name), _keypoints)
+
+
+def charts(found: Source) -> Mapping[str, Chart]:
+    """Return every figure that the records can fill, by kind."""
+    built = {kind: _kind(kind).of(found) for kind in kinds()}
+    return {kind: chart for kind, chart in built.items() if chart is not None}
+
+
+def draw(figures: Mapping[str, Chart], folder: Path, forms: tuple[str, ...] = FORMATS) -> list[Path]:
+    """Write every figure to ``folder``, each in every format, and return the files."""
+    return [path for kind, chart in figures.items() for path in save(chart, folder, kind, forms)]
+
+
+def _kind(name: str) -> type[Kind]:
+    module = importlib.import_module(f"{__name__}.{name}")
+    return next(value for value in vars(module).values()
+                if isinstance(value, type) and issubclass(value, Kind) and value.__module__ == module.__name__)
+
+
+def _columns(results: Path, record: Record, name: str) -> Columns:
+    import numpy as np
+    from pyarrow import parquet
+
+    from harness.store import Store
+
+    path = Store(results, record["experiment"]).path(record["id"]) / f"{name}.parquet"
+    if not path.is_file():
+        return {}
+    table = parquet.read_table(path)
+    return {column: np.asarray(table[column].to_numpy()) for column in table.column_names}
+
+
+def _keypoints(record: Record, count: int) -> tuple[str, ...]:
+    """Return the keypoints' names as the data gives them; numbers where the data is not there to ask."""
+    from harness import plugins
+
+    try:
+        choice = dict(record["spec"]["data"])
+        names: tuple[str, ...] = plugins.build("data", choice.pop("name"), choice).keypoint_names
+    except Exception:  # data of another package, or moved since: a figure needs no more than numbers
+        return numbered(count)
+    return names if len(names) == count else numbered(count)

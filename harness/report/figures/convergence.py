@@ -1,0 +1,108 @@
+"""Loss and PCK against optimisation steps."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.report.figures._base import Kind
+from harness.report.figures._lines import Line, draw, line
+from harness.report.figures._source import Columns, Row, Source, scope
+from harness.report.figures._style import COLUMN_IN, PAGE_IN, height_in, legend
+from harness.report.rows import canonical
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+PROBE = "pck_fit@0.1"
+
+
+@dataclass(frozen=True)
+class Convergence(Kind):
+    """The loss as its scores read it, and PCK on the fit split wherever a trial was probed."""
+
+    loss: tuple[Line, ...]
+    pck: tuple[Line, ...]
+    is_relative: bool
+    head: str
+    note: str
+    title: ClassVar[str] = "Convergence"
+
+    @classmethod
+    def of(cls, source: Source) -> "Convergence | None":
+        """Read the curves of every trial shown; rows that differ in their losses are drawn relative to their start."""
+        losses = {canonical(record["spec"].get("losses")) for row in source.rows for record in row.records}
+        curves = [(row, [source.read(record, "curve") for record in row.records]) for row in source.rows]
+        is_relative = len(losses) > 1
+        loss = [_loss(row, found, relative=is_relative) for row, found in curves]
+        probes = [_probes(row, found) for row, found in curves]
+        shown = tuple(item for item in loss if item)
+        if not shown:
+            return None
+        note = f"{scope(source.rows)} {source.note}".strip()
+        return cls(shown, tuple(item for item in probes if item), is_relative, source.head, note)
+
+    @property
+    def caption(self) -> str:
+        """Return what is shown."""
+        what = "Total loss, every term at its last weight, moving average over 9 steps"
+        what += ", divided by its first value because the losses differ." if self.is_relative else "."
+        probed = " Right: PCK@0.1 on the fit split, ties cross-fitted, as read on the way." if self.pck else ""
+        return f"{what}{probed} {self.note}"
+
+    def size_in(self) -> tuple[float, float]:
+        """Return the size: one column, or the page where there are two panels."""
+        width = PAGE_IN if self.pck else COLUMN_IN
+        return width, height_in([item.label for item in self.loss], width)
+
+    def paint(self, figure: "Figure") -> None:
+        """Draw the loss and, beside it, PCK."""
+        panels = figure.subplots(1, 2 if self.pck else 1, squeeze=False)[0]
+        draw(panels[0], self.loss)
+        panels[0].set(xlabel="step", ylabel="loss / first value" if self.is_relative else "loss")
+        if self.pck:
+            draw(panels[1], self.pck)
+            panels[1].set(xlabel="step", ylabel="PCK@0.1 (fit split)", xlim=panels[0].get_xlim())
+        legend(figure, panels[0], self.head)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return mean and interval at each step."""
+        name = "loss_relative" if self.is_relative else "loss"
+        parts = [row for item in self.loss for row in item.rows("step", name)]
+        return parts + [row for item in self.pck for row in item.rows("step", PROBE)]
+
+
+def _loss(row: Row, found: list[Columns], *, relative: bool) -> Line | None:
+    curves = [curve for columns in found if len(curve := falling(columns))]
+    if not curves:
+        return None
+    if relative:
+        curves = [curve / curve[0] for curve in curves]
+    return line(row, [float(step) for step in range(1, 1 + max(map(len, curves)))], curves)
+
+
+def falling(columns: Columns) -> "np.ndarray":
+    """Return a trial's loss curve as `harness.metrics.convergence` scores it; empty where none was recorded."""
+    import numpy as np
+    import torch
+
+    from harness.metrics.convergence import Convergence as Scores
+    from harness.metrics.convergence import at_final_weights, smoothed
+
+    if "loss" not in columns or not len(columns["loss"]):
+        return np.empty(0)
+    curve = {name: torch.tensor(np.asarray(values, dtype=np.float64)) for name, values in columns.items()}
+    return smoothed(at_final_weights(curve), Scores.smoothing).numpy()
+
+
+def _probes(row: Row, found: list[Columns]) -> Line | None:
+    import numpy as np
+
+    seeds = []
+    for columns in found:
+        values = np.asarray(columns.get(PROBE, ()), dtype=np.float64)
+        known = np.isfinite(values)
+        seeds.append(dict(zip((columns["step"][known] + 1).tolist(), values[known].tolist(), strict=True))
+                     if known.any() else {})
+    seeds = [seed for seed in seeds if seed]
+    steps = sorted(set.intersection(*map(set, seeds))) if seeds else []
+    return line(row, steps, [np.array([seed[step] for step in steps]) for seed in seeds]) if steps else None

@@ -1,0 +1,119 @@
+"""What keypoints cost: PCK against seconds per step, marks as large as there are tokens."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.report.figures._base import Kind
+from harness.report.figures._source import MAIN, Row, Source, plain, scope
+from harness.report.figures._style import COLUMN_IN, FAINT, GRID, height_in, legend
+from harness.statistics import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+AREAS = (16.0, 150.0)  # of marks, in square points
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One row: its cost in seconds per step, its PCK, and how many tokens it optimises."""
+
+    row: Row
+    seconds: Interval
+    pck: Interval
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Cost(Kind):
+    """PCK against cost; the line joins the rows that no other row beats in both."""
+
+    spots: tuple[Spot, ...]
+    head: str
+    note: str
+    title: ClassVar[str] = "Keypoints against cost"
+
+    @classmethod
+    def of(cls, source: Source) -> "Cost | None":
+        """Read scores and costs of every trial shown; nothing where there is one row."""
+        spots = []
+        for row in source.rows:
+            seconds, pck = row.interval("seconds_per_step"), row.interval(MAIN)
+            if seconds and pck:
+                spots.append(Spot(row, seconds, pck, int(row.records[0]["spec"].get("tokens") or 0)))
+        note = f"{scope(source.rows, 'Bars')} {source.note}".strip()
+        return cls(tuple(spots), source.head, note) if len(spots) > 1 else None
+
+    @property
+    def front(self) -> tuple[Spot, ...]:
+        """Return the rows that no other one beats in both cost and PCK, cheapest first."""
+        front: list[Spot] = []
+        for spot in sorted(self.spots, key=lambda spot: (spot.seconds.mean, -spot.pck.mean)):
+            if not front or spot.pck.mean > front[-1].pck.mean:
+                front.append(spot)
+        return tuple(front)
+
+    @property
+    def caption(self) -> str:
+        """Return what is shown."""
+        tokens = "; the area of a mark is its number of tokens" if self._varies else ""
+        return ("PCK@0.1 on the test split against seconds per optimisation step on the machine of each trial"
+                f"{tokens}. Dotted: rows that no other one beats in both. {self.note}")
+
+    def size_in(self) -> tuple[float, float]:
+        """Return the size: one column."""
+        return COLUMN_IN, height_in([spot.row.label for spot in self.spots], COLUMN_IN, 2.1)
+
+    def paint(self, figure: "Figure") -> None:
+        """Draw a mark with two bars per row, and the front."""
+        axes = figure.subplots()
+        front = self.front
+        axes.plot([spot.seconds.mean for spot in front], [spot.pck.mean for spot in front], color=FAINT,
+                  linestyle=(0, (1, 1.5)), linewidth=1.0, zorder=1)
+        for spot in self.spots:
+            look = spot.row.look
+            axes.errorbar(spot.seconds.mean, spot.pck.mean, xerr=spot.seconds.half_width or 0.0,
+                          yerr=spot.pck.half_width or 0.0, color=look.colour, elinewidth=0.8, alpha=0.55, zorder=2)
+            axes.scatter(spot.seconds.mean, spot.pck.mean, s=self._area(spot.tokens), marker=look.marker,
+                         color=look.colour, edgecolors="none", zorder=3)
+            axes.plot([], [], color=look.colour, marker=look.marker, linestyle="none", label=spot.row.label)
+        self._limit(axes)
+        axes.set(xlabel="seconds per step", ylabel="PCK@0.1")
+        legend(figure, axes, self.head)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return cost, PCK and tokens per row."""
+        return [
+            plain(spot.row.label, tokens=spot.tokens, seconds_per_step=spot.seconds.mean,
+                  seconds_half_width=spot.seconds.half_width, pck=spot.pck.mean, pck_half_width=spot.pck.half_width,
+                  on_front=spot in self.front)
+            for spot in self.spots
+        ]
+
+    @property
+    def _varies(self) -> bool:
+        return len({spot.tokens for spot in self.spots}) > 1
+
+    def _area(self, tokens: int) -> float:
+        if not self._varies:
+            return 26.0
+        return max(AREAS[0], AREAS[1] * tokens / max(spot.tokens for spot in self.spots))
+
+    def _limit(self, axes: "Axes") -> None:
+        """Use a log scale where costs differ tenfold; let no bar of few seeds blow up an axis."""
+        seconds = [spot.seconds.mean for spot in self.spots]
+        if max(seconds) > 10 * min(seconds):
+            axes.set_xscale("log")
+        else:
+            axes.set_xlim(*_limits([spot.seconds for spot in self.spots]))
+        axes.set_ylim(*_limits([spot.pck for spot in self.spots]))
+        axes.grid(visible=True, color=GRID)
+
+
+def _limits(intervals: list[Interval]) -> tuple[float, float]:
+    means = [found.mean for found in intervals]
+    spread = (max(means) - min(means)) or abs(max(means)) or 1.0
+    low = min(found.mean - min(found.half_width or 0.0, spread) for found in intervals)
+    high = max(found.mean + min(found.half_width or 0.0, spread) for found in intervals)
+    return max(0.0, low - 0.12 * spread) if low >= 0 else low - 0.12 * spread, high + 0.12 * spread

@@ -1,0 +1,89 @@
+"""Attention entropy against the resolution of the layer it was read in."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.report.figures._base import Kind
+from harness.report.figures._source import Row, Source, plain, scope
+from harness.report.figures._style import COLUMN_IN, FAINT, height_in, legend
+from harness.statistics import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REFERENCE = "untrained tokens"
+SPREAD = 0.62  # of the distance between two resolutions, over which many rows stand side by side
+
+
+@dataclass(frozen=True)
+class Entropy(Kind):
+    """Normalised spatial entropy by layer resolution, of the maps as used, and of the view pass."""
+
+    places: tuple[str, ...]
+    cells: tuple[tuple[Row, tuple[Interval | None, ...]], ...]
+    untrained: tuple[float | None, ...]
+    head: str
+    note: str
+    title: ClassVar[str] = "Attention entropy by layer"
+
+    @classmethod
+    def of(cls, source: Source) -> "Entropy | None":
+        """Read the scores of every trial shown."""
+        names = {name for row in source.rows for record in row.records for name in record.get("scores") or {}}
+        layers = sorted((name for name in names if re.fullmatch(r"entropy_\d+x\d+", name)), key=_pixels)
+        shown = [*layers, *(name for name in ("entropy", "entropy_view_pass") if name in names)]
+        cells = tuple((row, tuple(row.interval(name) for name in shown)) for row in source.rows)
+        if not any(found for _, intervals in cells for found in intervals):
+            return None
+        before = []
+        for name in shown:
+            values = [value for row in source.rows for value in row.scores(f"{name}_untrained")]
+            before.append(sum(values) / len(values) if values else None)
+        words = {"entropy": "maps as\nused", "entropy_view_pass": "view\npass"}
+        places = tuple(words.get(name, name.removeprefix("entropy_").replace("x", "\N{MULTIPLICATION SIGN}"))
+                       for name in shown)
+        note = f"{scope(source.rows, 'Bars')} {source.note}".strip()
+        return cls(places, cells, tuple(before), source.head, note)
+
+    @property
+    def caption(self) -> str:
+        """Return what is shown."""
+        return ("Normalised spatial entropy of the chosen tokens' maps: 1 for a uniform map, 0 for one pixel; by the "
+                f"layers' own resolution, of the maps as used, and of the view pass. {self.note}")
+
+    def size_in(self) -> tuple[float, float]:
+        """Return the size: one column."""
+        return COLUMN_IN, height_in([row.label for row, _ in self.cells] + [REFERENCE], COLUMN_IN)
+
+    def paint(self, figure: "Figure") -> None:
+        """Draw a mark with a bar per row and place, rows side by side."""
+        axes = figure.subplots()
+        step = min(0.12, SPREAD / max(1, len(self.cells) - 1))
+        for place, value in enumerate(self.untrained):
+            if value is not None:
+                axes.plot([place - 0.42, place + 0.42], [value, value], color=FAINT, linestyle=(0, (4, 2)),
+                          linewidth=1.0, label=None if axes.get_legend_handles_labels()[1] else REFERENCE)
+        for i, (row, intervals) in enumerate(self.cells):
+            shift = (i - (len(self.cells) - 1) / 2) * step
+            known = [(place + shift, found) for place, found in enumerate(intervals) if found]
+            axes.errorbar([x for x, _ in known], [found.mean for _, found in known],
+                          yerr=[found.half_width or 0.0 for _, found in known], label=row.label, linestyle="none",
+                          marker=row.look.marker, color=row.look.colour, elinewidth=1.0, capsize=1.6)
+        axes.set_xticks(range(len(self.places)), self.places)
+        axes.set(xlim=(-0.5, len(self.places) - 0.5), ylabel="normalised entropy")
+        axes.grid(visible=False, axis="x")
+        legend(figure, axes, self.head, references=int(any(value is not None for value in self.untrained)))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return mean and interval per row and place."""
+        places = [place.replace("\n", " ") for place in self.places]
+        parts = [plain(row.label, place=place, mean=found.mean, half_width=found.half_width, seeds=found.count)
+                 for row, intervals in self.cells for place, found in zip(places, intervals, strict=True) if found]
+        return parts + [plain(REFERENCE, place=place, mean=value)
+                        for place, value in zip(places, self.untrained, strict=True) if value is not None]
+
+
+def _pixels(name: str) -> int:
+    rows, columns = re.findall(r"\d+", name)
+    return int(rows) * int(columns)

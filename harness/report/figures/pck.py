@@ -1,0 +1,77 @@
+"""PCK against the threshold alpha, recomputed from every point."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.report.figures._base import Kind
+from harness.report.figures._lines import Line, draw, line, reference
+from harness.report.figures._source import Columns, Source, scope
+from harness.report.figures._style import COLUMN_IN, height_in, legend
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
+ALPHAS = tuple(round(step / 200, 3) for step in range(61))  # 0 to 0.3
+REFERENCES = {"untrained tokens": ("error_untrained", (0, (4, 2))), "mean pose": ("error_mean_pose", (0, (1, 1.5)))}
+
+
+@dataclass(frozen=True)
+class Pck(Kind):
+    """The share of visible points whose error is at most alpha times the normaliser, for every alpha."""
+
+    lines: tuple[Line, ...]
+    head: str
+    note: str
+    title: ClassVar[str] = "PCK against its threshold"
+
+    @classmethod
+    def of(cls, source: Source) -> "Pck | None":
+        """Read the points of every trial shown."""
+        lines: list[Line] = []
+        others: dict[str, list[np.ndarray]] = {name: [] for name in REFERENCES}
+        for row in source.rows:
+            found = source.points(row)
+            if found:
+                lines.append(line(row, ALPHAS, [pck(columns, "error") for columns in found]))
+            for name, (column, _) in REFERENCES.items():
+                others[name] += [pck(columns, column) for columns in found if column in columns]
+        for name, curves in others.items():
+            if curves:
+                mean = [float(sum(column) / len(column)) for column in zip(*curves, strict=True)]
+                lines.append(reference(name, ALPHAS, mean, REFERENCES[name][1]))
+        notes = f"Grey: means over all of them. {scope(source.rows)} {source.note}".strip()
+        return cls(tuple(lines), source.head, notes) if lines else None
+
+    @property
+    def caption(self) -> str:
+        """Return what is shown."""
+        return f"Share of visible points whose error is at most {ALPHA} times the data's normaliser. {self.note}"
+
+    def size_in(self) -> tuple[float, float]:
+        """Return the size."""
+        return COLUMN_IN, height_in([item.label for item in self.lines], COLUMN_IN)
+
+    def paint(self, figure: "Figure") -> None:
+        """Draw one line per row."""
+        axes = figure.subplots()
+        draw(axes, self.lines)
+        axes.set(xlabel=f"threshold {ALPHA}", ylabel=f"PCK@{ALPHA}", xlim=(0, ALPHAS[-1]))
+        axes.set_ylim(0, min(1.0, axes.get_ylim()[1]))
+        legend(figure, axes, self.head)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return mean and interval at each alpha."""
+        return [row for item in self.lines for row in item.rows("alpha", "pck")]
+
+
+def pck(points: Columns, error: str, alphas: Sequence[float] = ALPHAS) -> "np.ndarray":
+    """Return the share of visible points with error <= alpha * normaliser, one per alpha; a missing point is a miss."""
+    import numpy as np
+
+    visible = points["visible"].astype(bool)
+    relative = np.sort(points[error][visible] / points["normaliser"][visible])
+    # As the scores' `error <= alpha * normaliser`: a point on the very edge counts.
+    return np.searchsorted(relative, np.asarray(alphas) * (1 + 1e-12), side="right") / max(1, len(relative))

@@ -1,0 +1,99 @@
+"""What figures are as files: every kind in every format, repeatable to the byte, readable without colour."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from harness.report import figures
+from harness.report.figures import _style
+from tests.report import stores
+from tests.report.figures.test_numbers import source
+
+
+@pytest.fixture(scope="module")
+def charts(tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    return figures.charts(source(results, stores.study(results)))
+
+
+@pytest.fixture(scope="module")
+def drawn(charts, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures")
+    return folder, figures.draw(charts, folder)
+
+
+def test_every_kind_is_drawn_in_every_format(charts, drawn):
+    folder, paths = drawn
+    assert set(charts) == set(figures.kinds())
+    assert {path.name for path in paths} == {
+        f"{kind}.{form}" for kind in figures.kinds() for form in ("pdf", "svg", "png", "csv")}
+    assert set(paths) == set(folder.iterdir())
+    for kind in figures.kinds():
+        assert (folder / f"{kind}.pdf").read_bytes().startswith(b"%PDF")
+        with Image.open(folder / f"{kind}.png") as picture:
+            assert picture.size == pytest.approx([_style.PNG_DPI * side for side in charts[kind].size_in()], abs=1)
+
+
+@pytest.mark.parametrize("kind", figures.kinds())
+def test_equal_numbers_give_equal_bytes(kind, charts, drawn):
+    again = figures.render(charts[kind])
+    assert {form: (drawn[0] / f"{kind}.{form}").read_bytes() == again[form] for form in again} == dict.fromkeys(
+        again, True)
+
+
+@pytest.mark.parametrize("kind", figures.kinds())
+def test_files_hold_no_date_and_fonts_that_printers_take(kind, drawn):
+    folder, _ = drawn
+    pdf, svg = (folder / f"{kind}.pdf").read_bytes(), (folder / f"{kind}.svg").read_text()
+    assert b"Date" not in pdf
+    assert b"/Type3" not in pdf
+    assert b"/FontFile2" in pdf  # TrueType, embedded: fonttype 42
+    assert "<dc:date>" not in svg
+    assert not re.search(r"<(image|text)\b", svg)  # outlines alone: the same on every machine
+
+
+@pytest.mark.parametrize("kind", figures.kinds())
+def test_the_numbers_stand_beside_the_figure(kind, charts, drawn):
+    rows = list(csv.DictReader(io.StringIO((drawn[0] / f"{kind}.csv").read_text())))
+    assert len(rows) == len(charts[kind].rows()) > 0
+    number = next(name for name, value in charts[kind].rows()[0].items() if isinstance(value, float))
+    assert float(rows[0][number]) == charts[kind].rows()[0][number]
+
+
+def test_rows_differ_in_more_than_colour_and_the_baseline_is_a_solid_line_in_ink():
+    looks = _style.looks(8, baseline=3)
+    assert (looks[3].colour, looks[3].dashes) == (_style.INK, "-")
+    assert len({(str(look.dashes), look.marker) for look in looks}) == 8
+    assert len({look.marker for look in looks}) == 8
+    assert all(look.colour != _style.INK for i, look in enumerate(looks) if i != 3)
+
+
+def test_drawing_leaves_matplotlibs_settings_alone_and_does_not_read_the_users(charts, drawn):
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    try:
+        mpl.rcParams["lines.linewidth"] = 9
+        mpl.rcParams["font.size"] = 40
+        assert figures.render(charts["cost"], ("svg",))["svg"] == (drawn[0] / "cost.svg").read_bytes()
+        assert mpl.rcParams["lines.linewidth"] == 9
+    finally:
+        mpl.rcParams.update(before)
+
+
+def test_no_window_and_no_global_figure_is_made(charts):
+    import sys
+
+    figures.render(charts["cost"], ("png",))
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_a_figure_replaces_an_older_one(charts, tmp_path: Path):
+    (tmp_path / "cost.csv").write_text("old")
+    figures.save(charts["cost"], tmp_path, "cost", ("svg",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.csv", "cost.svg"]
+    assert (tmp_path / "cost.csv").read_text().startswith("row,tokens,")

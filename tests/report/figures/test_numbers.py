@@ -1,0 +1,149 @@
+"""What figures show, by hand: the numbers, not the pixels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.report import figures
+from harness.report.figures import convergence, cost, entropy, keypoints, pck
+from harness.report.rows import grouped
+from harness.spec import ReportSpec
+from tests.report import stores
+
+T2, T3 = 12.706204736, 4.302652730  # Student's t at 97.5% with 1 and 2 degrees of freedom
+
+
+def source(results, records, baseline=None):
+    return figures.source(Path(results), *grouped(records, ReportSpec((), baseline or {"fusion": "none"})))
+
+
+def columns(errors, **more):
+    return {name: np.asarray(values) for name, values in stores.points(errors, **more).items()}
+
+
+def test_pck_counts_visible_points_up_to_the_threshold_and_misses_what_has_no_point():
+    found = columns([[[0.5, 1.0, 2.01, np.inf, 0.1]]], visible=[[[True, True, True, True, False]]])
+    assert pck.pck(found, "error", (0.0, 0.05, 0.1, 0.2, 0.3)).tolist() == [0, 0.25, 0.5, 0.5, 0.75]
+
+
+@pytest.mark.parametrize(("error", "alpha", "normaliser"), [(1.0, 0.1, 10.0), (2.1, 0.3, 7.0), (1.1, 0.05, 22.0)])
+def test_a_point_on_the_edge_counts(error, alpha, normaliser):
+    """0.3 * 7 is 2.0999999999999996 in floating point."""
+    assert pck.pck(columns([[[error]]], normaliser=normaliser), "error", (alpha,)).tolist() == [1]
+
+
+def test_the_pck_line_is_the_mean_over_seeds_with_its_t_interval(tmp_path):
+    records = [
+        stores.add(tmp_path, seed=0, points=stores.points([[[0.5, 9.0]]], error_mean_pose=[2.0, 2.0])),
+        stores.add(tmp_path, seed=1, points=stores.points([[[0.5, 0.6]]], error_mean_pose=[0.2, 2.0])),
+    ]
+    line, mean_pose = pck.Pck.of(source(tmp_path, records)).lines
+    at = line.x.index(0.1)
+    assert line.mean[at] == 0.75  # 1/2 and 2/2
+    assert (line.low[at], line.high[at]) == pytest.approx((0.75 - T2 * 0.25, 0.75 + T2 * 0.25))
+    assert line.mean[line.x.index(0.05)] == 0.5
+    assert mean_pose.label == "mean pose"
+    assert (mean_pose.mean[at], mean_pose.mean[mean_pose.x.index(0.2)]) == (0.25, 1.0)
+    assert (mean_pose.low, mean_pose.high) == (None, None)
+
+
+def test_the_pck_line_passes_through_the_scores(tmp_path):
+    records = stores.study(tmp_path, seeds=2)
+    shown = pck.Pck.of(source(tmp_path, records))
+    for line, own in zip(shown.lines, (records[:2], records[2:4], records[4:]), strict=False):
+        for alpha in (0.05, 0.1, 0.2):
+            expected = np.mean([record["scores"][f"pck@{alpha}"] for record in own])
+            assert line.mean[line.x.index(alpha)] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_loss_is_that_of_the_convergence_scores(tmp_path):
+    """The weight grows from 1 to 2, so the total stays while the term falls; the last weight counts throughout."""
+    terms = {"sharpening": [4.0, 2.0], "sharpening_weighted": [4.0, 4.0]}
+    records = [stores.add(tmp_path, curve=stores.curve([4.0, 4.0], **terms))]
+    shown = convergence.Convergence.of(source(tmp_path, records))
+    assert not shown.is_relative
+    assert shown.loss[0].x == (1, 2)
+    assert shown.loss[0].mean == (6, 6)  # of 8 and 4, averaged over the nine steps around each
+
+
+def test_losses_that_differ_are_drawn_relative_to_their_start(tmp_path):
+    records = [
+        stores.add(tmp_path, seed=seed, losses=losses, curve=stores.curve([scale] * 20 + [scale / 4] * 20))
+        for seed, losses, scale in ((0, {"sharpening": {"weight": 100.0}}, 8.0), (0, {"nvs": {"weight": 1.0}}, 0.2))
+    ]
+    shown = convergence.Convergence.of(source(tmp_path, records))
+    assert shown.is_relative
+    assert [line.mean[0] for line in shown.loss] == [1, 1]
+    assert [line.mean[-1] for line in shown.loss] == pytest.approx([0.25, 0.25])
+
+
+def test_probes_are_drawn_at_the_steps_that_every_probed_seed_has(tmp_path):
+    nan = float("nan")
+    probes = ([nan, 0.2, nan, 0.4], [nan, 0.4, nan, nan], [nan] * 4)
+    records = [stores.add(tmp_path, seed=seed, curve=stores.curve([1.0] * 4, **{convergence.PROBE: probe}))
+               for seed, probe in enumerate(probes)]
+    (line,) = convergence.Convergence.of(source(tmp_path, records)).pck
+    assert (line.x, line.mean) == ((2,), (pytest.approx(0.3),))
+    assert line.high[0] == pytest.approx(0.3 + T2 * 0.1)
+
+
+def test_entropy_stands_by_layer_in_order_of_size_with_its_interval(tmp_path):
+    records = [
+        stores.add(tmp_path, seed=seed, scores={"entropy_16x16": value, "entropy_8x8": 0.9, "entropy": 0.7,
+                                                "entropy_8x8_untrained": 0.95 + seed / 100})
+        for seed, value in enumerate((0.5, 0.6, 0.7))
+    ]
+    shown = entropy.Entropy.of(source(tmp_path, records))
+    assert shown.places == ("8\N{MULTIPLICATION SIGN}8", "16\N{MULTIPLICATION SIGN}16", "maps as\nused")
+    middle = shown.cells[0][1][1]
+    assert (middle.mean, middle.half_width) == pytest.approx((0.6, T3 * 0.1 / 3**0.5))
+    assert shown.untrained == (pytest.approx(0.96), None, None)
+
+
+def test_the_front_holds_what_no_other_row_beats_in_cost_and_pck(tmp_path):
+    rows = {"none": (1.0, 0.3), "concat": (2.0, 0.2), "weighted": (3.0, 0.5), "blend": (3.5, 0.5)}
+    records = [
+        stores.add(tmp_path, fusion=stores.fusion(name), cost={"seconds_per_step": seconds}, scores={"pck@0.1": level})
+        for name, (seconds, level) in rows.items()
+    ]
+    shown = cost.Cost.of(source(tmp_path, records))
+    assert [spot.row.label for spot in shown.front] == ["none", "weighted"]
+    assert [(row["row"], row["tokens"], row["seconds_per_step"], row["pck"], row["on_front"]) for row in shown.rows()
+            ] == [("none", 128, 1.0, 0.3, True), ("concat", 128, 2.0, 0.2, False),
+                  ("weighted", 128, 3.0, 0.5, True), ("blend", 128, 3.5, 0.5, False)]
+
+
+def test_pck_by_keypoint_leaves_out_what_is_never_visible(tmp_path):
+    first = stores.points([[[0.5, 5.0, 0.1]], [[5.0, 1.0, 0.1]]], visible=[[[1, 1, 0]], [[1, 1, 0]]])
+    second = stores.points([[[0.5, 0.5, 0.1]], [[0.5, 0.5, 0.1]]], visible=[[[1, 1, 0]], [[1, 0, 0]]])
+    records = [stores.add(tmp_path, seed=seed, points=found) for seed, found in enumerate((first, second))]
+    shown = keypoints.Keypoints.of(source(tmp_path, records))
+    assert shown.names == ("keypoint 0", "keypoint 1", "keypoint 2")
+    assert shown.cells == ((0.75, 0.75, None),)  # 1/2 and 2/2; 1/2 and 1/1
+
+
+def test_keypoints_have_the_datas_names_where_the_count_agrees(tmp_path):
+    records = [stores.add(tmp_path, points=stores.points(np.ones((1, 1, 10))))]
+    assert keypoints.Keypoints.of(source(tmp_path, records)).names[0] == "head"
+
+
+def test_many_rows_become_the_baseline_and_the_best_and_the_caption_says_so(tmp_path):
+    records = [
+        stores.add(tmp_path, fusion=stores.fusion("none" if i == 0 else f"f{i:02}"), cost={"seconds_per_step": 1.0},
+                   scores={"pck@0.1": i / 100})
+        for i in range(12)
+    ]
+    shown = source(tmp_path, records)
+    assert [row.label for row in shown.rows] == ["none", *(f"f{i:02}" for i in range(5, 12))]
+    assert [row.is_baseline for row in shown.rows] == [True] + [False] * 7
+    assert "Of 12 settings" in cost.Cost.of(shown).caption
+
+
+def test_a_figure_without_numbers_is_not_drawn(tmp_path):
+    assert figures.charts(source(tmp_path, [stores.add(tmp_path, points=stores.points([[[1.0]]]))])).keys() <= {
+        "pck", "keypoints"}
+
+
+def test_records_without_files_or_scores_give_no_figure(tmp_path):
+    assert figures.charts(source(tmp_path, [stores.add(tmp_path)])) == {}
