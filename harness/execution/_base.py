@@ -1,5 +1,6 @@
 """What every place where trials run has in common: its events, its interface, and how one trial is attempted."""
 
+import errno
 import gc
 import importlib
 import sys
@@ -7,6 +8,7 @@ import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -23,8 +25,8 @@ RUN = "harness.trial:run"
 STEPS_PER_SECOND = 10.0  # of each trial, reported to the coordinator
 Cause = Literal["usage", "error", "memory", "died", "cancelled"]
 Run = Callable[[TrialSpec, Callable[["Step"], None], RunOptions], "TrialResult"]
-# What allocators say where they raise a plain RuntimeError: PyTorch's on the CPU, CUDA's, cuBLAS's, Apple's.
-ALLOCATORS = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+# What allocators say in a RuntimeError: PyTorch's on the CPU and of files, the GPU's, cuBLAS's and cuDNN's.
+ALLOCATORS = ("DefaultCPUAllocator", "Cannot allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,26 @@ def attempt(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | F
     return failed
 
 
+def spent(event: Done | Failed) -> bool:
+    """Return whether this process should run no further trial: it ran out of memory, or its GPU answers no more.
+
+    A new process starts with all the memory, without what earlier trials loaded. After some errors of a GPU every
+    later call fails until the process ends.
+    """
+    if isinstance(event, Done):
+        return False
+    if event.cause == "memory":
+        return True
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
+
+
 def throttled(send: Callable[["Step"], None]) -> Callable[["Step"], None]:
     """Return ``send`` limited to STEPS_PER_SECOND; the first and the last step always pass."""
     last = -1.0 / STEPS_PER_SECOND
@@ -164,8 +186,9 @@ def _lacks_memory(error: BaseException | None) -> bool:
     """Return whether the error, or the one it was raised from, says that memory ran out."""
     if error is None:
         return False
-    torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, whatever it says; torch need not be imported
         return True
     told = isinstance(error, RuntimeError) and any(words in str(error) for words in ALLOCATORS)
     return told or _lacks_memory(error.__cause__)
@@ -175,8 +198,9 @@ def _free() -> None:
     """Give back what a failed trial held: cycles, and blocks that the GPU's allocator keeps."""
     gc.collect()
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    if torch is not None and torch.cuda.is_initialized():
+        with suppress(RuntimeError):  # a GPU that answers no more
+            torch.cuda.empty_cache()
 
 
 def _one_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from harness.execution._base import Event, Failed, Stepped, Task, attempt, resolve, throttled
+from harness.execution._base import Event, Failed, Stepped, Task, attempt, resolve, spent, throttled
 
 
 def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None, device: str | None,
@@ -36,7 +36,7 @@ def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None,
             return
         on_step = throttled(lambda step, trial=task.id: _send(pipe, Stepped(trial, step, name)))  # type: ignore[misc]
         event = attempt(run, task, on_step)
-        leaving = isinstance(event, Failed) and (event.cause == "memory" or not _usable())
+        leaving = spent(event)
         _send(pipe, event, leaving=leaving)
 
 
@@ -54,18 +54,6 @@ def _import(run: str, threads: int | None) -> None:
     torch = sys.modules.get("torch")
     if torch is not None and threads is not None:  # where a caller's own script has imported it before `_settle`
         torch.set_num_threads(threads)
-
-
-def _usable() -> bool:
-    """Return whether the GPU still answers: after some errors every later call fails until the process ends."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
-        return True
-    try:
-        torch.cuda.synchronize()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _send(pipe: "Connection[Any, Any]", event: Event, *, leaving: bool = False) -> None:

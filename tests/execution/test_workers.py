@@ -1,5 +1,6 @@
 """Several worker processes at once."""
 
+import errno
 import gc
 import os
 import random
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.execution import _process, _worker
-from harness.execution._base import Done, Stepped, Task, attempt
+from harness.execution import _process
+from harness.execution._base import Done, Failed, Stepped, Task, attempt, spent
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
 from harness.spec import Choice
@@ -180,7 +181,8 @@ def test_kills_at_random_moments_end_each_trial_once(tmp_path):
 
 @pytest.mark.parametrize("run", [
     "tests.execution.test_workers:exhausts_python", "tests.execution.test_workers:exhausts_torch",
-    "tests.execution.test_workers:exhausts_gpu", "tests.execution.test_workers:hides_its_cause"])
+    "tests.execution.test_workers:exhausts_gpu", "tests.execution.test_workers:exhausts_a_device",
+    "tests.execution.test_workers:exhausts_the_system", "tests.execution.test_workers:hides_its_cause"])
 def test_want_of_memory_is_told_from_other_errors(run):
     executor = Inline(run)
     submit(executor, fake.spec(0))
@@ -198,7 +200,15 @@ def exhausts_torch(spec, on_step, options):
 
 
 def exhausts_gpu(spec, on_step, options):
-    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    raise torch.OutOfMemoryError("Allocation on device")
+
+
+def exhausts_a_device(spec, on_step, options):
+    raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+
+def exhausts_the_system(spec, on_step, options):
+    raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
 
 def hides_its_cause(spec, on_step, options):
@@ -253,17 +263,21 @@ def test_a_worker_that_the_system_killed_for_memory_is_told_so(trio, journal, tm
         "memory", "the worker was killed by SIGKILL: the system ran out of memory")
 
 
-def test_a_gpu_that_answers_no_more_ends_its_worker(monkeypatch):
-    assert _worker._usable()
+def test_a_process_is_spent_after_want_of_memory_or_when_its_gpu_answers_no_more(monkeypatch):
+    done, failed = Done("0", None, {}, {}), Failed("0", "error", "ValueError: no")
+    assert not spent(done)
+    assert not spent(failed)
+    assert spent(Failed("0", "memory", "MemoryError: "))
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    assert _worker._usable()
+    assert not spent(failed)
 
     def broken():
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
     monkeypatch.setattr(torch.cuda, "synchronize", broken)
-    assert not _worker._usable()
+    assert spent(failed)
+    assert not spent(done)
 
 
 def test_a_run_that_cannot_be_imported_is_told_by_the_first_trial():
