@@ -2,21 +2,26 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Column:
     """One score: its name in the record, the head, whether more (1) or less (-1) is better, and how it is written.
 
-    ``digits`` None means four significant ones. ``is_count`` writes how many seeds have it, such as 1/3.
+    ``digits`` None means four significant ones. ``kind`` is the ``mean`` over seeds, the ``count`` of seeds that have
+    it, such as 1/3, or the ``worst`` (largest) seed. ``tested`` columns are compared with the baseline. Columns of one
+    ``group`` stay together where a wide table is split.
     """
 
     score: str
     head: str
     better: int = 0
     digits: int | None = 3
-    is_count: bool = False
+    kind: Literal["mean", "count", "worst"] = "mean"
+    tested: bool = True
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,52 +51,63 @@ class Layout:
     note: str = ""
 
 
+ALPHAS = ("0.05", "0.1", "0.2")
 PCK = (
-    Column("pck@0.05", "PCK@0.05", 1),
-    Column("pck@0.1", "PCK@0.1", 1),
-    Column("pck@0.2", "PCK@0.2", 1),
-    Column("pck_regressed@0.1", "regr.@0.1", 1),
-    Column("nme", "NME", -1),
-)
-CONVERGENCE = (
-    Column("steps_to_90", "steps to 90%", digits=1),
-    Column("area_under_curve", "area"),
-    Column("loss_final", "final loss", digits=None),
-    Column("diverged", "diverged", is_count=True),
-    Column("entropy", "entropy"),
-    Column("peak_mass", "peak mass"),
+    *(Column(f"pck@{alpha}", f"PCK@{alpha}", 1, group="matched") for alpha in ALPHAS),
+    *(Column(f"pck_regressed@{alpha}", f"regr.@{alpha}", 1, group="regressed") for alpha in ALPHAS),
+    Column("nme", "NME", -1, group="regressed"),
 )
 ATTENTION = (
     Column("entropy", "entropy"),
     Column("peak_mass", "peak mass"),
-    Column("effective_area", "area"),
+    Column("effective_area", "area", tested=False),
     Column("entropy_view_pass", "view pass"),
 )
+CONVERGENCE = (
+    Column("steps_to_90", "steps to 90%", digits=1),
+    Column("area_under_curve", "area"),
+    Column("loss_final", "final loss", digits=None, tested=False),
+    Column("diverged", "diverged", kind="count", tested=False),
+    *(replace(column, tested=False) for column in ATTENTION[:2]),
+)
 VIEWS = (
-    Column("nvs_loss", "error", -1, digits=None),
-    Column("nvs_loss_forced", "forced", digits=None),
-    Column("psnr", "PSNR", 1, digits=2),
-    Column("ssim", "SSIM", 1),
+    Column("nvs_loss", "error", -1, digits=None, group="error"),
+    Column("nvs_loss_forced", "forced", digits=None, tested=False, group="error"),
+    Column("psnr", "PSNR", 1, digits=2, group="generated"),
+    Column("ssim", "SSIM", 1, group="generated"),
 )
 MULTIVIEW = (
     Column("reprojection_px", "reproj. px", -1, digits=2),
-    Column("reprojection_relative", "relative", -1),
+    Column("reprojection_relative", "relative", -1, tested=False),
     Column("spread_3d", "3D spread", -1),
     Column("error_3d", "3D error", -1),
     Column("pck_heldout@0.1", "held-out@0.1", 1),
+)
+COST = (
+    Column("seconds_per_step", "s / step", digits=None, tested=False),
+    Column("seconds_total", "s in all", digits=None, tested=False),
+    Column("peak_memory_mb", "memory MB", digits=0, tested=False),
+    Column("peak_gpu_memory_mb", "GPU MB", digits=0, tested=False),
+    Column("parameters", "parameters", digits=0, tested=False),
+)
+AUTHENTICITY = (
+    Column("attention_residual", "attention residual", kind="worst", tested=False),
+    Column("row_sum_residual", "row sum residual", kind="worst", tested=False),
 )
 
 
 def _attention(names: Sequence[str]) -> list[Column]:
     layers = sorted((name for name in names if re.fullmatch(r"entropy_\d+x\d+", name)), key=_numbers)
     views = sorted((name for name in names if re.fullmatch(r"entropy_view\d+", name)), key=_numbers)
-    parts = [Column(name, name.removeprefix("entropy_")) for name in layers]
-    return [*ATTENTION, *parts, *(Column(name, f"view {_numbers(name)[0]}") for name in views)]
+    parts = [Column(name, name.removeprefix("entropy_"), tested=False) for name in layers]
+    parts += [Column(name, f"view {_numbers(name)[0]}", tested=False, group="view") for name in views]
+    return [*ATTENTION, *parts]
 
 
 def _views(names: Sequence[str]) -> list[Column]:
     levels = sorted((name for name in names if re.fullmatch(r"nvs_loss@t\d+", name)), key=_numbers)
-    parts = [Column(name, name.removeprefix("nvs_loss@").replace("t", "t = "), -1, digits=None) for name in levels]
+    parts = [Column(name, name.removeprefix("nvs_loss@").replace("t", "t = "), -1, digits=None, tested=False,
+                    group="error") for name in levels]
     return [*VIEWS[:2], *parts, *VIEWS[2:]]
 
 
@@ -120,8 +136,9 @@ TABLES = (
     Layout(
         "attention", "Attention: normalised spatial entropy", _attention, ("entropy",),
         (Reference("untrained tokens", {r"(.+)": r"\1_untrained"}),),
-        "entropy: of the selected tokens' maps divided by their sums, 1 for a uniform map; peak mass: share within 5% "
-        "of the side around the peak; area: exp(H) / S.",
+        "entropy: of the selected tokens' maps divided by their sums, 1 for a uniform map, at map size, at the layers' "
+        "own resolution, by view, and in the view pass; peak mass: share within 5% of the side around the peak; area: "
+        "exp(H) / S.",
     ),
     Layout(
         "views", "Generated views: denoising error", _views, ("nvs_loss", "psnr"),
@@ -132,6 +149,16 @@ TABLES = (
         "multiview", "Agreement of the views", lambda _: MULTIVIEW, ("reprojection_px",),
         note="reproj.: found points against their triangulated point; 3D in scene units; held-out: PCK of each view "
         "from the points of the others.",
+    ),
+    Layout(
+        "cost", "Cost", lambda _: COST, ("seconds_per_step", "seconds_total"),
+        note="Of the machines that ran the trials, so not a property of the settings alone; memory: the process's "
+        "largest so far.",
+    ),
+    Layout(
+        "authenticity", "Captured attention against the layers' own outputs", lambda _: AUTHENTICITY,
+        ("attention_residual",),
+        note="The largest of all seeds. A trial above the tolerance of its precision fails and is in no row.",
     ),
 )
 

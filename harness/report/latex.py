@@ -1,10 +1,11 @@
 """Tables as LaTeX with booktabs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from harness.report.tables import Cell, Table
+from harness.report.cells import Cell, Table
 
 MOST_COLUMNS = 6
+SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # only what is wider than the text
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -13,29 +14,33 @@ ESCAPES = {
 
 
 def render(tables: Iterable[Table]) -> str:
-    r"""Return table environments, for ``\usepackage{booktabs}``; a wide table is continued in a second one."""
-    parts = []
-    for table in tables:
-        for first in range(0, len(table.columns), MOST_COLUMNS):
-            parts.append(_table(table.part(first, first + MOST_COLUMNS), first // MOST_COLUMNS))
-    return "\n".join(parts)
+    r"""Return table environments, for ``\usepackage{booktabs,graphicx}``; a wide table is continued in a second one.
+
+    The best cell is bold, those not told apart from it italic, a significant difference starred. Each table's
+    differences to the baseline follow it, in a table of their own.
+    """
+    return "\n".join(text for table in tables for text in (*_tables(table), *_tables(table.differences())))
+
+
+def _tables(table: Table | None) -> Iterator[str]:
+    for i, part in enumerate(table.parts(lambda first, last: last - first <= MOST_COLUMNS) if table else ()):
+        yield _table(part, i)
 
 
 def _table(table: Table, continued: int) -> str:
-    heads = [*table.heads, "$n$", *(escaped(column.head) for column in table.columns)]
-    heads[: len(table.heads)] = map(escaped, table.heads)
+    heads = [*map(escaped, table.heads), "$n$", *(escaped(column.head) for column in table.columns)]
     name, suffix = (f"{table.name}-{continued}", " (continued)") if continued else (table.name, "")
     lines = [
         r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escaped(table.title)}{suffix}. {escaped(' '.join(table.notes))}}}",
+        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{escaped(table.title)}{suffix}.}}",
         rf"\label{{tab:{name}}}",
-        rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (1 + len(table.columns))}}}",
+        rf"{SHRINK}\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (1 + len(table.columns))}}}",
         r"\toprule",
         " & ".join(heads) + r" \\",
         r"\midrule",
     ]
-    was_reference = False
+    was_reference = table.rows[0].is_reference
     for row in table.rows:
         if row.is_reference and not was_reference:
             lines.append(r"\midrule")
@@ -43,7 +48,11 @@ def _table(table: Table, continued: int) -> str:
         first = escaped(row.labels[0]) + (" (baseline)" if row.is_baseline else "")
         cells = [first, *map(escaped, row.labels[1:]), str(row.seeds), *map(_cell, row.cells)]
         lines.append(" & ".join(cells) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    lines += [r"\bottomrule", r"\end{tabular}}"]
+    if table.notes and not continued:
+        notes = escaped(" ".join(table.notes))
+        lines += [r"\par\smallskip", rf"\begin{{minipage}}{{\linewidth}}\footnotesize {notes}\end{{minipage}}"]
+    return "\n".join([*lines, r"\end{table}", ""])
 
 
 def escaped(text: str) -> str:
@@ -52,4 +61,7 @@ def escaped(text: str) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return rf"\textbf{{{escaped(cell.text)}}}" if cell.best else escaped(cell.text)
+    text, star = escaped(cell.text), r"$^{*}$" if cell.star else ""
+    if cell.best or cell.tied:
+        text = rf"\text{'bf' if cell.best else 'it'}{{{text}}}"
+    return text + star

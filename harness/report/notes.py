@@ -1,29 +1,23 @@
-"""What stands under a table: what +- means, what was averaged, what is missing."""
+"""What stands under every table: what was averaged, what may not be compared, and every trial that a row lacks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.report.rows import Group, Record, canonical, describe
+from harness.report.rows import Group, Record, canonical, describe, varying
 
 MOST_NAMED = 4
+UNFINISHED = {"failed": "Failed", "pruned": "Pruned", "interrupted": "Interrupted"}  # status -> how it is named
+
+Spec = Mapping[str, Any]
 
 
 def shared_notes(
-    groups: Sequence[Group], wanted: Sequence[Record], planned: Sequence[Mapping[str, Any]] | None,
+    groups: Sequence[Group], wanted: Sequence[Record], planned: Sequence[Spec] | None, running: Sequence[Spec],
     left_out: Mapping[str, int],
 ) -> tuple[str, ...]:
     """Return the lines that stand under every table: what may not be compared, and every trial that a row lacks."""
-    lines = [_code(groups)]
-    if len({group.test_data for group in groups}) > 1:
-        lines.append("Rows differ in their test data: compare only rows of the same data.")
-    unfinished = [record for record in wanted if record["status"] != "finished"]
-    done = {canonical(record["spec"]) for record in wanted}
-    missing = [spec for spec in planned or () if canonical(spec) not in done]
-    paths = _varying([record["spec"] for record in wanted] + list(planned or ()))
-    lines.append(_named("Not finished", [
-        f"{describe(record['spec'], paths)} {record['status']}{_reason(record)}" for record in unfinished
-    ]))
-    lines.append(_named("Not run yet", [describe(spec, paths) for spec in missing]))
+    lines = [_data(groups), _weights(groups), _machines(groups), _seeds(groups)]
+    lines += _unfinished(wanted, planned, running)
     lines += [f"Left out: {count} trial{'s' * (count > 1)} {why}." for why, count in left_out.items() if count]
     return tuple(line for line in lines if line)
 
@@ -40,30 +34,98 @@ def average(groups: Sequence[Group]) -> str:
     return f"Mean ± half width of the 95% t interval over n = {seeds} seeds; {scope}."
 
 
-def _range(values: Any) -> str:
+def listing(what: str, items: Sequence[str]) -> str:
+    """Return a line that names the first few of what there is; nothing where there is nothing."""
+    if not items:
+        return ""
+    more = f"; and {len(items) - MOST_NAMED} more" if len(items) > MOST_NAMED else ""
+    return f"{what}: {'; '.join(items[:MOST_NAMED])}{more}."
+
+
+def _range(values: Iterable[Any]) -> str:
     known = sorted({int(value) for value in values if value is not None})
     if not known:
         return ""
     return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
 
 
-def _code(groups: Sequence[Group]) -> str:
-    environments = [record.get("environment") or {} for group in groups for record in group.records]
-    commits = sorted({str(found["git_commit"])[:8] for found in environments if found.get("git_commit")})
-    return f"Trials come from {len(commits)} commits: {', '.join(commits[:MOST_NAMED])}." if len(commits) > 1 else ""
+def _data(groups: Sequence[Group]) -> str:
+    parts = _parts(groups, lambda group: group.test_data)
+    if len(parts) < 2:
+        return ""
+    return listing(f"Rows differ in their test data ({len(parts)} kinds), and only rows of one are compared", parts)
 
 
-def _varying(specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    keys = list(dict.fromkeys(key for spec in specs for key in spec if key != "seed"))
-    return [key for key in keys if len({canonical(spec.get(key)) for spec in specs}) > 1] + ["seed"]
+def _weights(groups: Sequence[Group]) -> str:
+    """Return which rows have other weights under the same model setting, which no label shows."""
+    prints: dict[str, set[str]] = {}
+    for group in groups:
+        prints.setdefault(_model(group), set()).add(_print(group, "weights"))
+    mixed = [group for group in groups if len(prints[_model(group)]) > 1]
+    return listing("Weights differ under one model setting", _parts(mixed, lambda group: _print(group, "weights")))
+
+
+def _parts(groups: Sequence[Group], key: Callable[[Group], str]) -> list[str]:
+    parts: dict[str, list[str]] = {}
+    for group in groups:
+        parts.setdefault(key(group), []).append(" ".join(group.labels))
+    return [", ".join(labels[:MOST_NAMED]) + f" and {len(labels) - MOST_NAMED} more" * (len(labels) > MOST_NAMED)
+            for labels in parts.values()]
+
+
+def _model(group: Group) -> str:
+    return canonical(group.records[0]["spec"].get("model"))
+
+
+def _print(group: Group, kind: str) -> str:
+    return str((group.records[0].get("fingerprints") or {}).get(kind))
+
+
+def _machines(groups: Sequence[Group]) -> str:
+    """Return which code and devices the trials come from, where that is not one of each and clean."""
+    found = [record.get("environment") or {} for group in groups for record in group.records]
+    commits = sorted({str(each["git_commit"])[:8] for each in found if each.get("git_commit")})
+    devices = sorted({str(each["device"]) for each in found if each.get("device")})
+    dirty = sum(bool(each.get("git_dirty")) for each in found)
+    parts = [listing(f"Trials come from {len(commits)} commits", commits if len(commits) > 1 else []),
+             f"{dirty} of {len(found)} trials ran on changes that no commit holds." if dirty else "",
+             listing(f"Trials ran on {len(devices)} kinds of device", devices if len(devices) > 1 else [])]
+    return " ".join(filter(None, parts))
+
+
+def _seeds(groups: Sequence[Group]) -> str:
+    """Return which rows have fewer seeds than others."""
+    own = [{record["spec"]["seed"] for record in group.records} for group in groups]
+    every = set[int]().union(*own)
+    return listing(f"Rows lack some of the {len(every)} seeds", [
+        f"{' '.join(group.labels)} has {len(seeds)}, not {', '.join(map(str, sorted(every - seeds)[:MOST_NAMED]))}"
+        + (" and more" if len(every - seeds) > MOST_NAMED else "")
+        for group, seeds in zip(groups, own, strict=True) if every - seeds
+    ])
+
+
+def _unfinished(wanted: Sequence[Record], planned: Sequence[Spec] | None, running: Sequence[Spec]) -> list[str]:
+    """Return how far the experiment is, and every trial that is not finished, by what became of it."""
+    done = {canonical(record["spec"]) for record in wanted}
+    under_way = {canonical(spec): spec for spec in running if canonical(spec) not in done}
+    plan = {canonical(spec): spec for spec in planned or ()}
+    missing = [spec for key, spec in plan.items() if key not in done and key not in under_way]
+    now = [spec for key, spec in under_way.items() if planned is None or key in plan]
+    paths = varying([*(record["spec"] for record in wanted), *plan.values(), *now])
+    lines = []
+    if missing or now:
+        finished = sum(record["status"] == "finished" for record in wanted)
+        total = len(plan) if planned is not None else len(wanted) + len(now)
+        lines.append(f"So far {finished} of {total} planned trials have finished.")
+    statuses = dict.fromkeys(record["status"] for record in wanted if record["status"] != "finished")
+    for status in statuses:
+        lines.append(listing(UNFINISHED.get(status, status.capitalize()), [
+            describe(record["spec"], paths) + _reason(record) for record in wanted if record["status"] == status
+        ]))
+    lines.append(listing("Running", [describe(spec, paths) for spec in now]))
+    lines.append(listing("Not run yet", [describe(spec, paths) for spec in missing]))
+    return lines
 
 
 def _reason(record: Record) -> str:
     return f" ({record['reason']})" if record.get("reason") else ""
-
-
-def _named(what: str, items: Sequence[str]) -> str:
-    if not items:
-        return ""
-    more = f"; and {len(items) - MOST_NAMED} more" if len(items) > MOST_NAMED else ""
-    return f"{what}: {'; '.join(items[:MOST_NAMED])}{more}."

@@ -1,7 +1,8 @@
 """Which trials make one row: equal in everything but the seed; and what the row is called."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,13 @@ def is_baseline(spec: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
 
 def describe(spec: Mapping[str, Any], paths: Sequence[str]) -> str:
     """Return the settings at ``paths`` in words, to name a trial that has no row."""
-    return ", ".join(f"{path}={_text(_get(spec, path), ())}" for path in paths)
+    return ", ".join(f"{path}={_text(_get(spec, path))}" for path in paths)
+
+
+def varying(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the settings in which specs differ, the seed last; by these a trial is named."""
+    keys = dict.fromkeys(key for spec in specs for key in spec if key != "seed")
+    return [key for key in keys if _differ([spec.get(key) for spec in specs])] + ["seed"]
 
 
 def _columns(specs: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[tuple[str, list[str]]]:
@@ -80,47 +87,62 @@ def _columns(specs: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[t
     for key in dict.fromkeys(key for spec in specs for key in spec if key != "seed"):
         inner = [path.removeprefix(f"{key}.") for path in asked if path.startswith(f"{key}.")]
         rest = [_without(spec.get(key), inner) for spec in specs]
-        if key not in asked and len(set(map(canonical, rest))) > 1:
+        if key not in asked and _differ(rest):
             columns.append((key, _texts(rest)))
     return columns
 
 
+def _differ(values: Sequence[Any]) -> bool:
+    """Return whether values are not all the same; lists and tuples are."""
+    first = values[0] if values else None
+    return any(value != first and canonical(value) != canonical(first) for value in values)
+
+
 def _texts(values: Sequence[Any]) -> list[str]:
     """Return words for one setting's values: of a mapping only what tells it from the others."""
-    return [_text(value, [other for other in values if _alike(value, other)], values) for value in values]
+    mappings = [value for value in values if isinstance(value, Mapping)]
+    same = bool(values) and len(mappings) == len(values)
+    shared = set.intersection(*(set(value) for value in mappings)) if same else set()
+    alike: dict[Any, dict[str, set[str]]] = {}
+    for value in mappings:
+        found = alike.setdefault(_kind(value), {})
+        for path, leaf in _leaves(value):
+            found.setdefault(path, set()).add(canonical(leaf))
+    # A knob that some alike values lack tells them apart too.
+    counts = Counter(_kind(value) for value in mappings)
+    held = Counter((_kind(value), path) for value in mappings for path, _ in _leaves(value))
+    telling = {kind: {path for path, leaves in found.items() if len(leaves) > 1 or held[kind, path] < counts[kind]}
+               for kind, found in alike.items()}
+    return [_text(value, telling.get(_kind(value), set()) if isinstance(value, Mapping) else set(), shared)
+            for value in values]
 
 
-def _text(value: Any, alike: Sequence[Any], values: Sequence[Any] = ()) -> str:
+def _text(value: Any, telling: Set[str] = frozenset(), shared: Set[str] = frozenset()) -> str:
     if value is None:
         return ABSENT
     if isinstance(value, list | tuple):
         return " ".join(map(str, value)) or "none"
     if not isinstance(value, Mapping):
         return f"{value:g}" if isinstance(value, float) else str(value)
-    varying = [f"{path}={_text(found, ())}" for path, found in _leaves(value) if len(_found(alike, path)) > 1]
+    found = [f"{path}={_text(leaf)}" for path, leaf in _leaves(value) if path in telling]
     if "name" in value:
-        return " ".join([str(value["name"]), *varying])
-    shared = [name for name in value if all(isinstance(other, Mapping) and name in other for other in values)]
+        return " ".join([str(value["name"]), *found])
     own = [name for name in value if name not in shared] or list(value)
     lone = f"{own[0]}." if len(own) == 1 else ""
-    return " ".join([" + ".join(own), *(text.removeprefix(lone) for text in varying)])
+    return " ".join([" + ".join(own), *(text.removeprefix(lone) for text in found)])
 
 
-def _alike(one: Any, other: Any) -> bool:
-    """Return whether two values differ in knobs only: the same variant, or the same losses."""
-    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
-        return False
-    return bool(one["name"] == other.get("name")) if "name" in one else set(one) == set(other)
+def _kind(value: Any) -> Any:
+    """Return what values that differ in knobs only have in common: the variant's name, or which losses there are."""
+    if not isinstance(value, Mapping):
+        return None
+    return value["name"] if "name" in value else frozenset(value)
 
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     if not isinstance(value, Mapping):
         return [(path, value)]
     return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else str(key))]
-
-
-def _found(values: Sequence[Any], path: str) -> set[str]:
-    return {canonical(_get(value, path)) for value in values}
 
 
 def _without(value: Any, paths: Sequence[str]) -> Any:

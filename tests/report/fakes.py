@@ -3,7 +3,7 @@
 import random
 import zlib
 
-from harness.spec import Choice, TrialSpec
+from harness.spec import RESULTS_VERSION, Choice, TrialSpec
 
 SPEC = TrialSpec(
     Choice("tiny_sd"), Choice("figures", {"family": "biped", "views": 1}), Choice("none"), Choice("gaussian_fps"),
@@ -19,7 +19,7 @@ def record(spec, scores=None, status="finished", **extra):
     return {
         "id": f"{zlib.crc32(str(spec).encode()):08x}", "experiment": "fake", "spec": spec,
         "scores": scores or {}, "cost": {},
-        "status": status, "reason": "", "environment": {"git_commit": "a" * 40}, "results_version": 1,
+        "status": status, "reason": "", "environment": {"git_commit": "a" * 40}, "results_version": RESULTS_VERSION,
         "fingerprints": {"data": "d1", "weights": "w1"}, **extra,
     }
 

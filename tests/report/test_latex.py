@@ -31,10 +31,10 @@ def test_small_table_letter_by_letter():
     ]
     (table,) = build(records, FUSION)
     assert render([replace(table, notes=("5% note.",))]) == r"""\begin{table}
-\centering
-\caption{Keypoints: PCK and normalised mean error. 5\% note.}
+\centering\small\setlength{\tabcolsep}{4pt}
+\caption{Keypoints: PCK and normalised mean error.}
 \label{tab:pck}
-\begin{tabular}{lrr}
+\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{\begin{tabular}{lrr}
 \toprule
 fusion & $n$ & PCK@0.1 \\
 \midrule
@@ -43,7 +43,24 @@ of\_two & 2 & \textbf{0.405$\pm$.064} \\
 \midrule
 mean pose & 2 & 0.100$\pm$.000 \\
 \bottomrule
-\end{tabular}
+\end{tabular}}
+\par\smallskip
+\begin{minipage}{\linewidth}\footnotesize 5\% note.\end{minipage}
+\end{table}
+
+\begin{table}
+\centering\small\setlength{\tabcolsep}{4pt}
+\caption{Difference to none.}
+\label{tab:pck-differences}
+\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{\begin{tabular}{lrr}
+\toprule
+fusion & $n$ & PCK@0.1 \\
+\midrule
+of\_two & 2 & +0.200$\pm$.000 \\
+\midrule
+mean pose & 2 & -0.105$\pm$.064 \\
+\bottomrule
+\end{tabular}}
 \end{table}
 """
 
@@ -55,7 +72,19 @@ def test_wide_table_is_continued_under_its_own_label():
     assert r"\label{tab:attention-1}" in text
 
 
+def test_marks_of_the_best_the_tied_and_the_starred():
+    (table,) = build([record(plain(), {"pck@0.1": 0.5})], ReportSpec())
+    (cell,) = table.rows[0].cells
+
+    def shown(**marks):
+        row = replace(table.rows[0], cells=(replace(cell, **marks),))
+        return render([replace(table, rows=(row,))]).split("fake & 1 & ")[1].split(r" \\")[0]
+
+    assert shown(best=True) == r"\textbf{0.500}"
+    assert shown(tied=True, star=True) == r"\textit{0.500}$^{*}$"
+
+
 def test_every_row_has_as_many_cells_as_the_head():
     for table in build(fusion_records(), FUSION):
-        body = [line for line in render([table]).splitlines() if line.endswith(r"\\")]
-        assert len({line.count("&") for line in body}) == 1
+        for part in render([table]).split(r"\end{table}"):
+            assert len({line.count("&") for line in part.splitlines() if line.endswith(r"\\")}) <= 1

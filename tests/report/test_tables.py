@@ -46,21 +46,38 @@ def test_single_seed_has_no_interval_and_the_note_says_so():
     assert found.notes[0] == "n = 1 seed per row, so no interval; 40 test scenes, 480 visible points."
 
 
-def test_best_is_marked_only_where_clear_of_every_other_row():
+def of_values(column="pck@0.1", **values):
+    """Records of one score: a fusion's values, one per seed, None for none."""
+    return [
+        record(plain(seed, fusion={"name": name}), {} if value is None else {column: value})
+        for name, levels in values.items() for seed, value in enumerate(levels)
+    ]
+
+
+def test_best_mean_is_marked_and_what_is_clear_of_it_is_not():
     found = table(fusion_records())
     assert row(found, "spatial").cells[1].best
     assert sum(row.cells[1].best for row in found.rows) == 1
-    assert "Bold: best" in found.notes[0]
+    assert not any(row.cells[1].tied for row in found.rows)
+    assert "Bold: best mean." in found.notes[0]
 
 
-def test_tie_within_intervals_has_no_best():
-    values = {"none": (0.5, 0.6, 0.7), "concat": (0.6, 0.7, 0.8)}
-    records = [
-        record(plain(seed, fusion={"name": name}), {"pck@0.1": value})
-        for name, levels in values.items() for seed, value in enumerate(levels)
-    ]
-    found = table(records)
-    assert not any(row.cells[0].best for row in found.rows)
+def test_tied_is_what_a_paired_interval_does_not_tell_from_the_best():
+    # Differences of blend to concat: 0.1, 0.1, 0.12, of none: 0.1, -0.1, 0.2; spread over seeds is far wider.
+    found = table(of_values(concat=(0.5, 0.6, 0.7), none=(0.4, 0.7, 0.5), blend=(0.4, 0.5, 0.58)))
+    assert [row.cells[0].best for row in found.rows] == [True, False, False]
+    assert [row.cells[0].tied for row in found.rows] == [False, True, False]
+    assert "Italic: not told apart from it" in found.notes[0]
+
+
+def test_equal_means_are_all_best():
+    found = table(of_values(none=(0.5, 0.6), spatial=(0.5, 0.6), blend=(0.1, 0.2)))
+    assert [row.cells[0].best for row in found.rows] == [True, True, False]
+
+
+def test_one_seed_marks_nothing():
+    found = table(of_values(none=(0.5,), blend=(0.6,)))
+    assert not any(cell.best or cell.tied for row in found.rows for cell in row.cells)
     assert "Bold" not in found.notes[0]
 
 
@@ -105,14 +122,14 @@ def test_other_test_data_is_never_compared_or_merged():
     found = table(records, report=ReportSpec(("data.family",)))
     assert [row.labels[0] for row in found.rows if row.is_reference] == ["mean pose: biped", "mean pose: bird"]
     assert [row.labels[0] for row in found.rows if row.cells[0].best] == ["biped", "bird"]  # over their own mean pose
-    assert "Rows differ in their test data: compare only rows of the same data." in found.notes
+    assert "Rows differ in their test data (2 kinds), and only rows of one are compared: biped; bird." in found.notes
 
 
 def test_older_results_versions_are_left_out_and_counted():
     old = [record(plain(seed), scores(0.9, seed), results_version=0) for seed in range(2)]
     found = table([*old, record(plain(), scores(0.5, 0))])
     assert found.rows[0].seeds == 1
-    assert "Left out: 2 trials of an older results version." in found.notes
+    assert "Left out: 2 trials of another results version." in found.notes
 
 
 def test_failed_and_missing_trials_are_named():
@@ -121,7 +138,9 @@ def test_failed_and_missing_trials_are_named():
     planned = [r["spec"] for r in records] + [plain(9, fusion={"name": "blend", "strength": 1.0})]
     found = table(records, planned=planned)
     assert row(found, "concat").seeds == 2
-    assert "Not finished: fusion=concat, seed=1 failed (NaN in the loss at step 12)." in found.notes
+    assert "So far 17 of 19 planned trials have finished." in found.notes
+    assert "Failed: fusion=concat, seed=1 (NaN in the loss at step 12)." in found.notes
+    assert "Rows lack some of the 3 seeds: concat has 2, not 1." in found.notes
     assert "Not run yet: fusion=blend, seed=9." in found.notes
 
 
@@ -146,7 +165,8 @@ def test_score_that_some_seeds_lack_is_marked():
     records[0]["scores"]["nme"] = math.nan
     found = table(records)
     assert row(found, "none").cells[4].text.endswith(" (2)")
-    assert "In brackets: fewer seeds have this score." in found.notes[0]
+    assert "In brackets: how many seeds have this score" in found.notes[0]
+    assert "Without a value, so averaged over the others: NME of none, seed 0." in found.notes
 
 
 def test_diverged_is_a_count_beside_entropy():
@@ -184,7 +204,7 @@ def test_no_finished_trial_gives_no_table():
 
 def test_several_commits_are_named():
     records = [record(plain(seed), scores(0.5, seed), environment={"git_commit": f"{seed}" * 40}) for seed in range(2)]
-    assert "Trials come from 2 commits: 00000000, 11111111." in table(records).notes
+    assert "Trials come from 2 commits: 00000000; 11111111." in table(records).notes
 
 
 def test_json_has_every_number():
@@ -192,7 +212,10 @@ def test_json_has_every_number():
     first = found[0]["rows"][0]
     assert first["setting"] == {"fusion": "none"}
     assert first["is_baseline"]
-    assert set(first["scores"]["pck@0.1"]) == {"mean", "half_width", "seeds"}
+    assert {"mean", "half_width", "seeds", "values", "trials", "interquartile_mean"} <= set(first["scores"]["pck@0.1"])
+    other = found[0]["rows"][1]["scores"]["pck@0.1"]["difference"]
+    assert other["baseline"] == "none"
+    assert {"mean", "half_width", "seeds", "p", "adjusted_p", "effect_size", "probability_of_improvement"} <= set(other)
 
 
 @pytest.fixture

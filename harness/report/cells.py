@@ -1,0 +1,129 @@
+"""What a table is made of: cells, rows, and the table itself."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import floor, log10
+
+from harness.report.columns import Column
+from harness.statistics import Interval
+from harness.statistics.paired import ALPHA
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far a cell lies from its baseline's, over the seeds that both have; ``interval`` is of the differences.
+
+    ``p`` is of the paired sign-flip test; ``adjusted`` is Holm's over the table, None where the column is not tested.
+    ``reachable`` says whether so many seeds could have made it significant at all. ``effect`` is Hedges' g of the
+    paired differences, ``improvement`` the probability that a run beats a run of the baseline.
+    """
+
+    baseline: tuple[str, ...]
+    interval: Interval
+    p: float
+    effect: float | None
+    improvement: float
+    adjusted: float | None = None
+    reachable: bool = False
+
+    @property
+    def star(self) -> bool:
+        """Return whether the difference is significant after correction."""
+        return self.adjusted is not None and self.adjusted <= ALPHA
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a table and where it comes from; ``interval`` is None where no seed has it.
+
+    ``trials`` are the ids of the trials that have it, ``values`` what each of them gave. ``best`` marks the best mean
+    of the column among rows of the same test data, ``tied`` one whose paired difference to it may be 0.
+    """
+
+    interval: Interval | None
+    text: str
+    best: bool = False
+    tied: bool = False
+    star: bool = False
+    difference: Difference | None = None
+    trials: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: a setting, or a reference that no training produced; rows compare where they share ``test_data``."""
+
+    labels: tuple[str, ...]
+    seeds: int
+    cells: tuple[Cell, ...]
+    test_data: str
+    is_baseline: bool = False
+    is_reference: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table and the notes that stand under it."""
+
+    name: str
+    title: str
+    heads: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    def part(self, first: int, last: int) -> "Table":
+        """Return the table with some of its columns."""
+        rows = tuple(replace(row, cells=row.cells[first:last]) for row in self.rows)
+        return replace(self, columns=self.columns[first:last], rows=rows)
+
+    def parts(self, fits: Callable[[int, int], bool]) -> "Iterator[Table]":
+        """Yield the table in parts, each of columns first to last (not included) that fit a page.
+
+        Columns of a group stay together where they can.
+        """
+        first, count = 0, len(self.columns)
+        while first < count:
+            ends = [last for last in range(count, first, -1) if last == first + 1 or fits(first, last)]
+            whole = (last for last in ends if last == count or self.columns[last].group != self.columns[last - 1].group)
+            last = next(whole, ends[0])
+            yield self.part(first, last)
+            first = last
+
+    def differences(self) -> "Table | None":
+        """Return the tested columns as differences to the baseline; None where nothing is compared."""
+        shown = [i for i, column in enumerate(self.columns)
+                 if column.tested and any(row.cells[i].difference for row in self.rows)]
+        rows = [row for row in self.rows if any(row.cells[i].difference for i in shown)]
+        if not rows:
+            return None
+        cells = [tuple(_difference(row.cells[i], self.columns[i]) for i in shown) for row in rows]
+        named = {row.cells[i].difference.baseline for row in rows for i in shown if row.cells[i].difference}
+        what = " ".join(next(iter(named))) if len(named) == 1 else "each row's baseline"
+        return Table(
+            f"{self.name}-differences", f"Difference to {what}", self.heads, tuple(self.columns[i] for i in shown),
+            tuple(replace(row, cells=own) for row, own in zip(rows, cells, strict=True)), (),
+        )
+
+
+def written(interval: Interval, column: Column, *, signed: bool = False, like: float | None = None) -> str:
+    """Return a mean and its half width with the column's digits, or with as many as show four of ``like``."""
+    digits = column.digits if column.digits is not None else digits_of(interval.mean if like is None else like)
+    text = f"{interval.mean:{'+' if signed else ''}z.{digits}f}"
+    if interval.half_width is not None:
+        text += "\N{PLUS-MINUS SIGN}" + f"{interval.half_width:.{digits}f}".removeprefix("0" if digits else "")
+    return text
+
+
+def digits_of(value: float) -> int:
+    """Return how many decimals show four significant digits."""
+    return 0 if value == 0 else min(7, max(0, 3 - floor(log10(abs(value)))))
+
+
+def _difference(cell: Cell, column: Column) -> Cell:
+    found = cell.difference
+    if found is None:
+        return Cell(None, "\N{EM DASH}")
+    text = written(found.interval, column, signed=True, like=cell.interval.mean if cell.interval else None)
+    return Cell(found.interval, text, star=found.star, trials=cell.trials)

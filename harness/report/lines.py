@@ -1,0 +1,141 @@
+"""What a row is made of before it is written: which trial gave which value, for settings and references alike."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.report.columns import Column, Layout, Reference
+from harness.report.rows import Group, Record
+
+AGREE = 1e-4  # how far the same reference may lie apart on two machines
+
+Values = tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row's trials, one per seed, and for each column their values, None where a trial has none.
+
+    ``members`` are the settings that it stands for: itself, or those that share a reference.
+    """
+
+    labels: tuple[str, ...]
+    seeds: tuple[int, ...]
+    trials: tuple[str, ...]
+    values: tuple[Values, ...]
+    members: tuple[Group, ...]
+    is_reference: bool = False
+    by_seed: tuple[Mapping[int, float], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        pairs = tuple({s: v for s, v in zip(self.seeds, own, strict=True) if v is not None} for own in self.values)
+        object.__setattr__(self, "by_seed", pairs)
+
+    @property
+    def test_data(self) -> str:
+        """Return what the scores were taken on."""
+        return self.members[0].test_data
+
+    @property
+    def is_baseline(self) -> bool:
+        """Return whether it is a setting that others are compared with."""
+        return not self.is_reference and self.members[0].is_baseline
+
+
+def lines_of(layout: Layout, columns: Sequence[Column], groups: Sequence[Group]) -> list[Line]:
+    """Return a table's rows: a line for every setting, then those of the references."""
+    own = [_setting(group, columns) for group in groups]
+    return own + [line for reference in layout.references for line in _references(reference, columns, groups)]
+
+
+def scores_of(record: Record) -> dict[str, float]:
+    """Return a record's scores and costs that are finite numbers; a score goes before a cost of its name."""
+    both = {**(record.get("cost") or {}), **(record.get("scores") or {})}
+    return {name: float(value) for name, value in both.items()
+            if isinstance(value, int | float) and math.isfinite(value)}
+
+
+def _setting(group: Group, columns: Sequence[Column]) -> Line:
+    scores = [scores_of(record) for record in group.records]
+    values = tuple(tuple(found.get(column.score) for found in scores) for column in columns)
+    return Line(group.labels, _seeds(group.records), tuple(str(record["id"]) for record in group.records), values,
+                (group,))
+
+
+@dataclass
+class _Part:
+    """A reference as far as settings agree on it: by seed, the trial that it is read from and its values."""
+
+    seeds: dict[int, tuple[str, Values]]
+    members: list[Group]
+
+
+def _references(reference: Reference, columns: Sequence[Column], groups: Sequence[Group]) -> list[Line]:
+    """Return a reference's lines: one where all settings agree on it seed by seed, else one per part that does."""
+    names = [reference.score(column.score) for column in columns]
+    parts: list[_Part] = []
+    near: dict[Any, list[_Part]] = {}
+    for group in groups:
+        own = _own(group, names)
+        part = next((part for part in _candidates(near, group, own) if _agree(part.seeds, own)), None)
+        if part:
+            own = {seed: found for seed, found in own.items() if seed not in part.seeds}
+            part.seeds.update(own)
+            part.members.append(group)
+        elif own:
+            part = _Part(dict(own), [group])
+            parts.append(part)
+        for seed, (_, values) in own.items() if part else ():
+            for place in _places(values):
+                near.setdefault((group.test_data, seed, place), []).append(part)
+    every = [set(texts) for texts in zip(*(group.labels for group in groups), strict=True)]
+    return [_reference(reference, part, every) for part in parts]
+
+
+def _own(group: Group, names: Sequence[str | None]) -> dict[int, tuple[str, Values]]:
+    own = {}
+    for record in group.records:
+        scores = scores_of(record)
+        values = tuple(scores.get(name) if name else None for name in names)
+        if any(value is not None for value in values):
+            own[record["spec"]["seed"]] = (str(record["id"]), values)
+    return own
+
+
+def _candidates(near: Mapping[Any, list[_Part]], group: Group, own: Mapping[int, tuple[str, Values]]) -> list[_Part]:
+    """Return the parts that a setting may agree with, looked up so that many settings do not cost their square."""
+    found = [part for seed, (_, values) in own.items() for part in near.get((group.test_data, seed, _at(values)), ())]
+    return list({id(part): part for part in found}.values())
+
+
+def _places(values: Values) -> Iterable[int]:
+    return range(_at(values) - 1, _at(values) + 2)
+
+
+def _at(values: Values) -> int:
+    return math.floor(next(value for value in values if value is not None) / AGREE)
+
+
+def _agree(one: Mapping[int, tuple[str, Values]], other: Mapping[int, tuple[str, Values]]) -> bool:
+    """Return whether two settings have the same reference in the seeds that both have."""
+    common = one.keys() & other.keys()
+    return bool(common) and all(
+        (a is None) == (b is None) and (a is None or b is None or abs(a - b) <= AGREE)
+        for seed in common
+        for a, b in zip(one[seed][1], other[seed][1], strict=True)
+    )
+
+
+def _reference(reference: Reference, part: _Part, every: Sequence[set[str]]) -> Line:
+    own = [list(dict.fromkeys(texts)) for texts in zip(*(member.labels for member in part.members), strict=True)]
+    shown = ["" if len(texts) == len(other) else " / ".join(texts) for texts, other in zip(own, every, strict=True)]
+    labels = (reference.label + (f": {shown[0]}" if shown[0] else ""), *shown[1:])
+    seeds = tuple(part.seeds)
+    values = tuple(zip(*(found for _, found in part.seeds.values()), strict=True))
+    return Line(labels, seeds, tuple(trial for trial, _ in part.seeds.values()), values, tuple(part.members),
+                is_reference=True)
+
+
+def _seeds(records: Sequence[Record]) -> tuple[int, ...]:
+    return tuple(record["spec"]["seed"] for record in records)
