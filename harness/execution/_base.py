@@ -128,7 +128,9 @@ def attempt(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | F
     except (Exception, SystemExit) as error:
         cause: Cause = "memory" if _lacks_memory(error) else "error"
         reason = f"{type(error).__name__}: {_one_line(error)}"
-        failed = Failed(task.id, cause, reason, traceback.format_exc(), environment.machine())
+        # What failed may be the import of torch, which tells of the machine.
+        known = environment.machine() if "torch" in sys.modules else {}
+        failed = Failed(task.id, cause, reason, traceback.format_exc(), known)
     else:
         panels, warnings = _draw(result, task.title)
         return Done(task.id, replace(result, exhibit=None), panels, environment.machine(), warnings)

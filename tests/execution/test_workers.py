@@ -145,8 +145,8 @@ def test_a_worker_killed_while_it_sends_leaves_no_half_result(trio, journal):
     time.sleep(0.5)  # it sends by now, and cannot end: nobody reads
     os.kill(pids(journal)["0"], signal.SIGKILL)
     assert ends(trio)["0"].cause == "died"
-    submit(trio, fake.spec(1))
-    assert isinstance(ends(trio)["1"], Done)
+    submit(trio, fake.spec(1, tell=True))
+    assert ends(trio)["1"].cause == "usage"
 
 
 def test_kills_at_random_moments_end_each_trial_once(tmp_path):
@@ -243,12 +243,13 @@ def test_what_a_trial_held_is_freed_when_it_fails():
 
 
 def test_after_want_of_memory_the_next_trial_gets_a_fresh_process(trio, journal):
-    for seed, asked in enumerate([{}, {"memory": True}, {}]):
-        submit(trio, fake.spec(seed, journal=str(journal), **asked))
-        end = ends(trio)[str(seed)]
-        assert isinstance(end, Done) if seed != 1 else (end.cause, end.reason) == ("memory", "MemoryError: ")
+    told = []
+    for seed, asked in enumerate(["tell", "memory", "tell", "tell"]):
+        submit(trio, fake.spec(seed, journal=str(journal), **{asked: True}))
+        told.append(ends(trio)[str(seed)].cause)
+    assert told == ["usage", "memory", "usage", "usage"]
     where = pids(journal)
-    assert where["1"] != where["2"]
+    assert where["0"] == where["1"] != where["2"] == where["3"]
 
 
 def test_a_worker_that_the_system_killed_for_memory_is_told_so(trio, journal, tmp_path, monkeypatch):
@@ -287,6 +288,17 @@ def test_a_run_that_cannot_be_imported_is_told_by_the_first_trial():
         failed = ends(executor)["0"]
     assert (failed.cause, failed.reason) == (
         "error", "ModuleNotFoundError: No module named 'tests.execution.missing'")
+    assert "Traceback" in failed.traceback
+
+
+def test_a_torch_that_cannot_be_imported_is_told_by_the_first_trial(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(tmp_path)  # a worker looks where its coordinator does
+    with Processes("harness.trial:run") as executor:
+        submit(executor, fake.spec(0))
+        failed = ends(executor)["0"]
+    assert (failed.cause, failed.reason) == (
+        "error", "ImportError: libcudart.so.12: cannot open shared object file")
 
 
 def test_each_worker_has_its_own_log_which_a_death_points_to(tmp_path, monkeypatch):

@@ -1,0 +1,1 @@
+"""Sections of bench.py, one a file."""
