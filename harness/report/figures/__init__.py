@@ -16,9 +16,9 @@ from harness.report.figures._style import FORMATS
 from harness.report.rows import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from harness.report.rows import Group
+    from harness.report.cells import Table
 
 __all__ = ["FORMATS", "Chart", "Source", "charts", "draw", "kinds", "render", "save", "source"]
 
@@ -28,9 +28,10 @@ def kinds() -> tuple[str, ...]:
     return tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
-def source(results: Path, heads: "Sequence[str]", groups: "Sequence[Group]") -> Source:
-    """Return what figures are drawn from: rows as the tables have them, files from the stores they came from."""
-    return Source(tuple(heads), tuple(groups), lambda record, name: _columns(results, record, name), _keypoints)
+def source(results: Path, tables: "Sequence[Table]", records: "Iterable[Record]") -> Source:
+    """Return what figures are drawn from: the tables' rows, and their trials' files in the stores they came from."""
+    known = {str(record["id"]): record for record in records}
+    return Source(tuple(tables), known, lambda record, name: _columns(results, record, name), _keypoints)
 
 
 def charts(found: Source) -> Mapping[str, Chart]:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from harness.report.cells import Table
 from harness.report.figures._style import Look, looks
-from harness.report.rows import Group, Record
+from harness.report.rows import Record
 from harness.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Row:
     label: str
     look: Look
     records: tuple[Record, ...]
+    test_data: str = ""
     is_baseline: bool = False
 
     def scores(self, name: str) -> list[float]:
@@ -41,22 +43,32 @@ class Row:
 
 @dataclass(frozen=True)
 class Source:
-    """The rows of a report; ``read(record, "points")`` gives the columns of one of a trial's files."""
+    """The tables, the records that filled them, and ``read(record, "points")``: columns of one of a trial's files."""
 
-    heads: tuple[str, ...]
-    groups: tuple[Group, ...]
+    tables: tuple[Table, ...]
+    records: Mapping[str, Record] = field(repr=False)
     read: Read = field(repr=False)
     keypoints: Callable[[Record, int], tuple[str, ...]] = field(repr=False, default=lambda _, count: numbered(count))
+
+    @cached_property
+    def every(self) -> tuple[Row, ...]:
+        """Return the settings that have a row, with all their trials that have a cell in any table."""
+        labels: dict[int, tuple[str, str, bool]] = {}
+        trials: dict[int, dict[str, None]] = {}
+        for table in self.tables:
+            for i, row in enumerate(row for row in table.rows if not row.is_reference):
+                labels[i] = (", ".join(row.labels), row.test_data, row.is_baseline)
+                trials.setdefault(i, {}).update({trial: None for cell in row.cells for trial in cell.trials})
+        plain = looks(1)[0]
+        return tuple(Row(label, plain, tuple(self.records[trial] for trial in trials[i]), data, base)
+                     for i, (label, data, base) in labels.items())
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         """Return the rows that lines are drawn for: all, or the baseline and the best by PCK where there are many."""
         shown = self._shown(LINES)
-        baseline = next((i for i, group in enumerate(shown) if group.is_baseline), None)
-        return tuple(
-            Row(", ".join(group.labels), look, group.records, group.is_baseline)
-            for group, look in zip(shown, looks(len(shown), baseline), strict=True)
-        )
+        baseline = next((i for i, row in enumerate(shown) if row.is_baseline), None)
+        return tuple(replace(row, look=look) for row, look in zip(shown, looks(len(shown), baseline), strict=True))
 
     def points(self, row: Row) -> list[Columns]:
         """Return the points of every seed of a row that left any."""
@@ -66,24 +78,24 @@ class Source:
     @property
     def head(self) -> str:
         """Return what the rows' words say, for the legend's title."""
-        return ", ".join(self.heads)
+        return ", ".join(self.tables[0].heads) if self.tables else ""
 
     @property
     def note(self) -> str:
         """Return what a caption must say of the rows; empty where all are shown and may be compared."""
         notes = []
-        if len(self.rows) < len(self.groups):
-            notes.append(f"Of {len(self.groups)} settings, the baseline and the best by {MAIN}.")
-        if len({group.test_data for group in self.groups}) > 1:
+        if len(self.rows) < len(self.every):
+            notes.append(f"Of {len(self.every)} settings, the baseline and the best by {MAIN}.")
+        if len({row.test_data for row in self.rows}) > 1:
             notes.append("Rows differ in their test data: compare only rows of the same data.")
         return " ".join(notes)
 
-    def _shown(self, most: int) -> tuple[Group, ...]:
-        if len(self.groups) <= most:
-            return self.groups
-        means = [_mean(group, MAIN) for group in self.groups]
-        order = sorted(range(len(means)), key=lambda i: (not self.groups[i].is_baseline, -means[i]))
-        return tuple(self.groups[i] for i in sorted(order[:most]))
+    def _shown(self, most: int) -> tuple[Row, ...]:
+        if len(self.every) <= most:
+            return self.every
+        means = [_mean(row, MAIN) for row in self.every]
+        order = sorted(range(len(means)), key=lambda i: (not self.every[i].is_baseline, -means[i]))
+        return tuple(self.every[i] for i in sorted(order[:most]))
 
 
 def score(record: Record, name: str) -> float | None:
@@ -112,8 +124,8 @@ def scope(rows: Iterable[Row], what: str = "Bands") -> str:
     return f"{what}: 95% t interval over n = {seeds} seeds."
 
 
-def _mean(group: Group, name: str) -> float:
-    values = [value for record in group.records if (value := score(record, name)) is not None]
+def _mean(row: Row, name: str) -> float:
+    values = row.scores(name)
     return math.fsum(values) / len(values) if values else -math.inf
 
 

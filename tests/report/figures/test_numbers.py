@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from harness.report import figures
-from harness.report.figures import convergence, cost, entropy, keypoints, pck
-from harness.report.rows import grouped
+from harness.report.figures import convergence, cost, differences, entropy, keypoints, pck
+from harness.report.tables import build
 from harness.spec import ReportSpec
 from tests.report import stores
 
@@ -15,7 +15,11 @@ T2, T3 = 12.706204736, 4.302652730  # Student's t at 97.5% with 1 and 2 degrees 
 
 
 def source(results, records, baseline=None):
-    return figures.source(Path(results), *grouped(records, ReportSpec((), baseline or {"fusion": "none"})))
+    spec = ReportSpec((), {"fusion": "none"} if baseline is None else baseline)
+    return figures.source(Path(results), build(records, spec), records)
+
+
+SEEN = {"pck@0.1": 0.5, "loss_final": 1.0}  # so that a trial has a row
 
 
 def columns(errors, **more):
@@ -35,8 +39,8 @@ def test_a_point_on_the_edge_counts(error, alpha, normaliser):
 
 def test_the_pck_line_is_the_mean_over_seeds_with_its_t_interval(tmp_path):
     records = [
-        stores.add(tmp_path, seed=0, points=stores.points([[[0.5, 9.0]]], error_mean_pose=[2.0, 2.0])),
-        stores.add(tmp_path, seed=1, points=stores.points([[[0.5, 0.6]]], error_mean_pose=[0.2, 2.0])),
+        stores.add(tmp_path, seed=0, points=stores.points([[[0.5, 9.0]]], error_mean_pose=[2.0, 2.0]), scores=SEEN),
+        stores.add(tmp_path, seed=1, points=stores.points([[[0.5, 0.6]]], error_mean_pose=[0.2, 2.0]), scores=SEEN),
     ]
     line, mean_pose = pck.Pck.of(source(tmp_path, records)).lines
     at = line.x.index(0.1)
@@ -60,7 +64,7 @@ def test_the_pck_line_passes_through_the_scores(tmp_path):
 def test_the_loss_is_that_of_the_convergence_scores(tmp_path):
     """The weight grows from 1 to 2, so the total stays while the term falls; the last weight counts throughout."""
     terms = {"sharpening": [4.0, 2.0], "sharpening_weighted": [4.0, 4.0]}
-    records = [stores.add(tmp_path, curve=stores.curve([4.0, 4.0], **terms))]
+    records = [stores.add(tmp_path, curve=stores.curve([4.0, 4.0], **terms), scores=SEEN)]
     shown = convergence.Convergence.of(source(tmp_path, records))
     assert not shown.is_relative
     assert shown.loss[0].x == (1, 2)
@@ -69,7 +73,7 @@ def test_the_loss_is_that_of_the_convergence_scores(tmp_path):
 
 def test_losses_that_differ_are_drawn_relative_to_their_start(tmp_path):
     records = [
-        stores.add(tmp_path, seed=seed, losses=losses, curve=stores.curve([scale] * 20 + [scale / 4] * 20))
+        stores.add(tmp_path, seed=seed, losses=losses, curve=stores.curve([scale] * 20 + [scale / 4] * 20), scores=SEEN)
         for seed, losses, scale in ((0, {"sharpening": {"weight": 100.0}}, 8.0), (0, {"nvs": {"weight": 1.0}}, 0.2))
     ]
     shown = convergence.Convergence.of(source(tmp_path, records))
@@ -81,8 +85,10 @@ def test_losses_that_differ_are_drawn_relative_to_their_start(tmp_path):
 def test_probes_are_drawn_at_the_steps_that_every_probed_seed_has(tmp_path):
     nan = float("nan")
     probes = ([nan, 0.2, nan, 0.4], [nan, 0.4, nan, nan], [nan] * 4)
-    records = [stores.add(tmp_path, seed=seed, curve=stores.curve([1.0] * 4, **{convergence.PROBE: probe}))
-               for seed, probe in enumerate(probes)]
+    records = [
+        stores.add(tmp_path, seed=seed, curve=stores.curve([1.0] * 4, **{convergence.PROBE: probe}), scores=SEEN)
+        for seed, probe in enumerate(probes)
+    ]
     (line,) = convergence.Convergence.of(source(tmp_path, records)).pck
     assert (line.x, line.mean) == ((2,), (pytest.approx(0.3),))
     assert line.high[0] == pytest.approx(0.3 + T2 * 0.1)
@@ -114,17 +120,50 @@ def test_the_front_holds_what_no_other_row_beats_in_cost_and_pck(tmp_path):
                   ("weighted", 128, 3.0, 0.5, True), ("blend", 128, 3.5, 0.5, False)]
 
 
+def test_differences_are_the_tables_own_with_their_intervals(tmp_path):
+    values = {"none": (0.30, 0.40, 0.20), "concat": (0.40, 0.45, 0.35), "blend": (0.30, None, 0.25)}
+    records = [
+        stores.add(tmp_path, seed=seed, fusion=stores.fusion(name), scores={} if value is None else {"pck@0.1": value})
+        for name, own in values.items() for seed, value in enumerate(own)
+    ]
+    shown = differences.Differences.of(source(tmp_path, records))
+    assert shown.labels == ("concat", "blend")
+    (panel,) = shown.panels
+    assert panel.column.score == "pck@0.1"
+    concat, blend = panel.differences
+    spread = ((0.1 - 0.1) ** 2 + (0.05 - 0.1) ** 2 + (0.15 - 0.1) ** 2) / 2
+    assert (concat.interval.mean, concat.interval.half_width) == pytest.approx((0.1, T3 * (spread / 3) ** 0.5))
+    assert (blend.interval.mean, blend.interval.count) == (pytest.approx(0.025), 2)
+    assert [row["row"] for row in shown.rows()] == ["concat", "blend"]
+    assert "cannot make any of them significant" in shown.caption
+
+
+def test_a_star_fills_the_mark_and_the_caption_says_so(tmp_path):
+    records = [stores.add(tmp_path, seed=seed, fusion=stores.fusion(name), scores={"pck@0.1": level + seed / 1000})
+               for name, level in (("none", 0.3), ("concat", 0.5)) for seed in range(8)]
+    shown = differences.Differences.of(source(tmp_path, records))
+    assert shown.panels[0].differences[0].star
+    assert "filled: p" in shown.caption
+
+
+def test_differences_need_a_baseline_and_two_seeds(tmp_path):
+    records = stores.study(tmp_path, seeds=1)
+    assert differences.Differences.of(source(tmp_path, records)) is None
+    records = stores.study(tmp_path, seeds=2)
+    assert differences.Differences.of(source(tmp_path, records, {})) is None
+
+
 def test_pck_by_keypoint_leaves_out_what_is_never_visible(tmp_path):
     first = stores.points([[[0.5, 5.0, 0.1]], [[5.0, 1.0, 0.1]]], visible=[[[1, 1, 0]], [[1, 1, 0]]])
     second = stores.points([[[0.5, 0.5, 0.1]], [[0.5, 0.5, 0.1]]], visible=[[[1, 1, 0]], [[1, 0, 0]]])
-    records = [stores.add(tmp_path, seed=seed, points=found) for seed, found in enumerate((first, second))]
+    records = [stores.add(tmp_path, seed=seed, points=found, scores=SEEN) for seed, found in enumerate((first, second))]
     shown = keypoints.Keypoints.of(source(tmp_path, records))
     assert shown.names == ("keypoint 0", "keypoint 1", "keypoint 2")
     assert shown.cells == ((0.75, 0.75, None),)  # 1/2 and 2/2; 1/2 and 1/1
 
 
 def test_keypoints_have_the_datas_names_where_the_count_agrees(tmp_path):
-    records = [stores.add(tmp_path, points=stores.points(np.ones((1, 1, 10))))]
+    records = [stores.add(tmp_path, points=stores.points(np.ones((1, 1, 10))), scores=SEEN)]
     assert keypoints.Keypoints.of(source(tmp_path, records)).names[0] == "head"
 
 
@@ -140,10 +179,11 @@ def test_many_rows_become_the_baseline_and_the_best_and_the_caption_says_so(tmp_
     assert "Of 12 settings" in cost.Cost.of(shown).caption
 
 
-def test_a_figure_without_numbers_is_not_drawn(tmp_path):
-    assert figures.charts(source(tmp_path, [stores.add(tmp_path, points=stores.points([[[1.0]]]))])).keys() <= {
-        "pck", "keypoints"}
+def test_what_has_no_numbers_is_not_drawn(tmp_path):
+    records = [stores.add(tmp_path, points=stores.points([[[1.0]]]), scores=SEEN)]
+    assert figures.charts(source(tmp_path, records)).keys() == {"pck", "keypoints"}
 
 
-def test_records_without_files_or_scores_give_no_figure(tmp_path):
-    assert figures.charts(source(tmp_path, [stores.add(tmp_path)])) == {}
+def test_trials_without_files_or_without_scores_give_no_figure(tmp_path):
+    assert figures.charts(source(tmp_path, [stores.add(tmp_path, scores=SEEN)])) == {}
+    assert figures.charts(source(tmp_path, [stores.add(tmp_path, seed=1)])) == {}
