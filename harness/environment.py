@@ -1,5 +1,6 @@
 """What a trial ran on: source, versions, machine. Kept in its record so that a number can be traced."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -25,6 +26,14 @@ def source() -> dict[str, Any]:
         "git_commit": _git(folder, "rev-parse", "HEAD") if tracked else None,
         "git_dirty": bool(changes) if changes is not None else None,
     }
+
+
+def code() -> str:
+    """Return a hash of the package's modules as they lie there, by which two machines tell if they run the same."""
+    folder, digest = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 @cache

@@ -25,10 +25,18 @@ def processes():
         yield executor
 
 
-@pytest.fixture(params=["inline", "processes"])
+@pytest.fixture(scope="module")
+def ray(cluster):
+    from harness.execution.ray import Ray
+
+    with Ray(RUN, address=cluster.address, workers=1, threads=1) as executor:
+        yield executor
+
+
+@pytest.fixture(params=["inline", "processes", pytest.param("ray", marks=pytest.mark.slow)])
 def executor(request):
-    """Every test that takes this runs in this process and in a worker, which is kept warm between tests."""
-    return request.getfixturevalue("processes") if request.param == "processes" else Inline(RUN)
+    """Every test that takes this runs in this process and in workers, which are kept warm between tests."""
+    return Inline(RUN) if request.param == "inline" else request.getfixturevalue(request.param)
 
 
 def events_of(executor, trial, spec):
@@ -48,7 +56,7 @@ def test_a_trial_streams_its_first_and_last_step_then_its_result(executor):
     assert done.result.scores["pck@0.1"] == 0.5
     assert torch.equal(done.result.tokens["tokens"], torch.tensor([[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]))
     assert done.environment["torch"] == torch.__version__
-    assert done.environment["threads"] == (1 if isinstance(executor, Processes) else torch.get_num_threads())
+    assert done.environment["threads"] == (torch.get_num_threads() if isinstance(executor, Inline) else 1)
 
 
 def test_an_exception_fails_the_trial_with_one_line_and_keeps_the_traceback(executor):
@@ -70,7 +78,7 @@ def test_a_cancelled_trial_ends_and_the_next_one_runs(executor):
         seen.append(event)
         executor.cancel("t5")
 
-    executor.submit(Task("t5", fake.spec(stall_at=1 if isinstance(executor, Processes) else None)))
+    executor.submit(Task("t5", fake.spec(stall_at=None if isinstance(executor, Inline) else 1)))
     while not seen or isinstance(seen[-1], Stepped):
         executor.wait(stop_at_first_step, 60.0)
     assert [type(event) for event in seen] == [Stepped, Failed]

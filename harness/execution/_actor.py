@@ -1,0 +1,55 @@
+"""What runs on a node of a Ray cluster: trials, one after the other, with models kept warm in between."""
+
+import contextlib
+import os
+import pickle
+import platform
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from harness import environment
+from harness.execution._base import Failed, Stepped, Task, attempt, resolve, spent, throttled
+
+if TYPE_CHECKING:
+    from harness.optimise import Step
+
+
+class Actor:
+    """Serves trials; Ray gives it a process of its own."""
+
+    def __init__(self, run: str, threads: int, code: str) -> None:
+        if code != environment.code():  # the trials of one experiment must not mix them
+            raise RuntimeError(f"{platform.node()} has other code than the coordinator; install the same everywhere")
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)  # read when torch is imported
+        self._run = run
+        self._trials = ThreadPoolExecutor(1)  # one thread for all trials, while this one passes their steps on
+        with contextlib.suppress(Exception):
+            resolve(run)  # import before a trial comes; what goes wrong here is told by the first one
+
+    def place(self) -> tuple[str, str]:
+        """Return the id of this node in Ray, and a name for this worker: the host with its GPU, or with its process."""
+        import ray
+
+        context = ray.get_runtime_context()
+        gpus = context.get_accelerator_ids().get("GPU")
+        return context.get_node_id(), f"{platform.node()}/{','.join(gpus) if gpus else os.getpid()}"
+
+    def attempt(self, task: Task) -> Iterator[bytes]:
+        """Run a trial; yield its steps, then how it ended, each pickled with a flag: this process is spent."""
+        _, name = self.place()
+        steps: SimpleQueue[Step | None] = SimpleQueue()
+        ending = self._trials.submit(attempt, self._run, task, throttled(steps.put))
+        ending.add_done_callback(lambda _: steps.put(None))
+        for step in iter(steps.get, None):
+            yield pickle.dumps((Stepped(task.id, step, name), False))
+        ended = ending.result()
+        leaving = spent(ended)
+        try:
+            content = pickle.dumps((replace(ended, environment={**ended.environment, "node": name}), leaving))
+        except Exception as error:
+            reason = f"its result cannot be sent: {type(error).__name__}: {error}"
+            content = pickle.dumps((Failed(task.id, "error", reason), leaving))
+        yield content
