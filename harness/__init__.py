@@ -6,6 +6,7 @@
 ``conduct``       which planned trials run, and what becomes of each
 ``interrupts``    what Ctrl-C and SIGTERM mean
 ``report/``       which tables records make, in Markdown and LaTeX
+``search/``       which trial is next: a grid's, or what a study proposes; samplers and pruners, one per file
 ``execution/``    where trials run: worker processes, this process, or a Ray cluster
 ``visual/``       what a trial's picture shows
 ``tracking``      when MLflow is told; ``mirror``: what it is told
@@ -34,8 +35,10 @@
 ``matching``      which tokens stand for a collection, and which for each keypoint
 ``geometry``      where a 3D point lands in each view, and back
 
-``config``        what an experiment's YAML says; ``_settings`` and ``_yaml``: how it is read
-``spec``          what a trial's setting is, and its id
+``config``        what an experiment's YAML says; ``_settings``, ``_search``, ``_space``, ``_enqueue`` and ``_yaml``: how
+                  it is read
+``spec``          what a trial's setting is, and its id; ``space``: what a search draws settings from
+``scores``        which way a score is better, and what it is read from
 ``plugins``       which variants there are, and their knobs
 ``tensors``       what the axes are called; where random numbers come from
 

@@ -23,7 +23,7 @@ Settings = Mapping[str, Located]  # by first word; choices and losses are always
 
 def base(trial: Located | None) -> Settings:
     """Return the defaults with an experiment's `trial` block over them; raise UsageError for what is not a setting."""
-    settings: Settings = {key: _normal(key, _located(value, "default")) for key, value in DEFAULTS.items()}
+    settings: Settings = {key: _normal(key, located(value, "default")) for key, value in DEFAULTS.items()}
     return assign_all(settings, mapping(trial, "trial") if trial is not None else {}, "trial.")
 
 
@@ -64,7 +64,7 @@ def resolve(settings: Settings) -> TrialSpec:
     plain: dict[str, Any] = {key: _choice(CHOICES[key], key, settings[key]) for key in CHOICES}
     losses = settings["losses"].value
     plain["losses"] = tuple(
-        Choice(name, _checked("losses", name, f"losses.{name}", knobs)) for name, knobs in losses.items()
+        Choice(name, checked("losses", name, f"losses.{name}", knobs)) for name, knobs in losses.items()
     )
     for key, knob in KNOBS.items():
         if key in settings:
@@ -127,10 +127,10 @@ def _choice(kind: str, key: str, value: Located) -> Choice:
     name = knobs.pop("name")
     if not isinstance(name.value, str):
         raise UsageError(f"{name.where}: {key}: expected a name, found {described(name)}")
-    return Choice(name.value, _checked(kind, name.value, key, Located(knobs, name.where)))
+    return Choice(name.value, checked(kind, name.value, key, Located(knobs, name.where)))
 
 
-def _checked(kind: str, name: str, label: str, given: Located) -> dict[str, Any]:
+def checked(kind: str, name: str, label: str, given: Located) -> dict[str, Any]:
     """Return a variant's knobs with the given ones over its defaults, each error at the knob's own place."""
     try:
         known = {knob.name: knob for knob in variant(kind, name).knobs}
@@ -155,7 +155,7 @@ def _check_together(spec: TrialSpec, settings: Settings) -> None:
         raise UsageError(f"{settings['layers'].where}: layers: expected at least one captured layer")
 
 
-def _located(value: Any, where: str) -> Located:
+def located(value: Any, where: str) -> Located:
     if isinstance(value, dict):
-        return Located({key: _located(item, where) for key, item in value.items()}, where)
+        return Located({key: located(item, where) for key, item in value.items()}, where)
     return Located(value, where)

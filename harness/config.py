@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import product
@@ -10,12 +10,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from harness._search import KEYS as SEARCH_KEYS
+from harness._search import read_search, settled
 from harness._settings import SETTINGS, assign_all, base, described, mapping, resolve
 from harness._yaml import Located, parse
 from harness.plugins import UsageError, nearest
 from harness.spec import Experiment, ReportSpec, TrialSpec
 
-KEYS = ("name", "trial", "grid", "seeds", "report")
+KEYS = ("name", "trial", "grid", "search", "seeds", "report")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED = ("artifacts", "reference")  # folders of results/ that are no experiment's
 MOST_TRIALS = 100_000  # a slip such as `seeds: 20260101` would otherwise be planned for hours
@@ -43,9 +45,26 @@ def load(experiment: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     seeds = _seeds(document.get("seeds", Located(1, "default")))
     if prod(map(len, axes.values())) * len(seeds) > MOST_TRIALS:
         raise UsageError(f"{_shown(path)}: more than {MOST_TRIALS} trials; check 'grid' and 'seeds'")
+    if "search" in document:
+        return _searched(name, document, seeds, _shown(path))
     trials = _trials(document.get("trial"), axes, seeds)
     report = _report(document.get("report"), tuple(axes), trials)
     return Experiment(name, trials, tuple(axes), seeds, report, _shown(path))
+
+
+def _searched(name: str, document: Mapping[str, Located], seeds: tuple[int, ...], source: str) -> Experiment:
+    """Return an experiment whose trials a search finds."""
+    if document.get("grid") is not None:
+        raise UsageError(f"{document['grid'].where}: 'grid' and 'search' exclude each other; list its values under "
+                         f"search.space, and for every cell of it set search.sampler: grid")
+    block = document["search"]
+    space = mapping(block, "search").get("space")
+    if space is not None:
+        _check_no_dead_setting(document.get("trial"), mapping(space, "search.space"), "search.space")
+    search = read_search(block, document.get("trial"), len(seeds))
+    examples = [settled(search, params) for params in search.space.corners()]
+    paths = tuple(dict.fromkeys(dimension.path for dimension, _ in search.space.walk()))
+    return Experiment(name, (), paths, seeds, _report(document.get("report"), paths, examples), source, search)
 
 
 def find(experiment: str) -> Path:
@@ -111,6 +130,9 @@ def _override(document: Mapping[str, Located], override: str) -> dict[str, Locat
     value = parse(text, flag, lines=False)
     if not rest:
         return {**document, first: value}
+    if first == "search":
+        group = document.get("search", Located({}, flag))
+        return {**document, first: Located(_search_override(mapping(group, first), rest, value, flag), group.where)}
     if first not in ("trial", "grid", "report"):
         raise UsageError(f"{flag}: {first!r} has nothing below it")
     group = document.get(first, Located({}, flag))
@@ -121,6 +143,21 @@ def _override(document: Mapping[str, Located], override: str) -> dict[str, Locat
         kept = {key: item for key, item in trial.value.items() if not f"{key}.".startswith(f"{rest}.")}
         replaced["trial"] = Located(kept, trial.where)
     return replaced
+
+
+def _search_override(search: Mapping[str, Located], path: str, value: Located, flag: str) -> dict[str, Located]:
+    """Return the `search:` block with one key, or what one of its groups holds, replaced."""
+    first, _, rest = path.partition(".")
+    if first not in SEARCH_KEYS:
+        raise UsageError(f"{flag}: search: unknown key {first!r}{nearest(first, SEARCH_KEYS)}")
+    if not rest:
+        return {**search, first: value}
+    if first not in ("sampler", "pruner", "space", "budget"):
+        raise UsageError(f"{flag}: 'search.{first}' has nothing below it")
+    group = search.get(first, Located({}, flag))
+    if first in ("sampler", "pruner") and isinstance(group.value, str):
+        group = Located({"name": group}, group.where)
+    return {**search, first: Located({**mapping(group, f"search.{first}"), rest: value}, group.where)}
 
 
 def _name(value: Located) -> str:
@@ -171,7 +208,7 @@ def _trials(
 ) -> tuple[TrialSpec, ...]:
     """Return the product of the axes in the order written, seeds innermost."""
     settings = base(trial if trial is not None and trial.value is not None else None)
-    _check_no_dead_setting(trial, axes)
+    _check_no_dead_setting(trial, axes, "grid")
     trials: list[TrialSpec] = []
     seen: set[str] = set()
     for values in product(*axes.values()):
@@ -185,12 +222,12 @@ def _trials(
     return tuple(trials)
 
 
-def _check_no_dead_setting(trial: Located | None, axes: Mapping[str, tuple[Located, ...]]) -> None:
+def _check_no_dead_setting(trial: Located | None, axes: Collection[str], group: str) -> None:
     given = trial.value if trial is not None and trial.value is not None else {}
     for path, value in given.items():
         for axis in axes:
             if f"{path}.".startswith(f"{axis}."):
-                reason = f"has no effect, because the grid varies it; set grid.{axis}"
+                reason = f"has no effect, because the {group.rpartition('.')[2]} varies it; set {group}.{axis}"
                 raise UsageError(f"{value.where}: trial.{path}: {reason}")
 
 

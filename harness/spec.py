@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from harness.plugins import knob
+from harness.space import Params, Space
 
 RESULTS_VERSION = 1  # raise when results change meaning: records of another version are stale
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp16_mixed")
@@ -105,6 +106,7 @@ class Experiment:
     seeds: tuple[int, ...]
     report: "ReportSpec"
     source: str
+    search: "SearchSpec | None" = None
 
 
 @dataclass(frozen=True)
@@ -118,3 +120,34 @@ class ReportSpec:
     baseline: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A score that a search makes as large, or as small, as it can: its mean over seeds."""
+
+    score: str
+    direction: str  # maximize | minimize
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search ends: after so many trials, minutes, or failures in a row; None for no such end."""
+
+    trials: int | None = None
+    minutes: float | None = None
+    failures: int | None = None
+
+
+@dataclass(frozen=True)
+class SearchSpec:
+    """The experiment's `search:` block; ``fixed`` are the settings that it does not vary, as plain data."""
+
+    space: Space
+    fixed: Mapping[str, Any]
+    objectives: tuple[Objective, ...]
+    sampler: Choice
+    pruner: Choice
+    enqueue: tuple[Params, ...] = ()
+    budget: Budget = Budget()
+    storage: str = ""

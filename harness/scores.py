@@ -1,0 +1,44 @@
+"""What a score is to a search: which way is better, and what it is read from."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.plugins import UsageError, nearest
+
+From = Literal["fit", "curve", "cost", "test", "labels"]  # `labels`: those of the test split
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score's direction, `maximize` or `minimize`, and its source."""
+
+    name: str
+    direction: str
+    source: From
+
+
+ALPHA = r"@0\.(05|1|2)"
+PATTERNS: tuple[tuple[str, str, From], ...] = (
+    (rf"pck_fit{ALPHA}", "maximize", "fit"),
+    (rf"pck(_\w+)?{ALPHA}", "maximize", "labels"),
+    (r"nme(_\w+)?", "minimize", "labels"),
+    (r"reprojection_px|reprojection_relative|spread_3d|error_3d", "minimize", "labels"),
+    (r"steps_to_90|area_under_curve|diverged|\w+_final", "minimize", "curve"),
+    (r"seconds_per_step|seconds_total|peak_memory_mb|peak_gpu_memory_mb|parameters", "minimize", "cost"),
+    (r"peak_mass(_untrained)?", "maximize", "test"),
+    (r"entropy(_\w+)?|effective_area(_untrained)?", "minimize", "test"),
+    (r"nvs_loss(_forced|_baseline|@t\d+)?", "minimize", "test"),
+    (r"psnr|ssim", "maximize", "test"),
+)
+NAMED = ("pck_fit@0.1", "pck_fit@0.05", "pck_fit@0.2", "nvs_loss", "psnr", "ssim", "entropy", "peak_mass",
+         "effective_area", "loss_final", "steps_to_90", "area_under_curve", "seconds_per_step", "seconds_total",
+         "peak_memory_mb")  # what an error offers
+
+
+def score(name: str, where: str) -> Score:
+    """Return what is known of a score; raise UsageError with the nearest name for one that no trial has."""
+    for pattern, direction, source in PATTERNS:
+        if re.fullmatch(pattern, name):
+            return Score(name, direction, source)
+    raise UsageError(f"{where}: unknown score {name!r}{nearest(name, NAMED)}")

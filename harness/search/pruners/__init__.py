@@ -1,0 +1,1 @@
+"""Ways of giving up on a poor setting, one per file."""

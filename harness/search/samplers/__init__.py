@@ -1,0 +1,1 @@
+"""Ways of proposing the next setting, one per file."""

@@ -1,0 +1,20 @@
+"""Settings drawn at random: the baseline of every sampler."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.search.samplers._base import Sampler
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class Random(Sampler):
+    """Independent draws."""
+
+    def build(self, seed: int) -> "optuna.samplers.BaseSampler":
+        """Return Optuna's sampler."""
+        import optuna
+
+        return optuna.samplers.RandomSampler(seed=seed)

@@ -1,0 +1,63 @@
+"""A trial whose scores are a formula of its setting, and experiments that search for the best of it."""
+
+import math
+import os
+from pathlib import Path
+
+from harness import config
+from tests.execution import fake
+
+RUN = "tests.search.synthetic:run"
+JOURNAL = "SYNTHETIC_JOURNAL"  # the file in which every run is noted; the environment reaches worker processes too
+BONUS = {"none": 0.0, "concat": 0.1, "blend": 0.2, "spatial": -0.3}
+
+HEAD = """\
+name: hunt
+trial: {model: tiny_sd, data: {name: figures, views: 1}, steps: 4, fit_scenes: 6}
+"""
+SPACE = """\
+    fusion: [none, {name: blend, alpha: {low: 0, high: 1}}]
+    learning_rate: {low: 1e-3, high: 1e-1, log: true}
+"""
+
+
+def experiment(folder, search="", *overrides, seeds=1, space=SPACE, budget="{trials: 8}"):
+    """Return the experiment of a search, read from YAML as a user writes it; ``search`` are further lines of it."""
+    path = Path(folder) / "hunt.yaml"
+    ends = f"  budget: {budget}\n" if budget else ""
+    path.write_text(f"{HEAD}seeds: {seeds}\nsearch:\n{search}{ends}  space:\n{space}")
+    return config.load(path, overrides)
+
+
+def quality(spec):
+    """Return a setting's score: best at learning_rate 0.01, and for `blend` at alpha 0.5."""
+    score = 0.5 - 0.2 * abs(math.log10(spec.learning_rate) + 2) + BONUS[spec.fusion.name]
+    return score - 0.2 * abs(spec.fusion.knobs.get("alpha", 0.5) - 0.5)
+
+
+def run(spec, on_step, options):
+    """Note that it ran, step, and score it: each seed a little apart, each scene too."""
+    if os.environ.get(JOURNAL):
+        with Path(os.environ[JOURNAL]).open("a") as journal:
+            journal.write(f"{spec.learning_rate!r} {spec.fusion.name} {spec.seed}\n")
+    from harness.optimise import Step
+
+    score = quality(spec) + 0.01 * spec.seed
+    for step in range(1, spec.steps + 1):
+        probed = options.probe_every and step % options.probe_every == 0
+        on_step(Step(step, spec.steps, {"loss": 1.0 / step}, 0.1 * step,
+                     probe={"pck_fit@0.1": score * step / spec.steps} if probed else {}))
+    if spec.fusion.name == "spatial":
+        raise ValueError("spatial fails here")
+    if spec.fusion.name == "concat":
+        score = float("nan")
+    scenes = list(range(spec.fit_scenes))
+    return fake.result(spec, scores={"pck_fit@0.1": score, "nvs_loss": spec.learning_rate, "pck@0.1": score / 2},
+                       fit={"scene": scenes, "pck_fit@0.1": [score + 0.01 * scene for scene in scenes]})
+
+
+def journal(path):
+    """Return what ran: learning rate, fusion, seed."""
+    if not path.exists():
+        return []
+    return [(float(rate), fusion, int(seed)) for rate, fusion, seed in map(str.split, path.read_text().splitlines())]
