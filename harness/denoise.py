@@ -1,6 +1,6 @@
 """What feeding tokens back costs or gives the generated views: denoising errors without a leak, generated canvases."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from harness.metrics.attention import entropy
 from harness.metrics.views import psnr, ssim
 from harness.models._diffusion import Condition
 from harness.passes import Passes, reference_noise
+from harness.sampling import Draws, Schedule, draw, euler_ancestral, schedule
 from harness.scenes import Split
 from harness.tensors import Images, Latents, generator
 
@@ -58,44 +59,43 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
 
 
 @torch.no_grad()
-def generate(passes: Passes, condition: Condition, like: Latents, tokens: Tensor, kept: Tensor,
-             gates: Mapping[str, Tensor], draws: torch.Generator) -> Images:
-    """Paint the views of one scene from pure noise, guided by maps of the current clean estimate at every noise level.
+def paint(passes: Passes, condition: Condition, levels: Schedule, draws: Draws, tokens: Tensor, kept: Tensor,
+          gates: Mapping[str, Tensor]) -> Iterator[Latents]:
+    """Yield the views' latents after every step from pure noise, guided by maps of the current clean estimate.
 
-    Samples as Zero123++ does, by Euler ancestral steps on the model's own noise levels, with classifier-free guidance;
-    where the model has no condition the text is empty in both halves and guidance has nothing to do.
+    Samples as Zero123++ does, by Euler ancestral steps with classifier-free guidance, the condition noised afresh at
+    each step and for each half; where the model has no condition the text is empty in both halves and guidance has
+    nothing to do.
     """
-    from diffusers import EulerAncestralDiscreteScheduler
-
     spec, model = passes.spec, passes.model
-    scheduler = EulerAncestralDiscreteScheduler.from_config(model.parts.scheduler.config, timestep_spacing="trailing")
-    scheduler.set_timesteps(spec.sampling_steps, device=like.device)
-    latents = torch.randn(like.shape, generator=draws).to(like) * scheduler.init_noise_sigma
-    negative = model.no_condition(condition)
-    for timestep in scheduler.timesteps:
-        scaled = scheduler.scale_model_input(latents, timestep)
-        level = timestep.round().long().clamp(0, len(model.alphas) - 1)[None]
-        reference = reference_noise(condition, draws)
-        plain, _ = passes.view(scaled, level, condition, reference)
-        guided = plain
+    negative = model.no_condition(condition) if spec.guidance != 1 else None
+
+    def predict(scaled: Latents, timestep: Tensor, number: int) -> Latents:
+        level = timestep[None].to(scaled)
+        unknown, known = (None, None) if draws.reference is None else draws.reference[number].to(scaled)
+        guided, _ = passes.view(scaled, level, condition, known)
         if passes.acts:
-            maps = passes.maps(model.clean(scaled, plain, level), tokens)[:, :, kept]
-            guided, _ = passes.view(scaled, level, condition, reference, maps=maps, tokens=tokens[kept], gates=gates)
-        if negative is not None and spec.guidance != 1:
-            unguided, _ = passes.view(scaled, level, negative, reference)
-            guided = unguided + spec.guidance * (guided - unguided)
-        latents = scheduler.step(guided, timestep, latents, generator=draws).prev_sample
-    return model.decode(latents)
+            maps = passes.maps(model.clean(scaled, guided, level), tokens)[:, :, kept]
+            guided, _ = passes.view(scaled, level, condition, known, maps=maps, tokens=tokens[kept], gates=gates)
+        if negative is None:
+            return guided
+        unguided, _ = passes.view(scaled, level, negative, unknown)
+        return unguided + spec.guidance * (guided - unguided)
+
+    yield from euler_ancestral(predict, levels, draws)
 
 
 def generated_quality(passes: Passes, split: Split, truth: Images, tokens: Tensor, kept: Tensor,
                       gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return PSNR and SSIM (M V) of generated views against the true ones."""
-    images = []
+    spec, model, images = passes.spec, passes.model, []
+    levels = schedule(model.parts.scheduler.config, spec.sampling_steps)
     for scene in range(len(truth)):
-        rows = slice(scene, scene + 1)
-        draws = generator("generated views", scene)
-        images.append(generate(passes, split.condition[rows], split.latents[rows], tokens, kept, gates, draws).cpu())
+        clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]
+        known = None if condition.latents is None else condition.latents.shape
+        draws = draw(generator("generated views", scene), clean.shape, spec.sampling_steps, known)
+        *_, latents = paint(passes, condition, levels, draws.to(clean), tokens, kept, gates)
+        images.append(model.decode(latents).cpu())
     views = torch.cat(images)
     return {"psnr": psnr(views, truth).double(), "ssim": ssim(views, truth).double()}
 

@@ -7,7 +7,7 @@ are in map pixels.
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 FLOOR = 1e-5  # added to peak-1 Gaussians and maps before they are normalised, so that every logarithm is finite
@@ -23,6 +23,30 @@ def peaks_px(maps: Float[Tensor, "*batch H W"]) -> Int[Tensor, "*batch 2"]:
 def peaks(maps: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch 2"]:
     """Return the centre of each map's largest pixel as (row, column) in [0, 1]; carries no gradient."""
     return (peaks_px(maps) + 0.5) / _sides(maps)
+
+
+def several_peaks(maps: Float[Tensor, "*batch H W"], count: int) -> Float[Tensor, "count *batch 2"]:
+    """Return the centres of each map's ``count`` highest pixels that lie apart, the highest first, as in `peaks`.
+
+    After each one everything within 0.05 H of it is emptied, measured from pixel indices to the centre, half a pixel
+    further on. Source: StableKeypoints, find_k_max_pixels, for images with several objects alike.
+    """
+    found, left = [], maps.detach()
+    for _ in range(count):
+        centre_px = peaks_px(left) + 0.5
+        found.append(centre_px / _sides(maps))
+        left = left * outside(centre_px, maps.shape[-2], maps.shape[-1], 0.05 * maps.shape[-2])
+    return torch.stack(found)
+
+
+def outside(centres_px: Float[Tensor, "*batch 2"], height: int, width: int,
+            radius_px: float) -> Bool[Tensor, "*batch H W"]:
+    """Return the pixels whose index (row, column) lies further than ``radius_px`` from a centre."""
+    rows, columns = (
+        torch.arange(n).to(centres_px) - centre[..., None]
+        for n, centre in zip((height, width), centres_px.unbind(-1), strict=True)
+    )
+    return rows[..., :, None] ** 2 + columns[..., None, :] ** 2 > radius_px**2
 
 
 def soft_peaks(maps: Float[Tensor, "*batch H W"], radius_px: float | None = None,
@@ -75,6 +99,17 @@ def kl_to_peak(maps: Float[Tensor, "*batch H W"], sigma_px: float, divergence: s
     rows, columns = (torch.exp(-(offset**2) / (2 * sigma_px**2)) for offset in _offsets(maps, place))
     under = ((logits @ columns[..., None])[..., 0] * rows).sum(-1) + FLOOR * logits.sum((-2, -1))
     return entropy - under / total + logits.flatten(-2).logsumexp(-1)
+
+
+def kl_to_peaks(maps: Float[Tensor, "*batch H W"], sigma_px: float, divergence: str = "sum",
+                subjects: int = 1) -> Float[Tensor, "*batch"]:
+    """Return `kl_to_peak` for several objects alike: t is the mean of Gaussians at the map's ``subjects`` peaks."""
+    if subjects == 1:
+        return kl_to_peak(maps, sigma_px, divergence)
+    target = gaussians(several_peaks(maps, subjects), *maps.shape[-2:], sigma_px).mean(0) + FLOOR
+    target = target / target.sum((-2, -1), keepdim=True)
+    logits = _logits(maps, divergence)
+    return (target * (target.log() - logits)).sum((-2, -1)) + logits.flatten(-2).logsumexp(-1)
 
 
 def entropy(maps: Float[Tensor, "*batch H W"], divergence: str = "sum") -> Float[Tensor, "*batch"]:

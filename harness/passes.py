@@ -12,7 +12,7 @@ from harness.attention.capture import CapturePass, token_maps
 from harness.attention.fused import FusePass
 from harness.attention.views import assemble
 from harness.fusion._base import Fusion, Guidance
-from harness.models._diffusion import Condition, Diffusion
+from harness.models._diffusion import Condition, Diffusion, Timestep
 from harness.spec import TrialSpec
 from harness.tensors import Latents, Maps, generator
 
@@ -68,7 +68,7 @@ class Passes:
         noise = torch.randn(clean.shape[1:], generator=generator("keypoint pass noise"))
         return noise.to(clean).expand_as(clean)
 
-    def view(self, noisy: Latents, timestep: Int[Tensor, " B"], condition: Condition, reference_noise: Tensor | None, *,
+    def view(self, noisy: Latents, timestep: Timestep, condition: Condition, reference_noise: Tensor | None, *,
              maps: Maps | None = None, tokens: Float[Tensor, "K D"] | None = None,
              gates: Mapping[str, Tensor] | None = None, watch: Sequence[str] = ()) -> tuple[Latents, FusePass | None]:
         """Return the view pass's prediction, guided by ``tokens`` and their detached ``maps`` (B V K H W) if given."""

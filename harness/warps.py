@@ -51,6 +51,15 @@ def unwarp(maps: Float[Tensor, "*batch N H W"], theta: Theta) -> Float[Tensor, "
     return warp(maps, inverse(theta.float()))  # linear algebra knows no half precision
 
 
+def unwarped_mean(maps: Float[Tensor, "A N H W"], theta: Float[Tensor, "A 2 3"]) -> Float[Tensor, "N H W"]:
+    """Return the mean of A copies' unwarped maps, each pixel over what of it the copies show; 0 where none shows it.
+
+    Source: StableKeypoints, run_image_with_context_augmented.
+    """
+    shown = unwarp(torch.ones_like(maps[:, :1]), theta).sum(0)
+    return torch.where(shown > 0, unwarp(maps, theta).sum(0) / shown, 0.0)
+
+
 def warp_points(points_yx: Float[Tensor, "*batch K 2"], theta: Theta) -> Float[Tensor, "*batch K 2"]:
     """Return where points of the images lie in the warped images, (row, column); outside [0, 1] means out of view."""
     back = inverse(theta.to(points_yx))

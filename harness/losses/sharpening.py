@@ -1,13 +1,15 @@
 """Each token's map should be one small Gaussian blob (StableKeypoints' localisation loss).
 
 L = mean over scenes, views, tokens and pixels of (A - G(argmax A))^2, G the Gaussian of peak 1 and spread ``sigma_px``,
-not normalised; the argmax carries no gradient. On the assembled canvas one Gaussian serves all views.
+not normalised; the argmax carries no gradient. On the assembled canvas one Gaussian serves all views. For images that
+show several objects alike, G is the mean of one such Gaussian for each.
 """
 
 from dataclasses import dataclass
 
 from harness.losses._base import Evidence, Loss
-from harness.maps import gaussians, peaks
+from harness.maps import gaussians, several_peaks
+from harness.plugins import knob
 from harness.tensors import Scalar
 
 
@@ -15,8 +17,10 @@ from harness.tensors import Scalar
 class Sharpening(Loss):
     """Mean squared error between the maps and Gaussians at their peaks."""
 
+    subjects: int = knob(1, "objects alike in one image, each a peak of the target", low=1, high=64)
+
     def __call__(self, seen: Evidence) -> Scalar:
         """Return the unweighted term."""
         height, width = seen.maps.shape[-2:]
-        target = gaussians(peaks(seen.maps), height, width, seen.sigma_px)
+        target = gaussians(several_peaks(seen.maps, self.subjects), height, width, seen.sigma_px).mean(0)
         return (seen.maps - target).square().mean()

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Float, Int
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from harness.attention.capture import CapturePass, Enough, up_layers
@@ -17,6 +17,7 @@ from harness.attention.views import assemble, split
 from harness.plugins import UsageError
 from harness.tensors import Images, Latents
 
+Timestep = Num[Tensor, " B"]  # whole in training; a sampler's may be fractional
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
           "fp16_mixed": torch.float16}
 
@@ -32,6 +33,7 @@ class Parts:
     scheduler: Any
     vision_encoder: Any = None
     ramp: tuple[float, ...] = ()
+    condition_size: int = 0  # side of the condition image in pixels; 0: as it comes
     clip_size: int = 224
     clip_mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     clip_std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
@@ -100,17 +102,17 @@ class Diffusion:
 
     # Noise
 
-    def noised(self, clean: Tensor, noise: Tensor, timestep: Int[Tensor, " B"] | int) -> Tensor:
+    def noised(self, clean: Tensor, noise: Tensor, timestep: Timestep | int) -> Tensor:
         """Return sqrt(a) x + sqrt(1 - a) n at the training timestep."""
         signal, spread = self._levels(timestep, clean)
         return signal * clean + spread * noise
 
-    def target(self, clean: Tensor, noise: Tensor, timestep: Int[Tensor, " B"] | int) -> Tensor:
+    def target(self, clean: Tensor, noise: Tensor, timestep: Timestep | int) -> Tensor:
         """Return what the UNet should predict."""
         signal, spread = self._levels(timestep, clean)
         return noise if self.prediction_type == "epsilon" else signal * noise - spread * clean
 
-    def clean(self, noisy: Tensor, prediction: Tensor, timestep: Int[Tensor, " B"] | int) -> Tensor:
+    def clean(self, noisy: Tensor, prediction: Tensor, timestep: Timestep | int) -> Tensor:
         """Return the estimate of the clean latents from a prediction."""
         signal, spread = self._levels(timestep, noisy)
         if self.prediction_type == "epsilon":
@@ -118,9 +120,17 @@ class Diffusion:
         return signal * noisy - spread * prediction
 
     def _levels(self, timestep: Tensor | int, like: Tensor) -> tuple[Tensor, Tensor]:
-        alpha = self.alphas[torch.as_tensor(timestep, device=self.device)]
+        level = torch.as_tensor(timestep, device=self.device)
+        alpha = self._between(level) if level.is_floating_point() else self.alphas[level]
         alpha = alpha.reshape(-1, *[1] * (like.ndim - 1)) if alpha.ndim else alpha
         return alpha.sqrt(), (1 - alpha).sqrt()
+
+    def _between(self, timestep: Tensor) -> Tensor:
+        """Return a at a fractional timestep, which samplers take: sigma = sqrt((1 - a) / a) is linear in between."""
+        sigmas = ((1 - self.alphas) / self.alphas).sqrt()
+        low = timestep.floor().long().clamp(0, len(sigmas) - 2)
+        sigma = torch.lerp(sigmas[low], sigmas[low + 1], (timestep - low).to(sigmas))
+        return 1 / (1 + sigma**2)
 
     # Passes
 
@@ -154,7 +164,7 @@ class Diffusion:
         """Return whether the view pass paints all views on one canvas."""
         return view_pass == "canvas"
 
-    def view_pass(self, noisy: Latents, timestep: Int[Tensor, " B"], condition: Condition, *, canvas: bool,
+    def view_pass(self, noisy: Latents, timestep: Timestep, condition: Condition, *, canvas: bool,
                   inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:
         """Return the UNet's prediction for noisy views; ``inner`` decides what cross-attention does."""
         count = noisy.shape[1]

@@ -31,9 +31,11 @@ def load_parts(folder: Path, *, zero123plus: bool = False) -> Parts:
     extra: dict[str, Any] = {}
     if zero123plus:
         clip = json.loads((folder / "feature_extractor_clip" / "preprocessor_config.json").read_text("utf-8"))
+        vae = folder / "feature_extractor_vae" / "preprocessor_config.json"
         extra = {
             "vision_encoder": CLIPVisionModelWithProjection.from_pretrained(folder / "vision_encoder", **texts),
             "ramp": tuple(index["ramping_coefficients"]),
+            "condition_size": _side(json.loads(vae.read_text("utf-8"))) if vae.is_file() else 0,
             "clip_size": _side(clip), "clip_mean": tuple(clip["image_mean"]), "clip_std": tuple(clip["image_std"]),
         }
     return Parts(

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from harness.attention.hooks import Pass
 from harness.attention.reference import ReadPass, WritePass
 from harness.attention.views import assemble, split
-from harness.models._diffusion import Condition, Diffusion, Parts
+from harness.models._diffusion import Condition, Diffusion, Parts, Timestep
 from harness.tensors import Images, Latents
 
 LATENT_SHIFT, LATENT_SCALE = 0.22, 0.75
@@ -61,11 +61,10 @@ class Zero123Plus(Diffusion):
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
-        """Return images in [0, 1]."""
-        views = unscale_latents(latents.flatten(0, 1).float()) / self.vae.config.scaling_factor
-        images = torch.cat([unscale_image(self.vae.decode(view[None]).sample) for view in views])
-        decoded: Tensor = (images / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:2])
-        return decoded
+        """Return images in [0, 1], decoded as one canvas, as the pipeline does."""
+        canvases = unscale_latents(assemble(latents).float()) / self.vae.config.scaling_factor
+        images = torch.cat([unscale_image(self.vae.decode(canvas[None]).sample) for canvas in canvases])
+        return split((images / 2 + 0.5).clamp(0, 1), latents.shape[1])
 
     @torch.no_grad()
     def encode_condition(self, images: Float[Tensor, "B 3 h w"], noise: Tensor | None = None) -> Condition:
@@ -75,24 +74,23 @@ class Zero123Plus(Diffusion):
         condition is always the same.
         """
         images = images.to(self.device)
-        posterior = self._posterior(images)
-        latents = posterior.mean if noise is None else posterior.mean + posterior.std * noise
-        return Condition(latents, self.vision(self._clip_pixels(images)).image_embeds)
+        seen = squared(images, self.parts.condition_size) if self.parts.condition_size else images
+        return Condition(self._drawn(seen, noise), self.vision(self.clip_pixels(images)).image_embeds)
 
     @torch.no_grad()
-    def no_condition(self, condition: Condition) -> Condition:
-        """Return guidance's negative: a grey image's latents and no global embedding."""
+    def no_condition(self, condition: Condition, noise: Tensor | None = None) -> Condition:
+        """Return guidance's negative: a grey image's latents and no global embedding; ``noise`` as above."""
         assert condition.latents is not None
         factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         rows, columns = condition.latents.shape[-2:]
         grey = torch.full((1, 3, rows * factor, columns * factor), 0.5, device=self.device)
-        return Condition(self._posterior(grey).mean.expand_as(condition.latents))
+        return Condition(self._drawn(grey, noise).expand_as(condition.latents))
 
     def lays_canvas(self, view_pass: str) -> bool:
         """Return True: Zero123++ always paints a canvas."""
         return True
 
-    def view_pass(self, noisy: Latents, timestep: Int[Tensor, " B"], condition: Condition, *, canvas: bool = True,
+    def view_pass(self, noisy: Latents, timestep: Timestep, condition: Condition, *, canvas: bool = True,
                   inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:
         """Return the prediction for noisy views; the canvas attends to the condition, noised to the same level."""
         assert condition.latents is not None
@@ -113,12 +111,27 @@ class Zero123Plus(Diffusion):
     def _posterior(self, images: Float[Tensor, "B 3 h w"]) -> Any:
         return self.vae.encode(scale_image(images * 2 - 1)).latent_dist
 
-    def _clip_pixels(self, images: Float[Tensor, "B 3 h w"]) -> Tensor:
-        size = self.parts.clip_size
-        if images.shape[-2:] != (size, size):
-            images = F.interpolate(images, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
+    def _drawn(self, images: Float[Tensor, "B 3 h w"], noise: Tensor | None) -> Latents:
+        posterior = self._posterior(images)
+        latents: Tensor = posterior.mean if noise is None else posterior.mean + posterior.std * noise
+        return latents
+
+    def clip_pixels(self, images: Float[Tensor, "B 3 h w"]) -> Tensor:
+        """Return images in [0, 1] as the vision encoder sees them."""
+        seen = squared(images, self.parts.clip_size)
         mean, std = self.parts.clip_mean, self.parts.clip_std
-        return (images - _per_channel(mean, images)) / _per_channel(std, images)
+        return (seen - _per_channel(mean, seen)) / _per_channel(std, seen)
+
+
+def squared(images: Float[Tensor, "B 3 h w"], side: int) -> Float[Tensor, "B 3 side side"]:
+    """Return images in [0, 1] with their shorter side resized to ``side`` and the middle of the longer one kept."""
+    rows, columns = images.shape[-2:]
+    if (rows, columns) == (side, side):
+        return images
+    size = (side, columns * side // rows) if rows <= columns else (rows * side // columns, side)
+    images = F.interpolate(images, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+    top, left = (size[0] - side) // 2, (size[1] - side) // 2
+    return images[..., top:top + side, left:left + side]
 
 
 def _per_channel(values: tuple[float, ...], like: Tensor) -> Tensor:

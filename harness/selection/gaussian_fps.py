@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jaxtyping import Int
 from torch import Tensor
 
-from harness.maps import DIVERGENCES, kl_to_peak
+from harness.maps import DIVERGENCES, kl_to_peaks
 from harness.plugins import knob
 from harness.selection._base import Selection
 from harness.selection._fps import distances, spread_out
@@ -23,8 +23,13 @@ class GaussianFps(Selection):
     candidates: int = knob(25, "best-ranked tokens that furthest point sampling sees", low=2, high=100_000)
     divergence: str = knob("softmax", "a map as a distribution: softmax (StableKeypoints) or divided by its sum",
                            choices=DIVERGENCES)
+    subjects: int = knob(1, "objects alike in one image, each a peak of a good token's map", low=1, high=64)
 
     def __call__(self, maps: Maps, spread: Maps, *, keypoints: int, sigma_px: float) -> Int[Tensor, "B V K"]:
         """Return token indices; with fewer candidates than keypoints the next best-ranked tokens follow."""
-        ranking = kl_to_peak(maps, sigma_px, self.divergence).argsort(dim=-1, stable=True)
+        ranking = self.ranking(maps, sigma_px)
         return spread_out(ranking, distances(spread), candidates=self.candidates, keypoints=keypoints)
+
+    def ranking(self, maps: Maps, sigma_px: float) -> Int[Tensor, "B V N"]:
+        """Return all tokens' indices, the one most like a Gaussian first."""
+        return kl_to_peaks(maps, sigma_px, self.divergence, self.subjects).argsort(dim=-1, stable=True)

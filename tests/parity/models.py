@@ -1,27 +1,33 @@
-"""The tiny random models that some golden cases need, built with diffusers' and transformers' own classes."""
+"""The tiny random models that some cases need, built with diffusers' and transformers' own classes."""
 
 import json
+import tempfile
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 
-from harness.models._diffusion import Parts
-from tests.parity.golden import FOLDER
+from harness.models._diffusion import Diffusion, Parts
+from harness.models._zero123plus import Zero123Plus
+from tests.parity.golden import FOLDER, INDEX, Case
+
+SKIPPED = ("num_inference_steps", "type")  # of a case's scheduler: not settings of the class
+
+
+def configuration(given: Case) -> dict[str, Any]:
+    """Return the configuration of the models whose weights the case names."""
+    return next(model for model in INDEX["models"].values() if model["file"] == given.weights)
 
 
 @cache
-def config(model: str) -> dict[str, Any]:
-    return json.loads((FOLDER / "cases.json").read_text())["models"][model]
+def _weights(file: str) -> dict[str, Any]:
+    return {name: value.float() for name, value in load_file(FOLDER / file).items()}
 
 
-@cache
-def _weights(model: str) -> dict[str, Any]:
-    return {name: value.float() for name, value in load_file(FOLDER / config(model)["file"]).items()}
-
-
-def load(module, model: str, prefix: str):
-    own = {k.removeprefix(f"{prefix}."): v for k, v in _weights(model).items() if k.startswith(f"{prefix}.")}
+def load(module, given: Case, prefix: str):
+    own = {k.removeprefix(f"{prefix}."): v for k, v in _weights(given.weights).items() if k.startswith(f"{prefix}.")}
     wanted = module.state_dict()
     if not set(own) <= set(wanted):  # transformers 5 drops the leading text_model. and vision_model.
         own = {k.removeprefix("text_model.").removeprefix("vision_model."): v for k, v in own.items()}
@@ -31,51 +37,58 @@ def load(module, model: str, prefix: str):
     return module.eval().requires_grad_(False)
 
 
-def unet(model: str, key: str = "unet"):
-    from diffusers import UNet2DConditionModel
-
-    return load(UNet2DConditionModel(**config(model)[key]), model, key)
-
-
-def vae(model: str):
-    from diffusers import AutoencoderKL
-
-    return load(AutoencoderKL(**config(model)["vae"]), model, "vae")
+def unet_key(given: Case, side: int) -> str:
+    """Return which UNet of the configuration the case ran: the one that was built for latents of its size, if any."""
+    built_for = {k: v["sample_size"] for k, v in configuration(given).items() if k.startswith("unet")}
+    return next((key for key, size in built_for.items() if size == side), "unet")
 
 
-def scheduler(constants: dict[str, Any]):
+def scheduler(settings: dict[str, Any]):
     from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler
 
-    settings = dict(constants["scheduler"])
-    settings.pop("num_inference_steps", None)
-    if settings.pop("type", "euler") == "DDIM":
-        return DDIMScheduler(**settings)
-    return EulerAncestralDiscreteScheduler(**settings)
+    chosen = DDIMScheduler if settings.get("type") == "DDIM" else EulerAncestralDiscreteScheduler
+    return chosen(**{name: value for name, value in settings.items() if name not in SKIPPED})
 
 
-class Silent:
-    """A tokenizer and text encoder of one empty token: cases that bring their own states need no text."""
+def text(given: Case):
+    """Return the case's tokenizer and text encoder."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-    model_max_length = 1
-
-    def __call__(self, texts, **options):
-        import torch
-
-        return type("Ids", (), {"input_ids": torch.zeros(1, 1, dtype=torch.long)})
-
-
-def silent_encoder(width: int):
-    from torch import nn
-
-    class Encoder(nn.Module):
-        def forward(self, ids):
-            import torch
-
-            return (torch.zeros(1, 1, width),)
-
-    return Encoder()
+    known = configuration(given)
+    encoder = load(CLIPTextModel(CLIPTextConfig(**known["text_encoder"])), given, "text_encoder")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "vocab.json").write_text(json.dumps(known["tokenizer"]["vocab"]))
+        (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *known["tokenizer"]["merges"], ""]))
+        tokenizer = CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"),
+                                  model_max_length=known["text_encoder"]["max_position_embeddings"])
+    return tokenizer, encoder
 
 
-def parts(model: str, constants: dict[str, Any], key: str = "unet", **extra: Any) -> Parts:
-    width = config(model)[key]["cross_attention_dim"]
-    return Parts(unet(model, key), vae(model), silent_encoder(width), Silent(), scheduler(constants), **extra)
+def parts(given: Case, settings: dict[str, Any], key: str = "unet", **extra: Any) -> Parts:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    known = configuration(given)
+    unet = load(UNet2DConditionModel(**known[key]), given, key)
+    vae = load(AutoencoderKL(**known["vae"]), given, "vae")
+    tokenizer, encoder = text(given)
+    return Parts(unet, vae, encoder, tokenizer, scheduler(settings), **extra)
+
+
+def diffusion(given: Case, settings: dict[str, Any] | None = None, key: str = "unet") -> Diffusion:
+    return Diffusion(parts(given, settings or given.constants["scheduler"], key), "fp32", "cpu")
+
+
+def zero123plus(given: Case) -> Zero123Plus:
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    known = configuration(given)
+    vision = CLIPVisionModelWithProjection(CLIPVisionConfig(**known["vision_encoder"]))
+    ramp = given["in.ramp"].tolist() if "in.ramp" in given else given.constants["ramp"]
+    extra = {"vision_encoder": load(vision, given, "vision_encoder"), "ramp": tuple(ramp),
+             "clip_size": known["feature_extractor_clip"]["size"]}
+    return Zero123Plus(parts(given, given.constants["scheduler"], **extra), "fp32", "cpu")
+
+
+def bytes_to_image(pixels: torch.Tensor) -> torch.Tensor:
+    return pixels.float() / 255

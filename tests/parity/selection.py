@@ -1,0 +1,64 @@
+"""How StableKeypoints ranks and picks tokens."""
+
+import torch
+
+from harness import maps
+from harness.matching import most_frequent
+from harness.plugins import build
+from harness.selection._fps import distances, furthest, spread_out
+from tests.parity.golden import covers
+
+
+@covers("sk_furthest_point_sampling")
+def check_furthest_points(given):
+    for maps_name, candidates_name, selected_name in (
+        ("in.maps", "in.candidates", "out.selected"),
+        ("in.tie_maps", "in.tie_candidates", "out.tie_selected"),
+        ("in.maps", "in.few_candidates", "out.few_selected"),
+    ):
+        candidates = given[candidates_name]
+        count = min(given.constants["top_k"], len(candidates))
+        chosen = furthest(distances(given[maps_name][candidates]), count)
+        given.check(candidates[chosen], selected_name)
+
+
+@covers("sk_find_top_k_gaussian")
+def check_ranking(given):
+    """With the softmax of values that are probabilities already, as the reference ranks; ``sum`` needs none."""
+    for suffix, subjects in (("", 1), ("_n", given.constants["n"])):
+        found = maps.kl_to_peaks(given["in.maps"], given.constants["sigma"], "softmax", subjects)
+        given.check(found, f"out.kl{suffix}")
+        given.check(found.argsort()[:given.constants["top_k"]], f"out.indices{suffix}")
+
+
+@covers("sk_entropy_selection")
+def check_entropy(given):
+    found, top_k = maps.entropy(given["in.maps"], "softmax"), given.constants["top_k"]
+    given.check(found[0], "out.entropy")
+    given.check(found[0].argsort()[:top_k], "out.indices")
+    given.check(found.sum(0), "out.common_entropy")
+    common = found.sum(0).argsort()[:top_k]
+    given.check(common, "out.common_indices")
+    given.check(maps.peaks(given["in.maps"][:, common]) * torch.tensor(given["in.maps"].shape[-2:]), "out.points")
+
+
+@covers("sk_find_best_indices")
+def check_best_of_a_collection(given):
+    images, constants = given["in.maps"][:, None], given.constants
+    scenes, _, tokens = images.shape[:3]
+    keypoints, candidates = constants["top_k"], constants["furthest_point_num_samples"]
+    knobs = {"candidates": candidates, "subjects": constants["num_subjects"]}
+    in_order = torch.arange(tokens).expand(scenes, 1, tokens)
+    by_entropy = maps.entropy(images, "softmax").argsort(dim=-1, stable=True)
+    ranked = build("selection", "gaussian_fps", knobs)
+    chosen = {
+        "gaussian": ranked(images, images, keypoints=keypoints, sigma_px=constants["sigma"]),
+        "entropy": spread_out(by_entropy, distances(images), candidates=candidates, keypoints=keypoints),
+        "consistent": spread_out(in_order, distances(images), candidates=candidates, keypoints=keypoints),
+    }
+    for strategy, indices in chosen.items():
+        given.check(indices[:, 0], f"out.per_image_{strategy}")
+        given.check(torch.bincount(indices.flatten(), minlength=tokens), f"out.counts_{strategy}")
+        best = most_frequent(indices, tokens, keypoints)  # a set: the reference's order of equals is arbitrary
+        assert sorted(best.tolist()) == sorted(given[f"out.{strategy}"].tolist())
+        given.done.add(f"out.{strategy}")
