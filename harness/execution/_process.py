@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.execution import _worker
-from harness.execution._base import Cause, Event, Failed, Stepped, Task
+from harness.execution._base import Event, Failed, Stepped, Task
 
 PATIENCE = 5.0  # seconds that a process gets to leave by itself
 KILLS = Path("/proc/vmstat")
@@ -116,9 +116,12 @@ class Worker:
         code = self._end(PATIENCE)
         if self._cancelled:
             return Failed(self.trial, "cancelled", "stopped")
-        cause: Cause = "memory" if code == -signal.SIGKILL and _kills() > self._kills else "died"
-        told = f"; see {self._log}" if self._log is not None else ""
-        return Failed(self.trial, cause, _how(code, cause) + told)
+        name = _signal(code)
+        starved = name == "SIGKILL" and _kills() > self._kills
+        how = f"was killed by {name}" if name else f"left with exit code {code}"
+        hint = ": the system ran out of memory" if starved else " (perhaps out of memory)" if name == "SIGKILL" else ""
+        log = f"; see {self._log}" if self._log is not None else ""
+        return Failed(self.trial, "memory" if starved else "died", f"the worker {how}{hint}{log}")
 
     def _end(self, seconds: float) -> int | None:
         """Wait up to ``seconds`` for the process to leave, then kill it; forget it and return its exit code."""
@@ -140,13 +143,11 @@ def load(task: Task) -> str:
     return repr((task.spec.model, task.spec.data, task.spec.precision))
 
 
-def _how(code: int | None, cause: Cause) -> str:
-    """Return how a worker ended, in words."""
+def _signal(code: int | None) -> str:
+    """Return the name of the signal that ended a process, nothing where it left by itself."""
     if code is None or code >= 0:
-        return f"the worker left with exit code {code}"
-    name = next((s.name for s in signal.Signals if s == -code), f"signal {-code}")
-    hint = " (perhaps out of memory)" if name == "SIGKILL" else ""
-    return f"the worker was killed by {name}" + (": the system ran out of memory" if cause == "memory" else hint)
+        return ""
+    return next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
 
 
 def _kills() -> int:

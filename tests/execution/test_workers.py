@@ -281,6 +281,27 @@ def test_a_process_is_spent_after_want_of_memory_or_when_its_gpu_answers_no_more
     assert not spent(done)
 
 
+def odd_result(spec, on_step, options):
+    return fake.result(spec, scores={0: (lambda: 0), 1: Unreadable(), 2: {}}[spec.seed])
+
+
+class Unreadable:
+    def __reduce__(self):
+        return int, ("x",)
+
+
+def test_a_result_that_cannot_be_sent_or_read_fails_its_trial_alone():
+    with Processes("tests.execution.test_workers:odd_result") as executor:
+        ended = []
+        for seed in range(3):
+            submit(executor, fake.spec(seed))
+            ended.append(ends(executor)[str(seed)])
+    assert [end.cause for end in ended[:2]] == ["error", "error"]
+    assert ended[0].reason.startswith("its result cannot be sent: ")
+    assert ended[1].reason.startswith("its result cannot be read: ValueError: invalid literal")
+    assert isinstance(ended[2], Done)
+
+
 def test_a_run_that_cannot_be_imported_is_told_by_the_first_trial():
     with Processes("tests.execution.missing:run", threads=1) as executor:
         executor.warm()
