@@ -3,7 +3,7 @@
 ``__main__``      which command was asked for
 ``commands/``     what each command prints: ``run plan status report list ui sync``
 
-``conduct``       which planned trials run, and what becomes of each
+``conduct``       which planned trials run, and what becomes of each; ``coordinator/``: its parts
 ``interrupts``    what Ctrl-C and SIGTERM mean
 ``report/``       which tables records make, in Markdown and LaTeX
 ``search/``       which trial is next: a grid's, or what a study proposes; samplers and pruners, one per file

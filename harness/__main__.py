@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
-from harness.plugins import UsageError
+from harness.plugins import Resumable, UsageError
 
 COMMANDS = {
     "run": "run an experiment: every combination of its grid with every seed",
@@ -19,7 +19,7 @@ COMMANDS = {
     "ui": "open MLflow on what was recorded",
     "sync": "push records that MLflow does not have yet",
 }
-OK, SOME_FAILED, USAGE, BROKEN, INTERRUPTED = 0, 1, 2, 70, 75
+OK, SOME_FAILED, USAGE, BROKEN, INTERRUPTED, KILLED, TERMINATED = 0, 1, 2, 70, 75, 130, 143
 LONGEST_LINE = 1500  # characters of an error; a value as long as a file would bury its own message
 
 
@@ -32,19 +32,22 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 ok, 1 some trials failed, 2 usage, 70 a bug, 75 interrupted."""
+    """Run one command and return its exit code.
+
+    0 ok, 1 some trials failed, 2 usage, 70 a bug, 75 interrupted and resumable, 130 and 143 ended by a signal.
+    """
     try:
         return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command resumes", INTERRUPTED)
+        return _fail("interrupted; the same command resumes", KILLED)
     except BrokenPipeError:  # `harness list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception as error:
         if os.environ.get("HARNESS_DEBUG") == "1":
             raise
-        if isinstance(error, UsageError):
-            return _fail(str(error), USAGE)
+        if isinstance(error, UsageError | Resumable):
+            return _fail(str(error), USAGE if isinstance(error, UsageError) else INTERRUPTED)
         return _fail(f"{type(error).__name__}: {error} (HARNESS_DEBUG=1 shows where)", BROKEN)
 
 

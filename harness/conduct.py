@@ -1,230 +1,220 @@
-"""The loop over plan, execution, store and tracking: what is done is skipped, what ends is kept, whatever happens."""
+"""The loop over source, execution, store and tracking: what is done is skipped, what ends is kept, whatever happens."""
 
-import json
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness import environment
+from harness import lock
+from harness.coordinator import keeper
+from harness.coordinator.attempts import Attempt, Policy, Verdict, judge
+from harness.coordinator.heartbeat import Heartbeat
+from harness.coordinator.keeper import Keeper
+from harness.coordinator.progress import Progress
+from harness.coordinator.reconcile import reconcile
 from harness.execution._base import Done, Event, Executor, Failed, Stepped, Task
 from harness.interrupts import FINISH, STOP, Interrupts
 from harness.plugins import UsageError
-from harness.spec import Experiment, TrialSpec
+from harness.search._base import Planned, Source
 from harness.store import Store
 from harness.tracking import Tracker, Untracked, overall
 
-if TYPE_CHECKING:
-    from harness.optimise import Step
-    from harness.results import TrialResult
+__all__ = ["Planned", "Policy", "Progress", "Summary", "conduct"]
 
-GLANCE = 0.25  # seconds between looks at interrupts and warnings
-Fingerprints = Callable[[TrialSpec], Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One trial of the plan: its id, what tells it from the others, and what the store had of it before the run."""
-
-    id: str
-    spec: TrialSpec
-    label: str
-    fingerprints: Mapping[str, str]
-    status: str
+GLANCE = 0.25  # seconds between looks at interrupts, timeouts and warnings
+KEPT = ("failed", "pruned", "interrupted")  # records whose earlier attempts the next run of the trial carries on
 
 
 @dataclass(frozen=True)
 class Summary:
-    """How many trials were planned, and what became of them; the rest was not started."""
+    """How many trials were planned, and what became of them; the rest was not started, and ``stopped`` may say why.
+
+    ``signal`` is the last one that asked to stop, 0 for none.
+    """
 
     planned: int
     done: int
     skipped: int
     failed: int
+    pruned: int
     interrupted: int
     seconds: float
+    stopped: str = ""
+    signal: int = 0
 
     @property
     def left(self) -> int:
         """How many trials were not started."""
-        return self.planned - self.done - self.skipped - self.failed - self.interrupted
+        return self.planned - self.done - self.skipped - self.failed - self.pruned - self.interrupted
 
 
-class Progress:
-    """What a command may want to hear, always in the thread that called `conduct`. Does nothing by itself."""
+def conduct(source: Source, store: Store, executor: Executor, tracker: Tracker | None = None, *,
+            policy: Policy | None = None, progress: Progress | None = None) -> Summary:
+    """Run the source's trials until it is exhausted, and return how it went.
 
-    def planned(self, trials: Sequence[Planned]) -> None:
-        """The plan is made; nothing has started."""
-
-    def started(self, trial: Planned) -> None:
-        """A trial was handed to a worker."""
-
-    def step(self, trial: Planned, step: "Step") -> None:
-        """A trial has made a step; at most some ten a second are told."""
-
-    def finished(self, trial: Planned, result: "TrialResult") -> None:
-        """A trial is in the store."""
-
-    def failed(self, trial: Planned, reason: str) -> None:
-        """A trial has failed; it runs again next time."""
-
-    def interrupted(self, trial: Planned) -> None:
-        """A trial was stopped; it runs again next time."""
-
-    def warning(self, text: str) -> None:
-        """Something the user should know that stops nothing."""
-
-
-def plan(experiment: Experiment, store: Store, fingerprints: Fingerprints | None = None) -> tuple[Planned, ...]:
-    """Return the experiment's trials in planned order, each id once; data and weights are looked at once per choice."""
-    if fingerprints is None:
-        from harness.trial import fingerprints as of_trial
-
-        fingerprints = of_trial
-    known: dict[str, Mapping[str, str]] = {}
-    trials: dict[str, Planned] = {}
-    for spec in experiment.trials:
-        choice = json.dumps([spec.data.to_dict(), spec.model.to_dict()], sort_keys=True)
-        if choice not in known:
-            known[choice] = fingerprints(spec)
-        trial = spec.id(known[choice]["data"], known[choice]["weights"])
-        if trial not in trials:
-            trials[trial] = Planned(trial, spec, _label(spec, experiment.axes), known[choice], store.status(trial))
-    return tuple(trials.values())
-
-
-def conduct(experiment: Experiment, store: Store, executor: Executor, tracker: Tracker | None = None, *,
-            force: bool = False, progress: Progress | None = None, fingerprints: Fingerprints | None = None) -> Summary:
-    """Run what the store does not hold as finished (with ``force``, everything), and return how it went.
-
-    Ctrl-C once lets the running trial finish, twice stops it, three times raises KeyboardInterrupt; SIGTERM stops it.
-    Raises UsageError when another coordinator runs this experiment, or when the store cannot be written.
+    Ctrl-C once lets the running trials finish, twice stops them, three times raises KeyboardInterrupt; SIGTERM stops
+    them. Raises UsageError when another coordinator runs this experiment, Resumable when the store cannot be written.
     """
     began = time.monotonic()
-    progress = progress or Progress()
+    progress, tracker, policy = progress or Progress(), tracker or Untracked(), policy or Policy()
     with store.lock(), Interrupts() as interrupts:
-        if force or len(store.records()) < len(experiment.trials):
+        if not store.known():
             executor.warm()  # imports what a trial needs while the plan is made
-        trials = plan(experiment, store, fingerprints)
-        progress.planned(trials)
-        for name, problem in store.unreadable().items():
-            progress.warning(f"{store.path(name)} is not trusted: {problem}")
-        todo = [trial for trial in trials if force or trial.status != "finished"]
-        loop = _Loop(store, executor, tracker or Untracked(), progress, interrupts)
-        loop.run(todo)
-    count = loop.ended.count
-    return Summary(len(trials), count("finished"), len(trials) - len(todo), count("failed"), count("interrupted"),
-                   time.monotonic() - began)
+        try:
+            repaired = reconcile(store)
+        except OSError as error:
+            raise UsageError(f"{store.folder}: cannot be put in order: {error}") from error
+        progress.planned(source.total, source.done)
+        for text in repaired:
+            progress.warning(text)
+        loop = _Loop(source, store, executor, tracker, policy, progress, interrupts)
+        loop.run()
+    count, total = loop.ended, source.total
+    return Summary(source.done + count.total() if total is None else total, count["finished"], source.done,
+                   count["failed"], count["pruned"], count["interrupted"], time.monotonic() - began, loop.given_up,
+                   interrupts.signal)
 
 
 class _Loop:
     """Dispatches trials and takes in what comes back."""
 
-    def __init__(self, store: Store, executor: Executor, tracker: Tracker, progress: Progress,
-                 interrupts: Interrupts) -> None:
-        self.store, self.executor, self.tracker, self.progress = store, executor, tracker, progress
-        self.interrupts, self.obeyed = interrupts, 0
-        self.running: dict[str, Planned] = {}
-        self.ended: list[str] = []
+    def __init__(self, source: Source, store: Store, executor: Executor, tracker: Tracker, policy: Policy,
+                 progress: Progress, interrupts: Interrupts) -> None:
+        self.source, self.store, self.executor, self.tracker = source, store, executor, tracker
+        self.policy, self.progress, self.interrupts = policy, progress, interrupts
+        self.keeper = Keeper(store, source, tracker, progress, self.count)
+        self.heartbeat, self.began = Heartbeat(store.folder), lock.now()
+        self.running: dict[str, Attempt] = {}
+        self.waiting: deque[Attempt] = deque()  # to be tried again, or not begun because the disk was full
+        self.ended: Counter[str] = Counter()
+        self.in_a_row, self.given_up = 0, ""
+        self.obeyed = 0
 
-    def run(self, todo: Sequence[Planned]) -> None:
-        """Run the trials; return early when asked to stop."""
-        queue = deque(todo)
+    def run(self) -> None:
+        """Run the trials; return early when asked to stop, or when too many have failed in a row."""
         try:
-            while queue or self.running:
-                self.obey()
-                while queue and len(self.running) < self.executor.workers and not self.interrupts.level:
-                    self.dispatch(queue.popleft())
-                if not self.running:
+            while True:
+                self.attend()
+                self.fill()
+                self.heartbeat.beat(self.state)
+                if self.running:
+                    self.tracker.open()  # after the first dispatch: importing mlflow takes seconds
+                    self.executor.wait(self.handle, GLANCE)
+                elif self.interrupts.level < STOP and (self.keeper.blocked or (self.waiting and not self.stopping)):
+                    time.sleep(min(GLANCE, keeper.AGAIN))
+                else:
                     break
-                self.tracker.open()  # after the first dispatch: importing mlflow takes seconds
-                self.executor.wait(self.handle, GLANCE)
-            self.tracker.close(overall([*self.ended, *("interrupted" for _ in queue)]))
+            self.finish()
+            unfinished = self.interrupts.level or self.given_up
+            self.tracker.close(overall([*self.ended, *(["interrupted"] if unfinished else [])]))
         except Exception:
             self.tracker.close("FAILED")
             raise
         finally:
             self.warn()
 
-    def dispatch(self, trial: Planned) -> None:
-        """Hand one trial to the executor."""
-        self.progress.started(trial)
-        started = self.store.begin(trial.id)
-        self.executor.submit(Task(trial.id, trial.spec, trial.label))
-        self.running[trial.id] = trial
-        self.tracker.started(trial.id, started, trial.label, trial.spec.to_dict())
+    def fill(self) -> None:
+        """Start trials while there is room for them."""
+        while len(self.running) < self.executor.workers and not self.stopping and not self.keeper.blocked:
+            attempt = self.waiting.popleft() if self.waiting else self.take()
+            if attempt is None:
+                return
+            if not self.keeper.begin(attempt):
+                self.waiting.appendleft(attempt)
+                return
+            self.progress.started(attempt.trial)
+            attempt.since = time.monotonic()
+            self.running[attempt.trial.id] = attempt
+            self.executor.submit(Task(attempt.trial.id, attempt.trial.spec, attempt.trial.label, attempt.options))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is to be started."""
+        return bool(self.interrupts.level or self.given_up)
+
+    def take(self) -> Attempt | None:
+        """Return the first attempt at the next trial, with the attempts of earlier runs."""
+        trial = self.source.next()
+        if trial is None:
+            return None
+        options = self.source.options()
+        if self.policy.probe_every:
+            options = replace(options, probe_every=self.policy.probe_every)
+        record = self.store.record(trial.id) if trial.status in KEPT else None
+        return Attempt(trial, options, [] if record is None else [*record["attempts"], {
+            "reason": record["reason"], "cause": record["status"], "ended": record["ended"], "options": {}}])
 
     def handle(self, event: Event) -> None:
         """Take in one event."""
-        trial = self.running[event.id]
+        attempt = self.running[event.id]
         if isinstance(event, Stepped):
-            self.progress.step(trial, event.step)
-            self.obey()
+            attempt.step, attempt.worker = event.step, event.worker
+            self.progress.step(attempt.trial, event.step, event.worker)
+            if not attempt.stopped and self.source.stepped(attempt.trial, event.step):
+                self.stop(attempt, "pruned", f"pruned at step {event.step.step} of {event.step.steps}")
+            self.attend()
+            self.heartbeat.beat(self.state)
             return
         del self.running[event.id]
-        try:
-            self.keep(trial, event)
-        except OSError as error:
-            raise UsageError(f"{self.store.folder}: cannot keep trial {trial.id}: {error.strerror or error}") from error
-        self.tracker.ended(trial.id, trial.label)
+        self.conclude(attempt, event, judge(attempt, event, self.policy))
 
-    def keep(self, trial: Planned, event: Done | Failed) -> None:
-        """Write the trial's record and say so."""
-        surroundings = {**environment.software(), **event.environment, **environment.source()}
-        if isinstance(event, Done):
-            result = self.checked(trial, event.result)
-            self.store.save(trial.id, trial.spec, result, event.panels, surroundings)
-            for warning in event.warnings:
-                self.progress.warning(f"{trial.label}: {warning}")
-            status, reason = result.status, result.reason
-            if status == "finished":
-                self.progress.finished(trial, result)
-        else:
-            stopped = event.cause == "cancelled" or (event.cause == "died" and self.interrupts.level >= STOP)
-            status, reason = ("interrupted", "stopped on request") if stopped else ("failed", event.reason)
-            self.store.fail(trial.id, trial.spec, reason, surroundings, status=status,
-                            fingerprints=trial.fingerprints, traceback=event.traceback)
-        self.ended.append(status)
-        if status == "failed":
-            self.progress.failed(trial, reason)
-        elif status == "interrupted":
-            self.progress.interrupted(trial)
+    def conclude(self, attempt: Attempt, event: Done | Failed, verdict: Verdict) -> None:
+        """Try the trial again, or keep what became of it."""
+        if verdict.again and not self.stopping:
+            following = attempt.after(verdict)
+            self.progress.repeated(attempt.trial, verdict.reason, following.how)
+            self.waiting.append(following)
+            return
+        self.keeper.keep(attempt, event, verdict)
 
-    def checked(self, trial: Planned, result: "TrialResult") -> "TrialResult":
-        """Return the result, failed where the data or weights are no longer those that its id stands for."""
-        if trial.spec.id(result.fingerprints["data"], result.fingerprints["weights"]) == trial.id:
-            return result
-        return replace(result, status="failed", reason="the data or the weights changed while it ran")
+    def count(self, verdict: Verdict) -> None:
+        """Count a trial that is kept; give up after too many failures in a row."""
+        self.ended[verdict.status] += 1
+        if verdict.status == "failed":
+            self.in_a_row += 1
+            if self.in_a_row == self.policy.failures_in_a_row:
+                self.given_up = f"{self.in_a_row} trials in a row failed, the last one: {verdict.reason}"
+        elif verdict.status != "interrupted":
+            self.in_a_row = 0
 
-    def obey(self) -> None:
-        """Act on interrupts that have come since the last look, and pass on the tracker's warnings."""
+    def attend(self) -> None:
+        """Look after what time and the user bring."""
         level = self.interrupts.level
         if level > self.obeyed:
             self.obeyed = level
             if level == FINISH and self.running:
-                self.progress.warning("stopping when the running trial ends; Ctrl-C again stops it now")
+                self.progress.warning("stopping when what runs has ended; Ctrl-C again stops it now")
             elif level >= STOP:
-                for trial in self.running:
-                    self.executor.cancel(trial)
+                for attempt in self.running.values():
+                    self.stop(attempt, "interrupted", "stopped on request")
+        limit = self.policy.timeout
+        for attempt in self.running.values() if limit else ():
+            if not attempt.stopped and limit and time.monotonic() - attempt.since > limit:
+                self.stop(attempt, "timeout", f"no result within {limit:g} s")
+        self.keeper.retry()
         self.warn()
+
+    def stop(self, attempt: Attempt, kind: str, why: str) -> None:
+        """Stop an attempt that is under way."""
+        attempt.stopped, attempt.why = kind, why
+        self.executor.cancel(attempt.trial.id)
+
+    def finish(self) -> None:
+        """Keep what was waiting to be tried again when the run was stopped; tell how it stands at the end."""
+        for attempt in self.waiting:
+            if attempt.number:
+                reason = f"stopped before it was tried again: {attempt.earlier[-1]['reason']}"
+                self.conclude(attempt, Failed(attempt.trial.id, "cancelled", reason), Verdict("interrupted", reason))
+        self.keeper.close()
+        self.heartbeat.beat(self.state, now=True)
+
+    def state(self) -> dict[str, Any]:
+        """Return where the run stands, for other processes."""
+        return {"began": self.began, "total": self.source.total, "skipped": self.source.done,
+                "ended": dict(self.ended), "running": {trial: attempt.state for trial, attempt in self.running.items()},
+                "stopped": self.given_up}
 
     def warn(self) -> None:
         """Pass on the tracker's warnings."""
         for text in self.tracker.warnings():
             self.progress.warning(text)
-
-
-def _label(spec: TrialSpec, axes: Sequence[str]) -> str:
-    """Return the settings in which the trials differ, in words: `fusion=spatial seed=0`."""
-    plain = spec.to_dict()
-    words = []
-    for axis in dict.fromkeys((*axes, "seed")):
-        value: Any = plain
-        for key in axis.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if isinstance(value, Mapping):
-            value = value.get("name", "+".join(value))
-        if value is not None:
-            words.append(f"{axis}={value}")
-    return " ".join(words)

@@ -45,6 +45,13 @@ def replace_file(path: Path, content: bytes) -> None:
     _flush(path.parent)
 
 
+def put_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new one; a power cut may lose both."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents, each entry forced to disk."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]

@@ -16,6 +16,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.level = 0
+        self.signal = 0  # the last one that came
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -28,6 +29,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
         self.level = max(self.level + 1, STOP if number == signal.SIGTERM else FINISH)
         if self.level >= KILL:
             raise KeyboardInterrupt

@@ -23,6 +23,10 @@ class UsageError(Exception):
     """The user's input is wrong: one line that names the thing, the value and the choices."""
 
 
+class Resumable(Exception):
+    """The work cannot go on for now, through no fault of the input: one line; the same command resumes."""
+
+
 @dataclass(frozen=True)
 class Knob:
     """What a knob declares: default, meaning, and either a range or the choices."""

@@ -9,19 +9,19 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness import lock
-from harness.folders import make_folder, recover, replace_file, write_folder
+from harness.folders import make_folder, put_file, recover, replace_file, write_folder
 from harness.spec import RESULTS_VERSION, TrialSpec
 
-STATUSES = ("finished", "failed", "interrupted", "running", "stale", "unreadable", "missing")
+STATUSES = ("finished", "failed", "pruned", "interrupted", "running", "stale", "unreadable", "missing")
 KEYS = ("id", "experiment", "spec", "scores", "cost", "status", "reason", "environment", "fingerprints", "started",
-        "ended", "results_version", "files")
+        "ended", "attempts", "results_version", "files")
 
 
 class Result(Protocol):
@@ -117,12 +117,22 @@ class Store:
 
         return dict(load_file(self.path(trial) / "tokens.safetensors"))
 
-    def begin(self, trial: str) -> str:
-        """Note that a trial starts, so that a kill leaves a trace; return the time, which names this attempt."""
+    def begin(self, trial: str, spec: TrialSpec | None = None, fingerprints: Mapping[str, str] | None = None,
+              attempts: Sequence[Mapping[str, Any]] = ()) -> str:
+        """Note that a trial starts, so that a kill leaves a trace; return the time, which names this run of it.
+
+        ``attempts`` are earlier ones: each a reason, a cause, when it ended and how it was run.
+        """
         make_folder(self.trials)
-        marker = lock.me()
-        self._marker(trial).write_text(json.dumps(marker))
+        marker = {**lock.me(), "spec": spec and spec.to_dict(), "fingerprints": dict(fingerprints or {}),
+                  "attempts": list(attempts)}
+        put_file(self._marker(trial), json.dumps(marker).encode())
         return str(marker["since"])
+
+    def again(self, trial: str, attempts: Sequence[Mapping[str, Any]]) -> None:
+        """Note that a trial that has begun starts once more, after these attempts."""
+        put_file(self._marker(trial), json.dumps({**(_json(self._marker(trial)) or lock.me()),
+                                                  "attempts": list(attempts)}).encode())
 
     def save(self, trial: str, spec: TrialSpec, result: Result, panels: Mapping[str, bytes],
              environment: Mapping[str, Any]) -> None:
@@ -147,15 +157,32 @@ class Store:
         head = {"status": status, "reason": reason, "scores": {}, "cost": {}, "fingerprints": dict(fingerprints or {})}
         self._put(trial, spec, head, environment, files)
 
+    def set_aside(self, trial: str) -> Path:
+        """Move a folder that is not trusted out of the trials, as it is not ours to destroy; return where it lies."""
+        place = self.folder / "set_aside" / f"{trial}-{time.time_ns()}"
+        make_folder(place.parent)
+        return self.path(trial).rename(place)
+
+    def orphans(self) -> dict[str, dict[str, Any]]:
+        """Return what was noted of each trial that began and left no newer record; all dead to the lock's holder."""
+        found = {path.name[1:].removesuffix(".started"): path for path in self.trials.glob(".*.started")}
+        return {trial: _json(path) or {} for trial, path in sorted(found.items())}
+
+    def forget(self, trial: str) -> None:
+        """Drop the note that a trial began."""
+        self._marker(trial).unlink(missing_ok=True)
+
     def _put(self, trial: str, spec: TrialSpec, head: dict[str, Any], environment: Mapping[str, Any],
              files: dict[str, bytes]) -> None:
         marker, before, ended = self._marker(trial), self.status(trial), lock.now()
-        started = (_json(marker) or {}).get("since", ended)
+        begun = _json(marker) or {}
+        started = begun.get("since", ended)
         sizes = {name: len(content) for name, content in files.items()}
         record = {"id": trial, "experiment": self.experiment, "spec": spec.to_dict(), **head, "started": started,
-                  "ended": ended, "environment": environment, "results_version": RESULTS_VERSION, "files": sizes}
-        if before == "unreadable":  # not ours to destroy
-            self.path(trial).rename(self.trials / f".{trial}.unreadable-{time.time_ns()}")
+                  "ended": ended, "environment": environment, "attempts": begun.get("attempts", []),
+                  "results_version": RESULTS_VERSION, "files": sizes}
+        if before == "unreadable":
+            self.set_aside(trial)
         if before != "finished" or head["status"] == "finished":
             text = json.dumps(_strict({key: record[key] for key in KEYS}), indent=1, allow_nan=False)
             write_folder(self.path(trial), {**files, "record.json": text.encode()})
@@ -170,6 +197,7 @@ class Store:
             return {}, f"it is the record of {record.get('experiment')}/{record.get('id')}"
         if record.get("results_version") != RESULTS_VERSION:
             return {**record, "status": "stale"}, ""
+        record.setdefault("attempts", [])
         missing = [key for key in KEYS if key not in record]
         if missing:
             return {}, f"record.json lacks {', '.join(missing)}"
@@ -214,7 +242,9 @@ def _parquet(columns: Mapping[str, list[Any]]) -> bytes:
     from pyarrow import parquet
 
     buffer = io.BytesIO()
-    parquet.write_table(pa.table({name: list(column) for name, column in columns.items()}), buffer)
+    table = pa.table({name: list(column) for name, column in columns.items()})
+    table.validate()  # columns of several lengths would be written, and read back as something else
+    parquet.write_table(table, buffer)
     return buffer.getvalue()
 
 

@@ -9,17 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from harness.conduct import Progress, conduct, plan
+from harness.conduct import Policy, Progress, conduct
+from harness.coordinator import heartbeat
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
-from harness.plugins import UsageError
-from harness.spec import Choice, Experiment, ReportSpec
+from harness.plugins import Resumable, UsageError
+from harness.search.grid import Grid
+from harness.spec import Experiment, ReportSpec, RunOptions
 from harness.store import Store
 from harness.tracking import Untracked
 from tests.execution import fake
 
 ROOT = Path(__file__).parents[1]
 RUN = "tests.execution.fake:run"
+ONCE = Policy(retries=0)
 
 
 class Heard(Progress):
@@ -29,13 +32,13 @@ class Heard(Progress):
         self.notes = []
         self.on_step = on_step
 
-    def planned(self, trials):
-        self.notes.append(("planned", [trial.status for trial in trials]))
+    def planned(self, total, done):
+        self.notes.append(("planned", total, done))
 
     def started(self, trial):
         self.notes.append(("started", trial.label))
 
-    def step(self, trial, step):
+    def step(self, trial, step, worker):
         self.on_step(step)
 
     def finished(self, trial, result):
@@ -43,6 +46,12 @@ class Heard(Progress):
 
     def failed(self, trial, reason):
         self.notes.append(("failed", reason))
+
+    def repeated(self, trial, reason, how):
+        self.notes.append(("repeated", reason, how))
+
+    def pruned(self, trial, reason):
+        self.notes.append(("pruned", reason))
 
     def interrupted(self, trial):
         self.notes.append(("interrupted", trial.label))
@@ -86,12 +95,12 @@ def processes():
         yield executor
 
 
-def experiment(*specs, axes=()):
-    return Experiment("quick", specs, axes, (0,), ReportSpec(), "quick.yaml")
+def grid(store, *specs, force=False):
+    return Grid(Experiment("quick", specs, (), (0,), ReportSpec(), "quick.yaml"), store, fake.fingerprints, force)
 
 
-def go(store, *specs, executor=None, **options):
-    return conduct(experiment(*specs), store, executor or Inline(RUN), fingerprints=fake.fingerprints, **options)
+def go(store, *specs, executor=None, force=False, policy=ONCE, **options):
+    return conduct(grid(store, *specs, force=force), store, executor or Inline(RUN), policy=policy, **options)
 
 
 def counts(summary):
@@ -102,35 +111,11 @@ def seeds_in(journal):
     return [int(line.split()[0]) for line in journal.read_text().splitlines()]
 
 
-def test_the_plan_keeps_the_order_drops_repeats_and_asks_once_per_choice(store):
-    asked = []
-
-    def fingerprints(spec):
-        asked.append(spec.seed)
-        return fake.FINGERPRINTS
-
-    specs = [fake.spec(2), fake.spec(0), fake.spec(2), fake.spec(1, strength=0.5)]
-    trials = plan(experiment(*specs, axes=("fusion", "fusion.strength", "losses")), store, fingerprints)
-    assert [trial.label for trial in trials] == [
-        "fusion=fake losses=sharpening seed=2", "fusion=fake losses=sharpening seed=0",
-        "fusion=fake fusion.strength=0.5 losses=sharpening seed=1"]
-    assert [trial.id for trial in trials] == [specs[i].id("d0", "w0") for i in (0, 1, 3)]
-    assert {trial.status for trial in trials} == {"missing"}
-    assert asked == [2]
-
-
-def test_another_model_is_asked_for_its_own_fingerprints(store):
-    first = fake.spec()
-    second = type(first)(**{**vars(first), "model": Choice("other", {})})
-    trials = plan(experiment(first, second), store, lambda spec: {"data": "d", "weights": spec.model.name})
-    assert [trial.fingerprints["weights"] for trial in trials] == ["fake", "other"]
-
-
 def test_trials_run_in_planned_order_and_are_told(store):
     heard, mirrored = Heard(), Recorder()
     summary = go(store, fake.spec(1), fake.spec(0, raise_at=2), progress=heard, tracker=mirrored)
     assert counts(summary) == (2, 1, 0, 1, 0, 0)
-    assert heard.notes == [("planned", ["missing", "missing"]), ("started", "seed=1"), ("finished", 1.5),
+    assert heard.notes == [("planned", 2, 0), ("started", "seed=1"), ("finished", 1.5),
                            ("started", "seed=0"), ("failed", "ValueError: it went wrong")]
     assert mirrored.notes == [
         "started seed=1", "open", "ended seed=1", "started seed=0", "open", "ended seed=0", "FAILED"]
@@ -148,7 +133,7 @@ def test_a_finished_trial_is_never_computed_twice_and_a_failed_one_is(store, jou
     heard = Heard()
     assert counts(go(store, *specs, fake.spec(3, journal=str(journal)), progress=heard)) == (4, 1, 1, 2, 0, 0)
     assert seeds_in(journal) == [0, 1, 2, 1, 2, 3]
-    assert heard.notes[0] == ("planned", ["finished", "failed", "failed", "missing"])
+    assert heard.notes[0] == ("planned", 4, 1)
     assert ("failed", "NaN at step 3") in heard.notes
     assert counts(go(store, specs[0], force=True)) == (1, 1, 0, 0, 0, 0)
     assert seeds_in(journal) == [0, 1, 2, 1, 2, 3, 0]
@@ -184,7 +169,7 @@ def test_the_first_interrupt_lets_the_running_trial_finish(store):
 
     heard, mirrored = Heard(interrupt), Recorder()
     assert counts(go(store, fake.spec(0), fake.spec(1), progress=heard, tracker=mirrored)) == (2, 1, 0, 0, 0, 1)
-    assert ("warning", "stopping when the running trial ends; Ctrl-C again stops it now") in heard.notes
+    assert ("warning", "stopping when what runs has ended; Ctrl-C again stops it now") in heard.notes
     assert mirrored.notes[-1] == "KILLED"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert counts(go(store, fake.spec(0), fake.spec(1))) == (2, 1, 1, 0, 0, 0)
@@ -211,6 +196,7 @@ def test_the_third_interrupt_kills(store):
     def interrupt(step):
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)  # signals that come together count as one
 
     with Processes(RUN, threads=1) as executor, pytest.raises(KeyboardInterrupt):
         go(store, fake.spec(stall_at=1), executor=executor, progress=Heard(interrupt))
@@ -223,14 +209,16 @@ def test_a_killed_coordinator_resumes_where_it_was(store, journal, tmp_path, mon
     script = textwrap.dedent(f"""
         from harness.conduct import conduct
         from harness.execution.processes import Processes
-        from harness.spec import Experiment, ReportSpec
+        from harness.search.grid import Grid
+        from harness.spec import Experiment, ReportSpec, RunOptions
         from harness.store import Store
         from tests.execution import fake
         if __name__ == "__main__":
             specs = [fake.spec(seed, journal={str(journal)!r}, stall_at=0 if seed == 1 else None) for seed in range(3)]
             experiment = Experiment("quick", tuple(specs), (), (0,), ReportSpec(), "quick.yaml")
+            store = Store({str(store.results)!r}, "quick")
             with Processes("tests.execution.fake:run", threads=1) as executor:
-                conduct(experiment, Store({str(store.results)!r}, "quick"), executor, fingerprints=fake.fingerprints)
+                conduct(Grid(experiment, store, fake.fingerprints), store, executor)
     """)
     (tmp_path / "script.py").write_text(script)
     coordinator = subprocess.Popen([sys.executable, tmp_path / "script.py"],
@@ -250,23 +238,176 @@ def test_a_killed_coordinator_resumes_where_it_was(store, journal, tmp_path, mon
     heard = Heard()
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # what stalled there does not stall here
     assert counts(go(store, *specs, progress=heard)) == (3, 2, 1, 0, 0, 0)
-    assert heard.notes[0] == ("planned", ["finished", "interrupted", "missing"])
+    assert heard.notes[:2] == [("planned", 3, 1), (
+        "warning", f"1 under way when process {coordinator.pid} died, to be run again: {ids[1]}")]
     assert seeds_in(journal) == [0, 1, 1, 2]
 
 
-def test_a_full_disk_stops_the_run_with_one_line(store, monkeypatch):
-    def full(path, content):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def full(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
+
+def test_a_disk_that_stays_full_ends_the_run_with_one_line(store, monkeypatch):
+    monkeypatch.setattr("harness.coordinator.keeper.PATIENCE", 0.0)
     monkeypatch.setattr("harness.folders.write_file", full)
-    with pytest.raises(UsageError, match=r"quick: cannot keep trial [0-9a-f]{16}: No space left on device"):
+    with pytest.raises(Resumable, match=r"quick: cannot keep trial \w{16}: No space left on device; every record"):
         go(store, fake.spec(0), fake.spec(1))
+    monkeypatch.undo()
+    assert counts(go(store, fake.spec(0), fake.spec(1))) == (2, 2, 0, 0, 0, 0)
 
 
-def test_a_folder_that_is_not_trusted_is_named_and_its_trial_runs(store):
+@pytest.mark.parametrize("call", ["write_file", "put_file"])
+def test_a_disk_that_was_full_for_a_while_costs_no_trial(store, journal, monkeypatch, call):
+    monkeypatch.setattr("harness.coordinator.keeper.AGAIN", 0.0)
+    place = "harness.folders.write_file" if call == "write_file" else "harness.store.put_file"
+    module, _, name = place.rpartition(".")
+    whole = getattr(sys.modules[module], name)
+    refusals = iter([True, True, True])
+    monkeypatch.setattr(place, lambda *given: full() if next(refusals, False) else whole(*given))
+    heard = Heard()
+    specs = fake.spec(0, journal=str(journal)), fake.spec(1, journal=str(journal))
+    assert counts(go(store, *specs, progress=heard)) == (2, 2, 0, 0, 0, 0), heard.notes
+    assert seeds_in(journal) == [0, 1]
+    assert [kind for kind, *_ in heard.notes].count("warning") == 1
+    assert next(refusals, None) is None
+
+
+def test_a_folder_that_is_not_trusted_is_set_aside_and_named_and_its_trial_runs(store):
     trial = fake.spec().id("d0", "w0")
     store.path(trial).mkdir(parents=True)
+    (store.path(trial) / "thesis.txt").write_text("years of work")
     heard = Heard()
     assert counts(go(store, fake.spec(), progress=heard)) == (1, 1, 0, 0, 0, 0)
-    assert ("warning", f"{store.path(trial)} is not trusted: no readable record.json") in heard.notes
+    (aside,) = (store.folder / "set_aside").iterdir()
+    said = f"{store.path(trial)} is not trusted: no readable record.json; set aside as {aside}"
+    assert ("warning", said) in heard.notes
+    assert (aside / "thesis.txt").read_text() == "years of work"
     assert store.status(trial) == "finished"
+
+
+def attempts_of(store, spec):
+    return [(attempt["cause"], attempt["reason"], attempt["options"].get("micro_batch"))
+            for attempt in store.record(spec.id("d0", "w0"))["attempts"]]
+
+
+def test_a_trial_that_broke_is_tried_again_and_its_record_says_why(store, journal, processes):
+    heard, mirrored, spec = Heard(), Recorder(), fake.spec(0, journal=str(journal), die_at=2, times=1)
+    options = {"executor": processes, "policy": Policy(), "progress": heard, "tracker": mirrored}
+    assert counts(go(store, spec, fake.spec(1), **options)) == (2, 2, 0, 0, 0, 0)
+    killed = "the worker was killed by SIGKILL (perhaps out of memory)"
+    assert attempts_of(store, spec) == [("died", killed, 0)]
+    assert ("repeated", killed, "attempt 2") in heard.notes
+    assert seeds_in(journal) == [0, 0]
+    assert [note for note in mirrored.notes if note.startswith("started")] == ["started seed=0", "started seed=1"]
+
+
+def test_a_trial_is_given_up_after_its_retries_and_the_next_run_carries_its_history_on(store, journal):
+    spec = fake.spec(0, journal=str(journal), raise_at=1)
+    assert counts(go(store, spec, policy=Policy(retries=2))) == (1, 0, 0, 1, 0, 0)
+    assert seeds_in(journal) == [0, 0, 0]
+    broke = ("error", "ValueError: it went wrong", 0)
+    assert attempts_of(store, spec) == [broke, broke]
+    assert counts(go(store, spec)) == (1, 0, 0, 1, 0, 0)
+    assert attempts_of(store, spec) == [broke, broke, ("failed", "ValueError: it went wrong", None)]
+
+
+def test_what_cannot_go_well_is_not_tried_again(store, journal):
+    nan = {"status": "failed", "reason": "loss is nan at step 3"}
+    specs = fake.spec(0, journal=str(journal), changes=nan), fake.spec(1, journal=str(journal), misuse=True)
+    assert counts(go(store, *specs, policy=Policy())) == (2, 0, 0, 2, 0, 0)
+    assert seeds_in(journal) == [0, 1]
+    assert [attempts_of(store, spec) for spec in specs] == [[], []]
+
+
+def test_out_of_memory_halves_the_micro_batch_until_it_fits(store, journal):
+    heard, spec = Heard(), fake.spec(0, journal=str(journal), fits=1)
+    assert spec.scenes_per_step == 6
+    assert counts(go(store, spec, policy=Policy(retries=1), progress=heard)) == (1, 1, 0, 0, 0, 0)
+    assert [(cause, batch) for cause, _, batch in attempts_of(store, spec)] == [("memory", 0), ("memory", 3)]
+    assert [note[2] for note in heard.notes if note[0] == "repeated"] == [
+        "attempt 2 with 3 scenes per backward pass", "attempt 3 with 1 scenes per backward pass"]
+
+
+def test_out_of_memory_with_one_scene_is_final(store):
+    spec = fake.spec(0, fits=0)
+    assert counts(go(store, spec, policy=Policy())) == (1, 0, 0, 1, 0, 0)
+    assert [batch for _, _, batch in attempts_of(store, spec)] == [0, 3]
+    assert store.record(spec.id("d0", "w0"))["status"] == "failed"
+
+
+class Stuck(Inline):
+    """Never comes back with a trial of seed 0, unless it is stopped."""
+
+    def wait(self, handle, seconds=None):
+        if self._next.spec.seed or self._cancelled == self._next.id:
+            super().wait(handle, seconds)
+        else:
+            time.sleep(0.01)
+
+
+def test_a_trial_that_takes_too_long_is_stopped_and_the_next_one_runs(store):
+    specs, policy = [fake.spec(0), fake.spec(1)], Policy(retries=1, timeout=0.05)
+    heard = Heard()
+    assert counts(go(store, *specs, executor=Stuck(RUN), policy=policy, progress=heard)) == (2, 1, 0, 1, 0, 0)
+    assert attempts_of(store, specs[0]) == [("timeout", "no result within 0.05 s", 0)]
+    assert heard.notes.count(("failed", "no result within 0.05 s")) == 1
+
+
+def test_a_run_gives_up_after_failures_in_a_row_and_a_success_starts_the_count_anew(store):
+    bad, good = [fake.spec(seed, raise_at=1) for seed in range(4)], [fake.spec(seed) for seed in range(4)]
+    policy = Policy(retries=1, failures_in_a_row=2)
+    summary = go(store, bad[0], good[1], bad[1], bad[2], good[2], good[3], policy=policy)
+    assert counts(summary) == (6, 1, 0, 3, 0, 2)
+    assert summary.stopped == "2 trials in a row failed, the last one: ValueError: it went wrong"
+    assert go(store, *bad, policy=Policy(retries=0, failures_in_a_row=0)).stopped == ""
+
+
+class Picky(Grid):
+    """Prunes one seed at its first step, and notes what it is told."""
+
+    def stepped(self, trial, step):
+        return trial.spec.seed == 0
+
+    def ended(self, trial, record):
+        self.told = [*getattr(self, "told", []), (trial.label, record["status"])]
+
+
+@pytest.mark.parametrize("where", ["inline", "processes"])
+def test_a_source_prunes_a_trial_and_is_told_how_each_ended(store, processes, where):
+    executor, stall = (Inline(RUN), None) if where == "inline" else (processes, 1)
+    heard, specs = Heard(), (fake.spec(0, stall_at=stall), fake.spec(1))
+    source = Picky(Experiment("quick", specs, (), (0,), ReportSpec(), "quick.yaml"), store, fake.fingerprints)
+    summary = conduct(source, store, executor, policy=Policy(), progress=heard)
+    assert (summary.done, summary.pruned, summary.failed, summary.left) == (1, 1, 0, 0)
+    assert source.told == [("seed=0", "pruned"), ("seed=1", "finished")]
+    assert ("pruned", "pruned at step 1 of 4") in heard.notes
+    assert store.record(specs[0].id("d0", "w0"))["reason"] == "pruned at step 1 of 4"
+
+
+def test_probing_is_asked_of_every_trial(store):
+    asked = []
+
+    class Noting(Inline):
+        def submit(self, task):
+            asked.append(task.options)
+            super().submit(task)
+
+    go(store, fake.spec(0), executor=Noting(RUN), policy=Policy(probe_every=7))
+    assert asked == [RunOptions(probe_every=7)]
+
+
+def test_a_result_that_cannot_be_written_fails_its_trial_alone(store):
+    crooked = {"points": {"scene": ["a"], "error": [0.1, 0.2]}}
+    assert counts(go(store, fake.spec(0, changes=crooked), fake.spec(1))) == (2, 1, 0, 1, 0, 0)
+    record = store.record(fake.spec(0, changes=crooked).id("d0", "w0"))
+    assert record["reason"].startswith("its result cannot be kept: ArrowInvalid")
+
+
+def test_where_the_run_stands_can_be_read_while_it_goes_on(store):
+    seen = []
+    go(store, fake.spec(0), fake.spec(1), progress=Heard(lambda step: seen.append(heartbeat.read(store.folder))))
+    first = seen[0]
+    assert (first["pid"], first["total"], first["skipped"], first["ended"]) == (os.getpid(), 2, 0, {})
+    assert [running["label"] for running in first["running"].values()] == ["seed=0"]
+    last = heartbeat.read(store.folder)
+    assert (last["ended"], last["running"]) == ({"finished": 2}, {})

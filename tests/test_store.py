@@ -111,7 +111,7 @@ def test_a_folder_that_is_not_trusted_is_moved_aside_not_destroyed(store):
     (store.path("t1") / "thesis.txt").write_text("years of work")
     save(store)
     assert store.status("t1") == "finished"
-    (aside,) = store.trials.glob(".t1.unreadable-*")
+    (aside,) = (store.folder / "set_aside").glob("t1-*")
     assert (aside / "thesis.txt").read_text() == "years of work"
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from harness import mirror as mirror_module
-from harness.conduct import Progress, conduct
+from harness.conduct import Policy, Progress, conduct
 from harness.execution.inline import Inline
 from harness.mirror import Mirror, default_uri, flat, metric_name, shown
 from harness.plugins import UsageError
+from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
 from harness.store import Store
 from harness.tracking import MlflowTracker, sync
@@ -40,8 +41,8 @@ def experiment(*specs):
 
 
 def run(store, *specs, progress=None):
-    return conduct(experiment(*specs), store, Inline("tests.execution.fake:run"), MlflowTracker(store),
-                   progress=progress, fingerprints=fake.fingerprints)
+    return conduct(Grid(experiment(*specs), store, fake.fingerprints), store, Inline("tests.execution.fake:run"),
+                   MlflowTracker(store), policy=Policy(retries=0), progress=progress)
 
 
 def runs_of(store):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.plugins import UsageError, nearest
 
 if TYPE_CHECKING:
-    from harness.conduct import Planned
+    from harness.search._base import Planned
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -56,15 +56,17 @@ def chosen(results: Path, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names)) or known
 
 
-def show_plan(trials: "Sequence[Planned]", *, as_json: bool) -> None:
-    """Print ids, settings and status of planned trials."""
+def show_plan(trials: "Iterable[Planned]", *, as_json: bool) -> None:
+    """Print ids, settings and status of planned trials, each as soon as it is known."""
     if as_json:
         plain = [{"id": t.id, "label": t.label, "status": t.status, "settings": t.spec.to_dict()} for t in trials]
         print(json.dumps(plain, indent=1))
         return
+    met: Counter[str] = Counter()
     for trial in trials:
         print(f"{trial.id}  {trial.status:<11}  {trial.label}")
-    print(f"{len(trials)} planned: {counts(trial.status for trial in trials)}")
+        met[trial.status] += 1
+    print(f"{met.total()} planned: {counts(met.elements())}")
 
 
 def counts(statuses: Iterable[str]) -> str:

@@ -17,8 +17,8 @@ def main(args: argparse.Namespace) -> int:
     """Print the plan."""
     experiment = config.load(args.experiment, args.overrides)
     results = results_of(args)
-    from harness.conduct import plan
+    from harness.search.grid import Grid
     from harness.store import Store
 
-    show_plan(plan(experiment, Store(results, experiment.name)), as_json=args.json)
+    show_plan(Grid(experiment, Store(results, experiment.name)), as_json=args.json)
     return 0

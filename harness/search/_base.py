@@ -1,4 +1,4 @@
-"""What every answer to *which trial next* has in common: a planned trial, and the interface that the coordinator asks."""
+"""What every answer to *which trial next* has in common: a planned trial, and what the coordinator asks."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -1,11 +1,14 @@
 """Time left and the lines that a person sees while trials run."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from harness import config
-from harness.commands._progress import Clock, Lines, Live, duration, position
+from harness.commands._live import Live
+from harness.commands._pace import Pace
+from harness.commands._progress import Lines, duration, position
 from harness.conduct import Planned
 from harness.optimise import Step
 from harness.results import TrialResult
@@ -21,8 +24,9 @@ class Watch:
         return self.seconds
 
 
-def planned(status: str = "missing") -> Planned:
-    return Planned("0123", config.load("quick").trials[0], "fusion=none seed=0", {}, status)
+def planned(seed: int = 0) -> Planned:
+    spec = replace(config.load("quick").trials[0], seed=seed)
+    return Planned(f"id{seed}", spec, f"fusion=none seed={seed}", {}, "missing")
 
 
 def result() -> TrialResult:
@@ -31,36 +35,63 @@ def result() -> TrialResult:
 
 def test_the_first_trial_is_timed_by_its_steps() -> None:
     watch = Watch()
-    clock = Clock(watch)
-    clock.start()
-    assert clock.left(None, 2) == (None, None)
+    pace = Pace(watch)
+    pace.start("a")
+    assert (pace.left_of("a"), pace.left(2), pace.per_hour) == (None, None, None)
     watch.seconds = 6.0  # 2 s of loading, then 4 steps of 1 s
-    this, everything = clock.left(Step(4, 10, {}, 4.0), 2)
-    assert this == pytest.approx(6.0)
-    assert everything == pytest.approx(6.0 + 2 * 12.0)
+    pace.step("a", Step(4, 10, {}, 4.0))
+    assert pace.left_of("a") == pytest.approx(6.0)
+    assert pace.left(2) == pytest.approx(6.0 + 2 * 12.0)
 
 
 def test_later_trials_are_timed_by_the_ones_that_ended() -> None:
     watch = Watch()
-    clock = Clock(watch)
+    pace = Pace(watch)
     for took in (10.0, 20.0):
-        clock.start()
+        pace.start("a")
         watch.seconds += took
-        assert clock.end() == took
-    clock.start()
+        assert pace.end("a") == took
+    pace.start("a")
     watch.seconds += 5.0
-    assert clock.left(None, 3) == (10.0, 10.0 + 3 * 15.0)
+    assert (pace.left_of("a"), pace.left(3)) == (10.0, 10.0 + 3 * 15.0)
+    assert pace.per_hour == pytest.approx(2 * 3600 / 35)
+
+
+def test_workers_share_what_is_left() -> None:
+    watch = Watch()
+    pace = Pace(watch)
+    pace.start("a")
+    pace.start("b")
+    watch.seconds = 10.0
+    pace.end("a")
+    pace.start("c")
+    watch.seconds = 14.0
+    # b is over its time; c has 6 s left; six more of 10 s wait: 66 s for two workers
+    assert (pace.left_of("b"), pace.left_of("c")) == (0.0, 6.0)
+    assert pace.left(6) == pytest.approx(33.0)
+    assert pace.left(0) == pytest.approx(6.0)  # no shorter than the longest trial under way
+
+
+def test_an_attempt_that_is_repeated_says_nothing_of_later_trials() -> None:
+    watch = Watch()
+    pace = Pace(watch)
+    pace.start("a")
+    watch.seconds = 50.0
+    assert pace.end("a", counts=False) == 50.0
+    pace.start("a")
+    assert (pace.left_of("a"), pace.per_hour) == (None, None)
 
 
 def test_a_trial_that_takes_longer_than_usual_is_timed_by_its_steps() -> None:
     watch = Watch()
-    clock = Clock(watch)
-    clock.start()
+    pace = Pace(watch)
+    pace.start("a")
     watch.seconds += 1.0
-    clock.end()
-    clock.start()
+    pace.end("a")
+    pace.start("b")
     watch.seconds += 8.0
-    assert clock.left(Step(1, 10, {}, 8.0), 0)[0] == pytest.approx(72.0)
+    pace.step("b", Step(1, 10, {}, 8.0))
+    assert pace.left_of("b") == pytest.approx(72.0)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(None, "unknown time"), (3.4, "3 s"), (89, "89 s"), (90, "2 min"),
@@ -69,16 +100,17 @@ def test_times_are_told_in_the_unit_that_reads_best(seconds: float | None, words
     assert duration(seconds) == words
 
 
-def test_a_step_is_told_with_its_loss() -> None:
+def test_a_step_is_told_with_its_loss_and_with_pck_where_it_is_probed() -> None:
     assert position(Step(3, 9, {"loss": 0.123456}, 1.0)) == "step 3/9, loss 0.1235"
+    assert position(Step(3, 9, {"loss": 1.0}, 1.0, {"pck_fit@0.1": 0.25})) == "step 3/9, loss 1, pck_fit@0.1 0.250"
 
 
 def test_plain_lines_tell_start_and_end_and_are_silent_in_between(capsys: pytest.CaptureFixture[str]) -> None:
     with Lines() as lines:
-        lines.planned([planned("finished"), planned()])
+        lines.planned(2, 1)
         lines.started(planned())
         for step in range(5):
-            lines.step(planned(), Step(step, 5, {"loss": 1.0}, 0.1))
+            lines.step(planned(), Step(step, 5, {"loss": 1.0}, 0.1), "worker-0")
         lines.finished(planned(), result())
     out, err = capsys.readouterr()
     assert out == ""
@@ -94,38 +126,84 @@ def test_plain_lines_tell_the_step_when_time_has_passed(
 ) -> None:
     monkeypatch.setattr("harness.commands._progress.QUIET_SECONDS", 0.0)
     with Lines() as lines:
-        lines.planned([planned()])
+        lines.planned(1, 0)
         lines.started(planned())
-        lines.step(planned(), Step(2, 4, {"loss": 1.0}, 8.0))
-    assert "[1/1] fusion=none seed=0: step 2/4, loss 1, 8 s left, of all 8 s" in capsys.readouterr().err
+        lines.step(planned(), Step(2, 4, {"loss": 1.0}, 8.0), "worker-0")
+    assert "[1/1] fusion=none seed=0: step 2/4, loss 1, 8 s left, of all 8 s left" in capsys.readouterr().err
 
 
-def test_forced_trials_are_not_counted_as_done(capsys: pytest.CaptureFixture[str]) -> None:
-    with Lines(force=True) as lines:
-        lines.planned([planned("finished")])
-    assert capsys.readouterr().err == "trials: 1\n"
+def test_a_trial_keeps_its_number_when_it_is_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lines() as lines:
+        lines.planned(2, 0)
+        lines.started(planned(0))
+        lines.repeated(planned(0), "the worker died", "attempt 2")
+        lines.started(planned(1))
+        lines.started(planned(0))
+        lines.pruned(planned(1), "pruned at step 5 of 9")
+        lines.failed(planned(0), "no")
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "[1/2] fusion=none seed=0: started",
+        "[1/2] fusion=none seed=0: broke after 0 s, attempt 2 follows: the worker died",
+        "[2/2] fusion=none seed=1: started",
+        "[1/2] fusion=none seed=0: started",
+        "[2/2] fusion=none seed=1: stopped after 0 s: pruned at step 5 of 9",
+        "[1/2] fusion=none seed=0: failed after 0 s: no",
+    ]
+
+
+def test_an_open_ended_search_is_counted_without_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lines() as lines:
+        lines.planned(None, 3)
+        lines.started(planned())
+    assert capsys.readouterr().err.splitlines() == [
+        "trials: a search, 3 of them done already", "[4] fusion=none seed=0: started"]
 
 
 def test_the_plan_is_noted_before_anything_starts() -> None:
-    seen: list[object] = []
-    with Lines(seen.extend) as lines:
-        lines.planned([planned()])
-    assert seen == [planned()]
+    seen: list[str] = []
+    with Lines(lambda: seen.append("noted")) as lines:
+        lines.planned(1, 0)
+    assert seen == ["noted"]
 
 
-def test_live_lines_redraw_the_trial_and_keep_what_ended(
+def screen(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_the_live_view_has_a_row_for_each_worker_and_keeps_what_ended(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "150")
     with Live() as lines:
-        lines.planned([planned()])
-        lines.started(planned())
-        lines.step(planned(), Step(2, 4, {"loss": 1.0}, 8.0))
+        lines.planned(4, 1)
+        lines.started(planned(0))
+        lines.started(planned(1))
+        lines.started(planned(2))
+        lines.step(planned(0), Step(2, 4, {"loss": 1.25}, 8.0, {"pck_fit@0.1": 0.375}), "worker-0")
+        lines.step(planned(1), Step(4, 4, {"loss": 0.5}, 16.0), "worker-1")
+        lines.step(planned(0), Step(3, 4, {"loss": 1.5}, 12.0), "worker-0")
         lines._display.refresh()
-        lines.failed(planned(), "loss is nan at step 3 [not markup]")
+        lines.failed(planned(1), "loss is nan at step 3 [not markup]")
+        lines._display.refresh()
     out, err = capsys.readouterr()
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err)
+    rows = screen(err).splitlines()
     assert out == ""
-    assert "step 2/4, loss 1, 8 s left" in shown
-    assert "[1/1] fusion=none seed=0: failed after 0 s: loss is nan at step 3 [not markup]" in shown
+    assert any(re.search(r"worker-0 +\[2/4\] fusion=none seed=0 +3/4 .* 1\.5 +0\.375 +4 s", row) for row in rows)
+    assert any(re.search(r"worker-1 +\[3/4\] fusion=none seed=1 +4/4 .* 0\.5 +scoring", row) for row in rows)
+    assert any(re.search(r"\[4/4\] fusion=none seed=2 +loading", row) for row in rows)
+    assert "[3/4] fusion=none seed=1: failed after 0 s: loss is nan at step 3 [not markup]" in screen(err)
+    assert any(row.startswith("1 of 4 done, 1 failed") for row in rows)
+
+
+def test_the_live_view_has_no_colour_where_none_is_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Live() as lines:
+        lines.planned(1, 0)
+        lines.started(planned())
+        lines.step(planned(), Step(2, 4, {"loss": 1.0}, 8.0), "worker-0")
+        lines._display.refresh()
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7](;[0-9;]*)?m", capsys.readouterr().err)

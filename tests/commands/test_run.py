@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -133,7 +134,8 @@ def test_a_failed_trial_gives_exit_code_1_and_is_named(
     monkeypatch.setattr("harness.trial.run", breaking)
     assert run("run", "probe.yaml") == 1
     err = capsys.readouterr().err
-    assert "fusion=concat seed=1: failed after 0 s: ValueError: a reason" in err
+    assert re.search(r"fusion=concat seed=1: broke after \d+ s, attempt 3 follows: ValueError: a reason", err)
+    assert re.search(r"fusion=concat seed=1: failed after \d+ s: ValueError: a reason", err)
     assert "3 done, 1 failed" in err
     assert run("status", "probe") == 0
     assert "ValueError: a reason" in capsys.readouterr().out

@@ -1,0 +1,79 @@
+"""What `run` and `sweep` share: the flags that say what becomes of failures, and the exit code of a run."""
+
+import argparse
+import math
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.conduct import Policy, Summary
+    from harness.store import Store
+
+OK, SOME_FAILED, INTERRUPTED, TERMINATED = 0, 1, 75, 143
+
+
+def add_policy(parser: argparse.ArgumentParser) -> None:
+    """Declare --retries, --timeout, --max-failures and --probe."""
+    group = parser.add_argument_group("what becomes of failures")
+    group.add_argument("--retries", type=_count, default=2, metavar="N",
+                       help="times that a trial which broke or took too long is tried again (2)")
+    group.add_argument("--timeout", type=_seconds, metavar="SECONDS",
+                       help="longest time of one attempt at a trial, loading included (none)")
+    group.add_argument("--max-failures", type=_count, default=5, metavar="N",
+                       help="stop after so many failed trials in a row; 0 never does (5)")
+    parser.add_argument("--probe", type=_count, default=0, metavar="N",
+                        help="show PCK on the fit split every N steps; costs time, changes no result")
+
+
+def policy_of(args: argparse.Namespace) -> "Policy":
+    """Return what the flags ask for."""
+    from harness.conduct import Policy
+
+    return Policy(args.retries, args.timeout, args.max_failures, args.probe)
+
+
+def exit_code(summary: "Summary") -> int:
+    """Return 143 if it was terminated, 75 if it was interrupted or cut short, 1 if trials failed, 0 otherwise."""
+    if summary.signal == signal.SIGTERM:
+        return TERMINATED
+    if summary.signal or summary.interrupted:
+        return INTERRUPTED
+    if summary.failed or summary.stopped:
+        return SOME_FAILED
+    return INTERRUPTED if summary.left else OK
+
+
+def say_where(store: "Store", summary: "Summary", files: list[Path]) -> None:
+    """Say how it went and where everything lies, on stderr."""
+    from harness.commands._progress import duration
+
+    parts = {"done": summary.done, "done before": summary.skipped, "failed": summary.failed, "pruned": summary.pruned,
+             "interrupted": summary.interrupted, "not started": summary.left}
+    went = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+    lines = [f"{summary.planned} planned: {went}; {duration(summary.seconds)}", f"records  {store.trials}/"]
+    if summary.stopped:
+        lines.insert(0, f"stopped: {summary.stopped}")
+    if files:
+        lines.append(f"tables   {', '.join(map(str, files))}")
+    lines.append(f"MLflow   python -m harness ui --results {store.results}")
+    if summary.failed or summary.interrupted or summary.left:
+        lines.append("The same command resumes: what is finished is not run again.")
+    print("\n".join(lines), file=sys.stderr)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a whole number, 0 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected seconds above 0")
+    return seconds
