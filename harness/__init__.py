@@ -35,7 +35,7 @@
 ``matching``      which tokens stand for a collection, and which for each keypoint
 ``geometry``      where a 3D point lands in each view, and back
 
-``config``        what an experiment's YAML says; ``_settings``, ``_search``, ``_space``, ``_enqueue`` and ``_yaml``: how
+``config``        what an experiment's YAML says; ``_settings``, ``_grid``, ``_search``, ``_space``, ``_enqueue`` and ``_yaml``: how
                   it is read
 ``spec``          what a trial's setting is, and its id; ``space``: what a search draws settings from
 ``scores``        which way a score is better, and what it is read from

@@ -10,6 +10,7 @@ from harness.spec import Choice, TrialSpec
 CHOICES = {"model": "models", "data": "data", "fusion": "fusion", "selection": "selection"}  # setting -> kind
 KNOBS: Mapping[str, Knob] = {knob.name: knob for knob in knobs_of(TrialSpec)}
 SETTINGS = (*CHOICES, "losses", *KNOBS)
+TOGETHER = ("tokens", "keypoints", "layers")  # what `check_together` looks at; all others stand by themselves
 DEFAULTS: Mapping[str, Any] = {
     "model": "tiny_zero123plus",
     "data": "figures",
@@ -61,17 +62,20 @@ def assign(settings: Settings, path: str, value: Located, prefix: str = "") -> S
 
 def resolve(settings: Settings) -> TrialSpec:
     """Return the frozen setting, every knob checked and in its type; raise UsageError otherwise."""
-    plain: dict[str, Any] = {key: _choice(CHOICES[key], key, settings[key]) for key in CHOICES}
-    losses = settings["losses"].value
-    plain["losses"] = tuple(
-        Choice(name, checked("losses", name, f"losses.{name}", knobs)) for name, knobs in losses.items()
-    )
-    for key, knob in KNOBS.items():
-        if key in settings:
-            plain[key] = knob.check(settings[key].plain, f"{settings[key].where}: {key}")
-    spec = TrialSpec(**plain)
-    _check_together(spec, settings)
+    given = [key for key in (*CHOICES, "losses", *KNOBS) if key in settings]
+    spec = TrialSpec(**{key: field_of(key, settings) for key in given})
+    check_together(spec, settings)
     return spec
+
+
+def field_of(key: str, settings: Settings) -> Any:
+    """Return what a TrialSpec's field holds by these settings; raise UsageError where they are not valid."""
+    if key in CHOICES:
+        return _choice(CHOICES[key], key, settings[key])
+    if key == "losses":
+        return tuple(Choice(name, checked("losses", name, f"losses.{name}", knobs))
+                     for name, knobs in settings[key].value.items())
+    return KNOBS[key].check(settings[key].plain, f"{settings[key].where}: {key}")
 
 
 def mapping(value: Located, label: str) -> Mapping[str, Located]:
@@ -146,7 +150,8 @@ def checked(kind: str, name: str, label: str, given: Located) -> dict[str, Any]:
     }
 
 
-def _check_together(spec: TrialSpec, settings: Settings) -> None:
+def check_together(spec: TrialSpec, settings: Settings) -> None:
+    """Raise UsageError where settings of TOGETHER, each valid by itself, do not go together."""
     if spec.keypoints > spec.tokens:
         setting = settings.get("keypoints") or settings.get("tokens")
         where = setting.where if setting else "default"

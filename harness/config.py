@@ -1,18 +1,16 @@
-"""YAML -> frozen, validated Experiment: find the file, apply overrides, check every cell of the grid."""
+"""YAML -> frozen, validated Experiment: find the file, apply overrides, check every value of the grid."""
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from difflib import get_close_matches
-from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from harness._grid import Cells
 from harness._search import KEYS as SEARCH_KEYS
 from harness._search import read_search, settled
-from harness._settings import SETTINGS, assign_all, base, described, mapping, resolve
+from harness._settings import SETTINGS, base, described, mapping
 from harness._yaml import Located, parse
 from harness.plugins import UsageError, nearest
 from harness.spec import Experiment, ReportSpec, TrialSpec
@@ -20,13 +18,13 @@ from harness.spec import Experiment, ReportSpec, TrialSpec
 KEYS = ("name", "trial", "grid", "search", "seeds", "report")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED = ("artifacts", "reference")  # folders of results/ that are no experiment's
-MOST_TRIALS = 100_000  # a slip such as `seeds: 20260101` would otherwise be planned for hours
+MOST_TRIALS = 1_000_000  # a slip such as `seeds: 20260101` would otherwise be planned for hours
 
 
 def load(experiment: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Return the experiment that a path or a shipped name stands for, with ``key=value`` overrides applied.
 
-    Every trial is resolved and checked here, before anything starts; UsageError names file and line, or the flag.
+    Every setting is checked here, before anything starts; UsageError names file and line, or the flag.
     """
     path = find(str(experiment))
     root = parse(_text(path), _shown(path))
@@ -48,7 +46,7 @@ def load(experiment: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     if "search" in document:
         return _searched(name, document, seeds, _shown(path))
     trials = _trials(document.get("trial"), axes, seeds)
-    report = _report(document.get("report"), tuple(axes), trials)
+    report = _report(document.get("report"), tuple(axes), tuple(trials.examples()))
     return Experiment(name, trials, tuple(axes), seeds, report, _shown(path))
 
 
@@ -203,23 +201,11 @@ def _axes(grid: Located | None) -> dict[str, tuple[Located, ...]]:
     return axes
 
 
-def _trials(
-    trial: Located | None, axes: Mapping[str, tuple[Located, ...]], seeds: Sequence[int]
-) -> tuple[TrialSpec, ...]:
-    """Return the product of the axes in the order written, seeds innermost."""
+def _trials(trial: Located | None, axes: Mapping[str, tuple[Located, ...]], seeds: Sequence[int]) -> Cells:
+    """Return the product of the axes in the order written, seeds innermost; each is made when it is asked for."""
     settings = base(trial if trial is not None and trial.value is not None else None)
     _check_no_dead_setting(trial, axes, "grid")
-    trials: list[TrialSpec] = []
-    seen: set[str] = set()
-    for values in product(*axes.values()):
-        cell = resolve(assign_all(settings, dict(zip(axes, values, strict=True)), "grid."))
-        key = json.dumps(cell.to_dict(), sort_keys=True)
-        if key in seen:
-            point = ", ".join(f"{path}={value.plain}" for path, value in zip(axes, values, strict=True))
-            raise UsageError(f"{values[-1].where}: grid: the point {point} stands twice")
-        seen.add(key)
-        trials += [replace(cell, seed=seed) for seed in seeds]
-    return tuple(trials)
+    return Cells(settings, axes, seeds)
 
 
 def _check_no_dead_setting(trial: Located | None, axes: Collection[str], group: str) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -10,6 +10,7 @@ from harness.plugins import knob
 from harness.space import Params, Space
 
 RESULTS_VERSION = 1  # raise when results change meaning: records of another version are stale
+MOST_WORDS = 10_000  # settings whose text is kept while many ids are made
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp16_mixed")
 
 
@@ -65,11 +66,14 @@ class TrialSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, with every default, in field order."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        for kind in ("model", "data", "fusion", "selection"):
-            plain[kind] = plain[kind].to_dict()
-        plain["losses"] = {loss.name: dict(loss.knobs) for loss in self.losses}
-        return plain
+        return {f.name: self.plain(f.name) for f in fields(self)}
+
+    def plain(self, name: str) -> Any:
+        """Return one setting as plain data."""
+        value = getattr(self, name)
+        if isinstance(value, Choice):
+            return value.to_dict()
+        return {loss.name: dict(loss.knobs) for loss in value} if name == "losses" else value
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "TrialSpec":
@@ -83,9 +87,30 @@ class TrialSpec:
 
     def id(self, data_fingerprint: str, weights_fingerprint: str) -> str:
         """Return the trial's id: a hash of this setting, the data, the weights and RESULTS_VERSION."""
-        content = [self.to_dict(), data_fingerprint, weights_fingerprint, RESULTS_VERSION]
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return Ids().of(self, data_fingerprint, weights_fingerprint)
+
+
+class Ids:
+    """Ids of many trials that share the values of most settings: each is put into words once, not once per trial."""
+
+    def __init__(self) -> None:
+        self._names = sorted(f.name for f in fields(TrialSpec))
+        self._words: dict[tuple[str, int], tuple[Any, str]] = {}  # with the value, so that its address stays its own
+
+    def of(self, spec: TrialSpec, data_fingerprint: str, weights_fingerprint: str) -> str:
+        """Return the hash of the sorted JSON of setting, data, weights and RESULTS_VERSION."""
+        values, words = vars(spec), self._words
+        if len(words) > MOST_WORDS:
+            words.clear()
+        found = []
+        for name in self._names:
+            key = name, id(values[name])
+            if key not in words:
+                text = json.dumps({name: spec.plain(name)}, sort_keys=True, separators=(",", ":"))
+                words[key] = values[name], text[1:-1]
+            found.append(words[key][1])
+        rest = json.dumps([data_fingerprint, weights_fingerprint, RESULTS_VERSION], separators=(",", ":"))
+        return hashlib.sha256(f"[{{{','.join(found)}}},{rest[1:]}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -101,7 +126,7 @@ class Experiment:
     """One question: its trials in planned order, and how its report is laid out."""
 
     name: str
-    trials: tuple[TrialSpec, ...]
+    trials: Sequence[TrialSpec]
     axes: tuple[str, ...]
     seeds: tuple[int, ...]
     report: "ReportSpec"

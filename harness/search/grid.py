@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.search._base import Fingerprints, Planned, Prints, label
-from harness.spec import Experiment, RunOptions
+from harness.spec import Experiment, Ids, RunOptions
 from harness.store import Store
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ class Grid:
 
     def __iter__(self) -> Iterator[Planned]:
         """Yield every trial of the plan, with what the store has of it now."""
-        known, seen = self._store.known(), set()
+        known, ids, seen = self._store.known(), Ids(), set()
         for spec in self._experiment.trials:
             prints = self._prints(spec)
-            trial = spec.id(prints["data"], prints["weights"])
+            trial = ids.of(spec, prints["data"], prints["weights"])
             if trial not in seen:
                 seen.add(trial)
                 status = self._store.status(trial) if trial in known else "missing"
