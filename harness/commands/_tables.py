@@ -1,21 +1,24 @@
-"""An experiment's tables: which layout they have, and every format they are written in."""
+"""An experiment's report: how it is laid out, what it is made from, and every format it is written in."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import lock
 from harness.folders import replace_file
-from harness.report import latex, markdown
-from harness.report.tables import Table, build, to_json
+from harness.report import latex, markdown, plain
+from harness.report.document import document
+from harness.report.parts import Part, Report, reported
+from harness.report.tables import Table
 from harness.spec import Experiment, ReportSpec
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.conduct import Planned
+    from harness.search._base import Planned
 
-SUFFIXES = {"markdown": ".md", "latex": ".tex", "json": ".json"}
+SUFFIXES = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json"}
 LAYOUT = "experiment.json"  # beside trials/: the experiment as it was last run, so that a name is enough for its tables
 
 
@@ -28,11 +31,12 @@ class Layout:
 
 
 def layout_of(experiment: Experiment) -> Layout:
-    """Return the layout that an experiment asks for."""
-    return Layout(experiment.report, [spec.to_dict() for spec in experiment.trials])
+    """Return the layout that an experiment asks for; a search plans no trials beforehand."""
+    planned = None if experiment.search else [spec.to_dict() for spec in experiment.trials]
+    return Layout(experiment.report, planned)
 
 
-def note(store: Store, experiment: Experiment, trials: "Sequence[Planned]") -> None:
+def note(store: Store, experiment: Experiment, trials: "Iterable[Planned]") -> None:
     """Keep the experiment as it is run now."""
     content = {"name": experiment.name, "source": experiment.source, "axes": experiment.axes,
                "seeds": experiment.seeds, "report": asdict(experiment.report),
@@ -45,27 +49,34 @@ def noted(store: Store) -> Layout | None:
     try:
         content = json.loads((store.folder / LAYOUT).read_bytes())
         report = content["report"]
-        spec = ReportSpec(tuple(report["rows"]), report["baseline"], tuple(report["columns"]))
-        return Layout(spec, list(content["trials"].values()))
+        words = {key: tuple(report.get(key, ())) for key in ("rows", "columns", "tests")}
+        return Layout(ReportSpec(baseline=report["baseline"], **words), list(content["trials"].values()) or None)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def tables_of(store: Store, layout: Layout) -> tuple[Table, ...]:
-    """Return the tables that the store's records can fill."""
-    return build(store.records(), layout.report, layout.planned)
+def part_of(store: Store, layout: Layout) -> Part:
+    """Return what an experiment brings to a report now, trials under way included."""
+    markers = [marker for marker in store.orphans().values() if marker.get("spec") and lock.alive(marker)]
+    planned = None if layout.planned is None else tuple(layout.planned)
+    return Part(store.experiment, tuple(store.records()), layout.report, planned,
+                tuple(marker["spec"] for marker in markers))
+
+
+def report_of(store: Store, layout: Layout) -> Report:
+    """Return the report that the store's records can fill."""
+    return reported(part_of(store, layout))
 
 
 def rendered(tables: Sequence[Table], form: str) -> str:
-    """Return the tables as markdown, latex or json."""
-    if form == "json":
-        return json.dumps(to_json(tables), indent=1) + "\n"
-    return latex.render(tables) if form == "latex" else markdown.render(tables)
+    """Return the tables as markdown, latex or csv."""
+    return {"markdown": markdown.render, "latex": latex.render, "csv": plain.to_csv}[form](tables)
 
 
-def write(tables: Sequence[Table], folder: Path, stem: str, forms: Sequence[str] = tuple(SUFFIXES)) -> list[Path]:
-    """Write the tables in several formats and return the files."""
+def write(report: Report, folder: Path, stem: str, forms: Sequence[str] = tuple(SUFFIXES)) -> list[Path]:
+    """Write a report in several formats and return the files."""
     paths = [folder / f"{stem}{SUFFIXES[form]}" for form in forms]
     for path, form in zip(paths, forms, strict=True):
-        replace_file(path, rendered(tables, form).encode())
+        text = json.dumps(document(report), indent=1) + "\n" if form == "json" else rendered(report.tables, form)
+        replace_file(path, text.encode())
     return paths

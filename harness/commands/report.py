@@ -1,10 +1,11 @@
-"""Print the tables of recorded experiments, or write them to a folder."""
+"""Print the tables of recorded experiments, write them to a folder, check them, or say what changed."""
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import config
 from harness.commands._shared import add_overrides, add_results, chosen, recorded, results_of
@@ -12,46 +13,80 @@ from harness.plugins import UsageError
 
 if TYPE_CHECKING:
     from harness.commands._tables import Layout
+    from harness.report.parts import Part, Report
+
+FORMATS = ("markdown", "latex", "csv", "json")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("experiments", nargs="*", metavar="experiment",
-                        help="recorded names, as they were last run, or YAML files, as they stand now (all recorded)")
+                        help="recorded names, as they were last run, or YAML files, as they stand now; several are "
+                        "joined in one report (every recorded one, each by itself)")
     add_overrides(parser)
     add_results(parser)
-    parser.add_argument("--format", choices=("markdown", "latex", "json"), help="format (markdown; to a folder, all)")
-    parser.add_argument("--output", metavar="DIR", help="write <name>.md, .tex and .json there instead")
+    parser.add_argument("--format", choices=FORMATS, help="format (markdown; to a folder, all)")
+    parser.add_argument("--output", metavar="DIR", help="write <name>.md, .tex, .csv and .json there instead")
+    parser.add_argument("--verify", action="store_true",
+                        help="take every cell again from the trials' own files; exit code 1 where one differs")
+    parser.add_argument("--diff", metavar="OLD.json", type=Path,
+                        help="say what changed since that report was written, and why; exit code 1 where any did")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print or write the tables; 1 where an experiment has no finished trial to show."""
+    """Print, write, check or compare; 1 where an experiment has no finished trial to show."""
+    results = results_of(args)
+    old = _old(args.diff)
+    names = args.experiments or (list(old["experiments"]) if old else [])
+    reports = _reports(results, names, args.overrides)
+    for report in reports:
+        if not report.tables:
+            print(f"{report.name}: no trial has finished", file=sys.stderr)
+    if old:
+        return _show_changes(old, reports)
+    if args.verify:
+        return max(_verify(results, report) for report in reports)
+    _show(args, [report for report in reports if report.tables])
+    return 0 if all(report.tables for report in reports) else 1
+
+
+def _reports(results: Path, names: list[str], overrides: list[str]) -> "list[Report]":
+    """Return one report of the named experiments, or one of each that was recorded."""
+    from harness.report.parts import joined, reported
+
+    parts = [_part(results, given, overrides) for given in dict.fromkeys(names) or chosen(results, ())]
+    return [reported(joined(parts))] if names else [reported(part) for part in parts]
+
+
+def _part(results: Path, given: str, overrides: list[str]) -> "Part":
     from harness.commands import _tables
-    from harness.report.tables import Table, to_json
     from harness.store import Store
 
-    results = results_of(args)
-    shown: dict[str, tuple[Table, ...]] = {}
-    for given in args.experiments or chosen(results, ()):
-        name, layout = _resolve(results, given, args.overrides)
-        store = Store(results, name)
-        for trial, problem in store.unreadable().items():
-            print(f"warning: {store.path(trial)} is not trusted: {problem}", file=sys.stderr)
-        shown[name] = _tables.tables_of(store, layout)
-        if not shown[name]:
-            print(f"{name}: no trial has finished", file=sys.stderr)
+    name, layout = _resolve(results, given, overrides)
+    store = Store(results, name)
+    for trial, problem in store.unreadable().items():
+        print(f"warning: {store.path(trial)} is not trusted: {problem}", file=sys.stderr)
+    return _tables.part_of(store, layout)
+
+
+def _show(args: argparse.Namespace, reports: "list[Report]") -> None:
+    """Print reports, or write them to a folder and print where."""
+    from harness.commands import _tables
+    from harness.report.document import document
+
     if args.output:
-        forms = (args.format,) if args.format else tuple(_tables.SUFFIXES)
-        for name, tables in shown.items():
-            for path in _tables.write(tables, Path(args.output), name, forms) if tables else ():
+        forms = (args.format,) if args.format else FORMATS
+        for report in reports:
+            for path in _tables.write(report, Path(args.output), report.name, forms):
                 print(path)
     elif args.format == "json":
-        print(json.dumps({name: to_json(tables) for name, tables in shown.items()}, indent=1))
+        print(json.dumps({report.name: document(report) for report in reports}, indent=1))
+    elif args.format == "csv" and len(reports) > 1:
+        raise UsageError("--format csv: one report at a time goes to stdout; name it, or write all with --output DIR")
     else:
-        texts = [_titled(name, _tables.rendered(tables, args.format or "markdown"), args.format, len(shown))
-                 for name, tables in shown.items() if tables]
+        texts = [_titled(report.name, _tables.rendered(report.tables, args.format or "markdown"), args.format,
+                         len(reports)) for report in reports]
         print("\n".join(texts), end="")
-    return 0 if all(shown.values()) else 1
 
 
 def _titled(name: str, text: str, form: str | None, count: int) -> str:
@@ -59,6 +94,34 @@ def _titled(name: str, text: str, form: str | None, count: int) -> str:
     if count == 1:
         return text
     return f"% {name}\n{text}" if form == "latex" else f"## {name}\n\n{text}"
+
+
+def _verify(results: Path, report: "Report") -> int:
+    """Say whether every cell comes out again from the trials' files."""
+    from harness.commands._files import reader
+    from harness.report.verify import verify
+
+    done = verify(report, reader(results))
+    for wrong in done.wrong:
+        trial = f", trial {wrong.trial}" if wrong.trial else ""
+        print(f"{report.name}: {wrong.cell}: {wrong.what} is {wrong.printed}, found {wrong.found}{trial}")
+    came = f"{len(done.wrong)} numbers differ in" if done.wrong else "every number comes out again in"
+    scores = done.scores
+    print(f"{report.name}: {came} {done.cells} cells: {scores['points']} scores taken from points.parquet, "
+          f"{scores['curve']} from curve.parquet, {scores['record']} as recorded, for no file holds them in finer form")
+    return 1 if done.wrong or not report.tables else 0
+
+
+def _old(path: Path | None) -> "Mapping[str, Any] | None":
+    """Return the report that was written before, None where none is asked for."""
+    from harness.report.document import parsed
+
+    if path is None:
+        return None
+    try:
+        return parsed(path.read_text(), str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _resolve(results: Path, given: str, overrides: list[str]) -> "tuple[str, Layout]":
@@ -79,3 +142,20 @@ def _resolve(results: Path, given: str, overrides: list[str]) -> "tuple[str, Lay
     if experiment.name not in recorded(results):
         raise UsageError(f"{results}: no records of {experiment.name!r}; `harness run {given}` makes them")
     return experiment.name, _tables.layout_of(experiment)
+
+
+def _show_changes(old: "Mapping[str, Any]", reports: "list[Report]") -> int:
+    """Say what changed since a report, row by row, and why."""
+    from harness.report.document import document
+    from harness.report.since import changes
+
+    (report,) = reports
+    found = changes(old, document(report), report.records)
+    for change in found:
+        print(f"{change.table} | {change.setting}")
+        for number in change.numbers:
+            print(f"  {number}")
+        for reason in change.reasons:
+            print(f"  because: {reason}")
+    print(f"{report.name}: {len(found)} rows changed" if found else f"{report.name}: nothing changed")
+    return 1 if found else 0

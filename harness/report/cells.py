@@ -99,7 +99,7 @@ class Table:
         if not rows:
             return None
         cells = [tuple(_difference(row.cells[i], self.columns[i]) for i in shown) for row in rows]
-        named = {row.cells[i].difference.baseline for row in rows for i in shown if row.cells[i].difference}
+        named = {found.baseline for row in rows for i in shown if (found := row.cells[i].difference)}
         what = " ".join(next(iter(named))) if len(named) == 1 else "each row's baseline"
         return Table(
             f"{self.name}-differences", f"Difference to {what}", self.heads, tuple(self.columns[i] for i in shown),

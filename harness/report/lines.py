@@ -79,16 +79,16 @@ def _references(reference: Reference, columns: Sequence[Column], groups: Sequenc
     for group in groups:
         own = _own(group, names)
         part = next((part for part in _candidates(near, group, own) if _agree(part.seeds, own)), None)
-        if part:
-            own = {seed: found for seed, found in own.items() if seed not in part.seeds}
-            part.seeds.update(own)
-            part.members.append(group)
-        elif own:
-            part = _Part(dict(own), [group])
+        if not own:
+            continue
+        if part is None:
+            part = _Part({}, [])
             parts.append(part)
-        for seed, (_, values) in own.items() if part else ():
-            for place in _places(values):
-                near.setdefault((group.test_data, seed, place), []).append(part)
+        part.members.append(group)
+        for seed, found in own.items():
+            if part.seeds.setdefault(seed, found) is found:
+                for place in _places(found[1]):
+                    near.setdefault((group.test_data, seed, place), []).append(part)
     every = [set(texts) for texts in zip(*(group.labels for group in groups), strict=True)]
     return [_reference(reference, part, every) for part in parts]
 

@@ -113,18 +113,20 @@ def _texts(values: Sequence[Any]) -> list[str]:
     held = Counter((_kind(value), path) for value in mappings for path, _ in _leaves(value))
     telling = {kind: {path for path, leaves in found.items() if len(leaves) > 1 or held[kind, path] < counts[kind]}
                for kind, found in alike.items()}
-    return [_text(value, telling.get(_kind(value), set()) if isinstance(value, Mapping) else set(), shared)
-            for value in values]
+    texts = [_text(value, telling.get(_kind(value), set()), shared) for value in values]
+    if len(set(texts)) < len(set(map(canonical, values))):  # floats that look alike rounded
+        texts = [_text(value, telling.get(_kind(value), set()), shared, exact=True) for value in values]
+    return texts
 
 
-def _text(value: Any, telling: Set[str] = frozenset(), shared: Set[str] = frozenset()) -> str:
+def _text(value: Any, telling: Set[str] = frozenset(), shared: Set[str] = frozenset(), *, exact: bool = False) -> str:
     if value is None:
         return ABSENT
     if isinstance(value, list | tuple):
         return " ".join(map(str, value)) or "none"
     if not isinstance(value, Mapping):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    found = [f"{path}={_text(leaf)}" for path, leaf in _leaves(value) if path in telling]
+        return f"{value:g}" if isinstance(value, float) and not exact else str(value)
+    found = [f"{path}={_text(leaf, exact=exact)}" for path, leaf in _leaves(value) if path in telling]
     if "name" in value:
         return " ".join([str(value["name"]), *found])
     own = [name for name in value if name not in shared] or list(value)

@@ -9,25 +9,24 @@ from harness.report.columns import TABLES, Column, Layout, extra
 from harness.report.comparing import baselines, best_and_tied, differences
 from harness.report.legends import legend
 from harness.report.lines import Line, lines_of, scores_of
-from harness.report.notes import shared_notes
-from harness.report.plain import to_json
+from harness.report.notes import listing, shared_notes
 from harness.report.rows import Group, Record, canonical, grouped
 from harness.spec import RESULTS_VERSION, ReportSpec
 from harness.statistics import Interval, mean_interval
 
-__all__ = ["Cell", "Difference", "Row", "Table", "build", "to_json"]
+__all__ = ["Cell", "Difference", "Row", "Table", "build"]
 
 
 def build(
     records: Iterable[Record], report: ReportSpec, planned: Sequence[Mapping[str, Any]] | None = None,
-    running: Sequence[Mapping[str, Any]] = (),
+    running: Sequence[Mapping[str, Any]] = (), remarks: Sequence[str] = (),
 ) -> tuple[Table, ...]:
     """Return the tables that the finished records can fill; empty where no trial finished.
 
     ``planned`` holds the specs of the experiment as it stands now: rows follow their order, records of other settings
     are left out and counted, and those without a record are named as missing; without it, rows stand in the order in
     which they were run. ``running`` are the specs of trials under way. Records of other results versions are left out
-    and counted. Under each table its notes say what is averaged and what is missing.
+    and counted. Under each table its notes say what is averaged and what is missing, and ``remarks``.
     """
     every = list(records)
     current = [record for record in every if record.get("results_version") == RESULTS_VERSION]
@@ -40,7 +39,9 @@ def build(
     names = list(dict.fromkeys(name for group in groups for record in group.records for name in scores_of(record)))
     tables = [table for layout in (*TABLES, *extra(report.columns))
               if (table := _table(layout, heads, groups, names, report)) is not None]
-    return tuple(replace(table, notes=(*table.notes, *shared)) for table in tables)
+    known = {column.score for table in tables for column in table.columns}
+    unknown = listing("No table has the scores to be tested", [each for each in report.tests if each not in known])
+    return tuple(replace(table, notes=(*table.notes, *filter(None, [*shared, unknown]), *remarks)) for table in tables)
 
 
 def _in_order(records: Sequence[Record]) -> list[Record]:

@@ -9,7 +9,8 @@ from harness.metrics._base import Observations
 from harness.metrics._errors import errors_px
 from harness.metrics.pck import Pck
 from harness.report import markdown
-from harness.report.tables import build, to_json
+from harness.report.plain import to_json
+from harness.report.tables import build
 from harness.spec import ReportSpec
 from harness.tensors import generator
 

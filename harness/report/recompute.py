@@ -1,0 +1,72 @@
+"""Scores taken again from a trial's own files, by other code than that which scored it."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Columns = Mapping[str, "np.ndarray[Any, Any]"]
+SPAN = 9  # steps of the moving average, see Convergence in docs/method.md
+NME = {"nme": "error_regressed", "nme_untrained": "error_untrained_regressed", "nme_mean_pose": "error_mean_pose"}
+
+
+def from_points(points: Columns, name: str) -> float | None:
+    """Return a score from points.parquet: PCK of any protocol, NME, how many points there are; None for any other."""
+    if not {"error", "normaliser", "visible"} <= points.keys():
+        return None
+    seen = np.asarray(points["visible"], dtype=bool)
+    if not seen.any():
+        return None
+    if name == "visible_points":
+        return float(np.count_nonzero(seen))
+    match = re.fullmatch(r"pck(?:_(\w+))?@([\d.]+)", name)
+    column = NME.get(name) or (f"error_{match[1]}" if match and match[1] else "error" if match else "")
+    if column not in points:
+        return None
+    error, normaliser = points[column][seen], points["normaliser"][seen]
+    if match:
+        return float(np.count_nonzero(error <= float(match[2]) * normaliser)) / len(error)
+    mean = math.fsum(error / normaliser) / len(error)
+    return mean if math.isfinite(mean) else None
+
+
+def from_curve(curve: Columns, name: str) -> float | None:
+    """Return a score from curve.parquet: steps to 90%, area, final values, divergence; None for any other."""
+    if "loss" not in curve or not len(curve["loss"]):
+        return None
+    if not all(np.isfinite(values).all() for values in curve.values()):
+        return 1.0 if name == "diverged" else None
+    term = name.removesuffix("_final")
+    if term != name:
+        return float(_moving(curve[term])[-1]) if term in curve and not term.endswith("_weighted") else None
+    if name not in ("diverged", "steps_to_90", "area_under_curve"):
+        return None
+    height = _moving(_at_last_weights(curve))
+    first, lowest = height[0], height.min()
+    if name == "diverged":
+        return float(height[-1] > first)
+    if lowest >= first:
+        return None
+    if name == "steps_to_90":
+        return float(np.argmax(first - height >= 0.9 * (first - lowest) - 1e-12 * abs(first)))
+    share = (height - lowest) / (first - lowest)
+    return float((share.sum() - (share[0] + share[-1]) / 2) / (len(share) - 1))
+
+
+def _at_last_weights(curve: Columns) -> "np.ndarray[Any, Any]":
+    """Return the loss as it would be with every term at its last weight; as it is where a last value is 0."""
+    terms = [name for name in curve if f"{name}_weighted" in curve]
+    if not terms or any(curve[name][-1] == 0 for name in terms):
+        return np.asarray(curve["loss"], dtype=float)
+    total = np.zeros(len(curve["loss"]))
+    for name in terms:
+        total += curve[name] * (curve[f"{name}_weighted"][-1] / curve[name][-1])
+    return total
+
+
+def _moving(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Return the centred mean over SPAN steps, over those that there are near the ends."""
+    half = SPAN // 2
+    return np.array([np.mean(values[max(i - half, 0) : i + half + 1]) for i in range(len(values))])

@@ -1,0 +1,211 @@
+"""The report command, on an experiment whose scores come from made-up points and curves."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import config
+from harness.__main__ import main
+from harness.store import Store
+from tests.report.recorded import keep, keep_all, keep_spec, spec_of
+
+Run = Callable[..., tuple[int, str, str]]
+YAML = """\
+name: probe
+trial:
+  model: tiny_sd
+  data: {name: figures, family: biped, views: 1}
+grid: {fusion: [none, concat, blend]}
+seeds: 4
+report: {baseline: {fusion: none}}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs `report` in an empty folder and returns exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HARNESS_RESULTS", raising=False)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["report", *arguments])
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def note(name: str = "probe", seeds: int = 3, baseline: str = "none",
+         fusions: tuple[str, ...] = ("none", "concat", "blend"), **report: Any) -> None:
+    """Write what a run leaves of its plan."""
+    trials = [spec_of(seed, fusion) for fusion in fusions for seed in range(seeds)]
+    content = {"report": {"rows": ["fusion"], "baseline": {"fusion": baseline}, "columns": [], **report},
+               "trials": {spec.id("d1", "w1"): spec.to_dict() for spec in trials}}
+    Path("results", name, "experiment.json").write_text(json.dumps(content))
+
+
+def test_every_recorded_experiment_has_its_own_report(run: Run) -> None:
+    keep_all("results", "one", seeds=1)
+    keep_all("results", "two", seeds=2)
+    code, out, _ = run()
+    assert code == 0
+    assert [line for line in out.splitlines() if line.startswith("## ")] == ["## one", "## two"]
+
+
+def test_formats(run: Run) -> None:
+    keep_all("results")
+    note()
+    assert "| none (baseline)" in run("probe")[1]
+    assert r"\begin{tabular}" in run("probe", "--format", "latex")[1]
+    content = json.loads(run("probe", "--format", "json")[1])["probe"]
+    assert {table["name"] for table in content["tables"]} == {"pck", "convergence", "attention", "cost", "authenticity"}
+    assert len(content["trials"]) == 9
+    cell = content["tables"][0]["rows"][1]["scores"]["pck@0.1"]
+    assert set(cell["trials"]) <= set(content["trials"])
+    lines = list(csv.DictReader(io.StringIO(run("probe", "--format", "csv")[1])))
+    line = next(line for line in lines if line["setting.fusion"] == "concat" and line["score"] == "pck@0.1")
+    assert float(line["mean"]) == cell["mean"]
+    assert float(line["difference"]) == cell["difference"]["mean"]
+    assert line["trials"].split() == cell["trials"]
+
+
+def test_a_folder_gets_every_format(run: Run) -> None:
+    keep_all("results", seeds=1)
+    code, out, _ = run("probe", "--output", "paper")
+    assert code == 0
+    assert {"paper/probe.md", "paper/probe.tex", "paper/probe.csv", "paper/probe.json"} <= set(out.split())
+    assert r"\toprule" in Path("paper/probe.tex").read_text()
+
+
+def test_equal_records_give_equal_bytes(run: Run) -> None:
+    keep_all("results")
+    for folder in ("one", "two"):
+        run("probe", "--output", folder)
+    for path in Path("one").iterdir():
+        assert path.read_bytes() == Path("two", path.name).read_bytes()
+
+
+def test_nothing_finished_says_so(run: Run) -> None:
+    Store("results", "probe").fail("f" * 16, spec_of(0), "broke", {})
+    assert run("probe") == (1, "", "probe: no trial has finished\n")
+
+
+def test_a_name_is_shown_as_last_run_and_a_file_as_it_stands(run: Run) -> None:
+    keep_all("results")
+    note(seeds=2)
+    assert "n = 2 seeds" in run("probe")[1]
+    assert "Left out: 3 trials not planned." in run("probe")[1]
+    Path("probe.yaml").write_text(YAML)
+    keep_spec("results", "probe", config.load("probe.yaml").trials[0])
+    text = run("probe.yaml")[1]
+    assert "Left out: 9 trials not planned." in text
+    assert "So far 1 of 12 planned trials have finished." in text
+    assert "Not run yet: fusion=none, seed=1; " in run("probe.yaml", "--set", "seeds=2")[1]
+
+
+def test_while_it_runs_the_report_says_what_is_missing(run: Run) -> None:
+    keep_all("results", seeds=2, fusions=("none", "concat"))
+    note(seeds=2)
+    store = Store("results", "probe")
+    store.begin(spec_of(0, "blend").id("d1", "w1"), spec_of(0, "blend"), {"data": "d1", "weights": "w1"})
+    text = " ".join(run("probe")[1].split())
+    assert "So far 4 of 6 planned trials have finished." in text
+    assert "Running: fusion=blend, seed=0." in text
+    assert "Not run yet: fusion=blend, seed=1." in text
+
+
+def test_several_are_joined_and_a_trial_counts_once(run: Run) -> None:
+    keep_all("results", "one", fusions=("none", "concat"))
+    keep_all("results", "two", fusions=("none", "blend"))
+    for name in ("one", "two"):
+        note(name, fusions=("none", "concat") if name == "one" else ("none", "blend"))
+    code, out, _ = run("one", "two", "--format", "json")
+    assert code == 0
+    content = json.loads(out)["one+two"]
+    rows = content["tables"][0]["rows"]
+    assert [(row["setting"]["fusion"], row["seeds"]) for row in rows][:3] == [("none", 3), ("concat", 3), ("blend", 3)]
+    assert rows[2]["scores"]["pck@0.1"]["difference"]["baseline"] == "none"
+    assert "3 trials of several experiments at once; each counts once." in content["tables"][0]["notes"]
+
+
+def test_joined_experiments_with_other_baselines_have_none(run: Run) -> None:
+    for name, baseline in (("one", "none"), ("two", "concat")):
+        keep_all("results", name)
+        note(name, baseline=baseline)
+    out = " ".join(run("one", "two")[1].split())
+    assert "(baseline)" not in out
+    assert "The experiments name different baselines (fusion), so none is used." in out
+
+
+def test_verify_takes_every_cell_again(run: Run) -> None:
+    keep_all("results")
+    note()
+    code, out, _ = run("probe", "--verify")
+    assert (code, "every number comes out again" in out) == (0, True)
+
+
+def test_verify_names_the_cell_both_values_and_the_trial(run: Run) -> None:
+    (trial, *_) = keep_all("results")
+    path = Path("results/probe/trials", trial, "record.json")
+    record = json.loads(path.read_text())
+    true = record["scores"]["pck@0.1"]
+    record["scores"]["pck@0.1"] = true + 1e-6
+    path.write_text(json.dumps(record))
+    code, out, _ = run("probe", "--verify")
+    assert code == 1
+    (line,) = [line for line in out.splitlines() if "value" in line]
+    assert line == f"probe: pck | none | PCK@0.1: value is {true + 1e-6}, found {true}, trial {trial}"
+
+
+@pytest.fixture
+def old(run: Run) -> str:
+    """Write a report of two seeds."""
+    keep_all("results", seeds=2)
+    note()
+    run("probe", "--output", "old")
+    return "old/probe.json"
+
+
+def test_diff_of_nothing(run: Run, old: str) -> None:
+    assert run("--diff", old) == (0, "probe: nothing changed\n", "")
+
+
+def test_diff_names_new_trials(run: Run, old: str) -> None:
+    trial = keep("results", "probe", 2, "blend", 2.0)
+    code, out, _ = run("--diff", old)
+    assert code == 1
+    assert "pck | blend\n" in out
+    assert "(n = 2) -> " in out
+    assert f"because: new trial {trial}, seed 2" in out
+    assert "pck | concat" not in out
+
+
+def test_diff_names_the_code_of_a_trial_that_ran_again(run: Run, old: str) -> None:
+    trial = keep("results", "probe", 1, "concat", 1.5, environment={"git_commit": "b" * 40})
+    out = run("--diff", old)[1]
+    assert f"because: trial {trial}, seed 1, ran again on " in out
+    assert "code aaaaaaaaaaaa -> bbbbbbbbbbbb" in out
+
+
+def test_diff_names_other_data_and_other_settings(run: Run, old: str) -> None:
+    for path in Path("results/probe/trials").iterdir():
+        (path / "record.json").unlink()
+    for seed in range(2):
+        keep("results", "probe", seed, "none", 1.2, marks={"data": "d2", "weights": "w1"})
+    out = run("--diff", old)[1]
+    assert "data d1 -> d2" in out
+    assert "blend" in out
+    assert "-> nothing" in out
+
+
+def test_diff_refuses_what_is_no_report(run: Run, old: str) -> None:
+    Path("x.json").write_text("[]")
+    for name, reason in (("x.json", "is no report.json"), ("missing.json", "cannot be read")):
+        code, _, err = run("--diff", name)
+        assert code == 2
+        assert reason in err
