@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from operator import itemgetter
 from typing import Any
 
 from harness.plugins import knob
 from harness.space import Params, Space
 
 RESULTS_VERSION = 1  # raise when results change meaning: records of another version are stale
-MOST_WORDS = 10_000  # settings whose text is kept while many ids are made
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp16_mixed")
 
 
@@ -91,26 +91,28 @@ class TrialSpec:
 
 
 class Ids:
-    """Ids of many trials that share the values of most settings: each is put into words once, not once per trial."""
+    """Ids of many trials, one after the other: only settings that differ from the last one's are put into words."""
 
     def __init__(self) -> None:
         self._names = sorted(f.name for f in fields(TrialSpec))
-        self._words: dict[tuple[str, int], tuple[Any, str]] = {}  # with the value, so that its address stays its own
+        self._values = itemgetter(*self._names)
+        self._last: Sequence[Any] = [None] * len(self._names)
+        self._words: list[str] = [""] * len(self._names)
 
     def of(self, spec: TrialSpec, data_fingerprint: str, weights_fingerprint: str) -> str:
         """Return the hash of the sorted JSON of setting, data, weights and RESULTS_VERSION."""
-        values, words = vars(spec), self._words
-        if len(words) > MOST_WORDS:
-            words.clear()
-        found = []
-        for name in self._names:
-            key = name, id(values[name])
-            if key not in words:
-                text = json.dumps({name: spec.plain(name)}, sort_keys=True, separators=(",", ":"))
-                words[key] = values[name], text[1:-1]
-            found.append(words[key][1])
-        rest = json.dumps([data_fingerprint, weights_fingerprint, RESULTS_VERSION], separators=(",", ":"))
-        return hashlib.sha256(f"[{{{','.join(found)}}},{rest[1:]}".encode()).hexdigest()[:16]
+        values = self._values(vars(spec))
+        for place, (value, before) in enumerate(zip(values, self._last, strict=True)):
+            if value is not before or not self._words[place]:
+                name = self._names[place]
+                self._words[place] = _json({name: spec.plain(name)})[1:-1]
+        self._last = values
+        rest = _json([data_fingerprint, weights_fingerprint, RESULTS_VERSION])[1:]
+        return hashlib.sha256(f"[{{{','.join(self._words)}}},{rest}".encode()).hexdigest()[:16]
+
+
+def _json(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

@@ -88,10 +88,3 @@ def test_an_id_is_what_it_always_was():
     for spec in Cells(base(None), axes(**GRIDS["losses"]), (0, 7)):
         text = json.dumps([spec.to_dict(), "d", "w", RESULTS_VERSION], sort_keys=True, separators=(",", ":"))
         assert spec.id("d", "w") == hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def test_the_memory_of_shared_words_is_bounded(monkeypatch):
-    monkeypatch.setattr("harness.spec.MOST_WORDS", 50)
-    ids, cells = Ids(), Cells(base(None), {}, range(300, 500))
-    assert [ids.of(spec, "d", "w") for spec in cells] == [spec.id("d", "w") for spec in cells]
-    assert len(ids._words) <= 50 + 60
