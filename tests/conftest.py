@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import plugins
+from harness.execution import _process
 from harness.spec import Choice, TrialSpec
 from harness.trial import Session
 from tests.tiny_folders import save_tiny
@@ -19,6 +20,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["HARNESS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
     os.environ.pop("HARNESS_CACHE") if before is None else os.environ.update(HARNESS_CACHE=before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_grace() -> Iterator[None]:
+    """Kill a cancelled trial that stalls soon: tests stall some on purpose."""
+    before = _process.GRACE
+    _process.GRACE = 0.1
+    yield
+    _process.GRACE = before
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 RUN = "harness.trial:run"
 STEPS_PER_SECOND = 10.0  # of each trial, reported to the coordinator
 Cause = Literal["usage", "error", "memory", "died", "cancelled"]
-Run = Callable[[TrialSpec, Callable[["Step"], None], RunOptions], "TrialResult"]
 # What allocators say in a RuntimeError: PyTorch's on the CPU and of files, the GPU's, cuBLAS's and cuDNN's.
 ALLOCATORS = ("DefaultCPUAllocator", "Cannot allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
 
@@ -71,6 +70,10 @@ class Failed:
 
 
 Event = Stepped | Done | Failed
+
+
+class Cancelled(BaseException):
+    """Stops a trial from inside its step callback; not an Exception, so that no trial takes it for its own failure."""
 
 
 class Executor(Protocol):
@@ -125,9 +128,11 @@ def attempt(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | F
         result: TrialResult = resolve(run)(task.spec, on_step, task.options)
     except UsageError as error:
         return Failed(task.id, "usage", _one_line(error))
+    except Cancelled:
+        failed = Failed(task.id, "cancelled", "stopped")
     except (Exception, SystemExit) as error:
         cause: Cause = "memory" if _lacks_memory(error) else "error"
-        reason = f"{type(error).__name__}: {_one_line(error)}"
+        reason = f"{type(error).__name__}: {_one_line(error)}".removesuffix(": ")
         # What failed may be the import of torch, which tells of the machine.
         known = environment.machine() if "torch" in sys.modules else {}
         failed = Failed(task.id, cause, reason, traceback.format_exc(), known)
@@ -159,13 +164,13 @@ def spent(event: Done | Failed) -> bool:
 
 
 def throttled(send: Callable[["Step"], None]) -> Callable[["Step"], None]:
-    """Return ``send`` limited to STEPS_PER_SECOND; the first and the last step always pass."""
+    """Return ``send`` limited to STEPS_PER_SECOND; the first and the last step and those with a probe always pass."""
     last = -1.0 / STEPS_PER_SECOND
 
     def maybe(step: "Step") -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= 1.0 / STEPS_PER_SECOND or step.step >= step.steps:
+        if step.probe or step.step >= step.steps or now - last >= 1.0 / STEPS_PER_SECOND:
             last = now
             send(step)
 

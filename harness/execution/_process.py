@@ -5,7 +5,7 @@ import pickle
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -15,18 +15,21 @@ from harness.execution import _worker
 from harness.execution._base import Event, Failed, Stepped, Task
 
 PATIENCE = 5.0  # seconds that a process gets to leave by itself
+GRACE = 3.0  # seconds that a cancelled trial gets to come to its next step, where it stops and its process stays warm
 KILLS = Path("/proc/vmstat")
 
 
 class Worker:
     """One worker: its process is started when it is needed, and a new one when that has died.
 
-    ``trial`` is the trial under way, ``loaded`` names the model and the data that the process has loaded.
+    ``trial`` is the trial under way, ``loaded`` names the model and the data that the process has loaded, and
+    ``deadline`` (of time.monotonic) is when a trial that was cancelled is killed.
     """
 
     def __init__(self, name: str, run: str, threads: int | None, device: str | None, log: Path | None) -> None:
         self.trial: str | None = None
         self.loaded = ""
+        self.deadline: float | None = None
         self._log = None if log is None else log / f"{name}.log"
         self._arguments = name, run, threads, device, None if self._log is None else str(self._log)
         self._process: SpawnProcess | None = None
@@ -50,13 +53,11 @@ class Worker:
         other.close()  # else its death would not end the pipe
 
     def submit(self, task: Task) -> None:
-        """Hand over a trial; a process that dies meanwhile is noticed by `receive`."""
+        """Hand over a trial."""
         self.start()
-        self.trial, self.loaded, self._cancelled, self._kills = task.id, load(task), False, _kills()
-        try:
-            self._pipe.send_bytes(pickle.dumps(task))
-        except OSError:
-            return
+        self.trial, self.loaded = task.id, load(task)
+        self.deadline, self._cancelled, self._kills = None, False, _kills()
+        self._order(task)
 
     def sources(self) -> "tuple[Connection[Any, Any] | int, ...]":
         """Return what `multiprocessing.connection.wait` can wait for: news, and the process's end."""
@@ -66,6 +67,9 @@ class Worker:
         """Return the next event of the trial under way, Failed where the process is gone, None when there is none."""
         assert self._process is not None
         assert self.trial is not None
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            self.deadline = None
+            self._process.kill()
         gone = not self._process.is_alive()  # asked first: what the process sent before it died counts
         event: Event
         try:
@@ -84,10 +88,13 @@ class Worker:
         return event
 
     def cancel(self) -> None:
-        """Kill the process: it holds nothing that is not in the store, and a step may take minutes."""
-        if self._process is not None:
-            self._cancelled = True
-            self._process.kill()
+        """Ask the trial under way to stop at its next step; `receive` kills its process where that takes too long.
+
+        A process holds nothing that is not in the store, and a step may take minutes.
+        """
+        if self.trial is not None and not self._cancelled:
+            self._cancelled, self.deadline = True, time.monotonic() + GRACE
+            self._order(self.trial)
 
     def dismiss(self) -> None:
         """Ask the process to leave, or kill it where it is busy; `close` waits for that."""
@@ -100,6 +107,11 @@ class Worker:
         """Wait for the process to leave until ``deadline`` (of time.monotonic), then kill it."""
         self._end(max(0.0, deadline - time.monotonic()))
         self.trial = None
+
+    def _order(self, order: Task | str) -> None:
+        """Send a trial to run, or the id of one to stop."""
+        with suppress(OSError):  # the process has died, which `receive` tells
+            self._pipe.send_bytes(pickle.dumps(order))
 
     def _read(self, content: bytes) -> tuple[Event, bool]:
         """Return an event, and whether the process leaves after it; a result that cannot be read fails its trial."""

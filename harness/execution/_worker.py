@@ -9,16 +9,23 @@ import pickle
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.execution._base import Event, Failed, Stepped, Task, attempt, resolve, spent, throttled
+from harness.execution._base import Cancelled, Event, Failed, Stepped, Task, attempt, resolve, spent, throttled
+
+if TYPE_CHECKING:
+    from harness.optimise import Step
 
 
 def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None, device: str | None,
          log: str | None) -> None:
-    """Serve trials from the pipe until it closes; sends each event with a flag: the process leaves after this one."""
+    """Serve trials from the pipe until it closes; a trial's id there means: stop it.
+
+    Each event is sent with a flag: the process leaves after this one.
+    """
     _settle(threads, device)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what Ctrl-C means
     if hasattr(signal, "pthread_sigmask"):
@@ -31,13 +38,26 @@ def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None,
     leaving = False
     while not leaving:
         try:
-            task: Task = pickle.loads(pipe.recv_bytes())
+            order: Task | str = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
-        on_step = throttled(lambda step, trial=task.id: _send(pipe, Stepped(trial, step, name)))  # type: ignore[misc]
-        event = attempt(run, task, on_step)
+        if isinstance(order, str):  # to stop a trial that has ended meanwhile
+            continue
+        event = attempt(run, order, _reporting(pipe, order.id, name))
         leaving = spent(event)
         _send(pipe, event, leaving=leaving)
+
+
+def _reporting(pipe: "Connection[Any, Any]", trial: str, name: str) -> Callable[["Step"], None]:
+    """Return what the trial calls at each step: it passes steps on, and stops the trial when that is asked for."""
+    report = throttled(lambda step: _send(pipe, Stepped(trial, step, name)))
+
+    def on_step(step: "Step") -> None:
+        report(step)
+        if pipe.poll() and pickle.loads(pipe.recv_bytes()) == trial:
+            raise Cancelled
+
+    return on_step
 
 
 def _settle(threads: int | None, device: str | None) -> None:

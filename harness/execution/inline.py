@@ -3,14 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.execution._base import RUN, Closing, Event, Failed, Stepped, Task, attempt, throttled
+from harness.execution._base import RUN, Cancelled, Closing, Event, Failed, Stepped, Task, attempt, throttled
 
 if TYPE_CHECKING:
     from harness.optimise import Step
-
-
-class Cancelled(BaseException):
-    """Stops a trial from inside its step callback; not an Exception, so that no trial takes it for its own failure."""
 
 
 class Inline(Closing):
@@ -49,12 +45,10 @@ class Inline(Closing):
             import torch
 
             torch.set_num_threads(self._threads)
-        event: Event
+        event: Event = Failed(trial, "cancelled", "stopped")
         try:
-            event = Failed(trial, "cancelled", "stopped") if self._cancelled == trial else attempt(
-                self._run, task, on_step)
-        except Cancelled:
-            event = Failed(trial, "cancelled", "stopped")
+            if self._cancelled != trial:
+                event = attempt(self._run, task, on_step)
         finally:
             self._next, self._cancelled = None, ""
         handle(event)

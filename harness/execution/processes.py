@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.execution._base import RUN, Closing, Event, Stepped, Task
 from harness.execution._devices import gpus, share
 from harness.execution._process import PATIENCE, Worker, load
+from harness.plugins import UsageError
 
 
 class Processes(Closing):
@@ -20,6 +21,9 @@ class Processes(Closing):
 
     def __init__(self, run: str = RUN, *, workers: int | None = 1, threads: int | None = None, log: Path | None = None,
                  devices: Sequence[str] | None = None) -> None:
+        for name, number in (("workers", workers), ("threads", threads)):
+            if number is not None and number < 1:
+                raise UsageError(f"{name}: {number} is out of range; expected 1 or more")
         found = gpus() if devices is None else tuple(devices)
         hidden = None if devices is None else ""  # where nothing was asked for and found, a worker sees for itself
         self.workers = max(1, len(found)) if workers is None else workers
@@ -47,10 +51,12 @@ class Processes(Closing):
         deadline = None if seconds is None else time.monotonic() + seconds
         ended = False
         while not ended and (busy := self._busy()):
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left < 0:
+            now = time.monotonic()
+            if deadline is not None and deadline < now:
                 return
-            wait([source for worker in busy for source in worker.sources()], left)
+            moments = [moment for moment in (deadline, *(worker.deadline for worker in busy)) if moment is not None]
+            wait([source for worker in busy for source in worker.sources()],
+                 max(0.0, min(moments) - now) if moments else None)
             for worker in busy:  # all of them: a process that left children behind ends without a sign
                 event = worker.receive()
                 if event is not None:
@@ -58,7 +64,7 @@ class Processes(Closing):
                     handle(event)
 
     def cancel(self, trial: str) -> None:
-        """Kill the trial's worker; the others go on."""
+        """Stop the trial at its next step, else kill its worker; the others go on."""
         for worker in self._workers:
             if worker.trial == trial:
                 worker.cancel()

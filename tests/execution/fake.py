@@ -66,6 +66,7 @@ def run(spec, on_step, options):
     from harness.optimise import Step
 
     for step in range(1, spec.steps + 1):
+        time.sleep(asked.get("pace", 0.0))
         on_step(Step(step, spec.steps, {"loss": 1.0 / step}, 0.1 * step))
         if step == asked.get("stall_at"):
             time.sleep(60)

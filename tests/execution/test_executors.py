@@ -206,6 +206,15 @@ def test_steps_are_thinned_but_never_the_last():
     assert len(sent) < 100
 
 
+def test_a_step_with_a_probe_is_never_left_out():
+    sent = []
+    report = throttled(sent.append)
+    for step in range(1, 101):
+        report(Step(step, 100, {}, 0.0, {"pck_fit@0.1": 0.5} if step % 10 == 0 else {}))
+    assert {step.step for step in sent} >= {1, *range(10, 101, 10)}
+    assert len(sent) < 100
+
+
 def children(process):
     """Return the worker processes that a process has started, without the one that multiprocessing adds."""
     found = set()

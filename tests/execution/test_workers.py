@@ -17,6 +17,7 @@ from harness.execution import _process
 from harness.execution._base import Done, Failed, Stepped, Task, attempt, spent
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
+from harness.plugins import UsageError
 from harness.spec import Choice
 from tests.execution import fake
 
@@ -124,6 +125,36 @@ def test_cancel_and_death_touch_one_worker_only(trio, tmp_path, journal):
     after = set(pids(journal).values())
     assert after & set(before.values()) == {before["0"]}
     assert len(after) == 3
+
+
+def test_a_cancelled_trial_stops_at_its_next_step_and_its_worker_stays(trio, journal, monkeypatch):
+    monkeypatch.setattr(_process, "GRACE", 60.0)
+    seen = []
+
+    def stop(event):
+        seen.append(event)
+        trio.cancel(event.id)
+
+    submit(trio, replace(fake.spec(0, journal=str(journal), pace=0.05), steps=1000))
+    while not seen or isinstance(seen[-1], Stepped):
+        trio.wait(stop)
+    assert (seen[-1].cause, seen[-1].reason) == ("cancelled", "stopped")
+    assert len(seen) < 100
+    submit(trio, fake.spec(1, journal=str(journal), tell=True))
+    ends(trio)
+    assert pids(journal)["0"] == pids(journal)["1"]
+
+
+def test_a_cancel_that_comes_too_late_stops_nothing_else(trio, journal, monkeypatch):
+    monkeypatch.setattr(_process, "GRACE", 60.0)
+    submit(trio, fake.spec(0, journal=str(journal), tell=True))
+    fake.until(lambda: any(worker.trial and worker._pipe.poll() for worker in trio._workers))  # it has ended
+    trio.cancel("0")
+    assert ends(trio)["0"].cause == "usage"
+    submit(trio, fake.spec(0, journal=str(journal)))  # the same trial again
+    assert isinstance(ends(trio)["0"], Done)
+    first, second = (line.split()[1] for line in journal.read_text().splitlines())
+    assert first == second
 
 
 def test_an_idle_worker_that_died_is_replaced_and_costs_no_trial(trio, journal):
@@ -336,6 +367,12 @@ def told(executor, count):
     """Return what each worker sees of GPUs, of threads, and of torch while its trial starts."""
     submit(executor, *(fake.spec(seed, tell=True) for seed in range(count)))
     return [end.reason for _, end in sorted(ends(executor, count).items())]
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"workers": -1}, {"threads": 0}])
+def test_there_is_at_least_one_worker_with_one_thread(wrong):
+    with pytest.raises(UsageError, match=r"is out of range; expected 1 or more"):
+        Processes(RUN, **wrong)
 
 
 def test_each_worker_sees_its_own_gpu_before_torch_is_imported():
