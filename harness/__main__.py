@@ -1,6 +1,7 @@
 """Parse the command line; import only the chosen command, and turn what goes wrong into one line and an exit code."""
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -12,6 +13,7 @@ from harness.plugins import Resumable, UsageError
 
 COMMANDS = {
     "run": "run an experiment: every combination of its grid with every seed",
+    "sweep": "search a space of settings for the best one",
     "plan": "show an experiment's trials, their ids and what is already done",
     "status": "show what was recorded, by experiment",
     "report": "print the tables of recorded experiments",
@@ -20,6 +22,7 @@ COMMANDS = {
     "sync": "push records that MLflow does not have yet",
 }
 OK, SOME_FAILED, USAGE, BROKEN, INTERRUPTED, KILLED, TERMINATED = 0, 1, 2, 70, 75, 130, 143
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # the disk's matter; every record is whole
 LONGEST_LINE = 1500  # characters of an error; a value as long as a file would bury its own message
 
 
@@ -46,8 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("HARNESS_DEBUG") == "1":
             raise
-        if isinstance(error, UsageError | Resumable):
-            return _fail(str(error), USAGE if isinstance(error, UsageError) else INTERRUPTED)
+        if isinstance(error, UsageError):
+            return _fail(str(error), USAGE)
+        if isinstance(error, Resumable):
+            return _fail(str(error), INTERRUPTED)
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            return _fail(f"{error.filename or 'a file'}: cannot be written: {error.strerror}", INTERRUPTED)
         return _fail(f"{type(error).__name__}: {error} (HARNESS_DEBUG=1 shows where)", BROKEN)
 
 

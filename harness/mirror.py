@@ -28,6 +28,7 @@ BATCH = 1000  # metrics in one request; MLflow refuses more
 PARAMS = 100  # the same for params
 LONGEST_PARAM = 6000  # characters; MLflow cuts silently, the whole spec is in record.json
 LONGEST_CURVE = 1000  # points of one curve; longer ones are thinned, curve.parquet holds them all
+ATTACHED = ("best.yaml", "report.*", "figures/*")  # of an experiment's folder, to its parent run
 QUICKLY = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
@@ -67,6 +68,13 @@ class Mirror:
     def end(self, status: str) -> None:
         """Say how the experiment ended: FINISHED, FAILED or KILLED."""
         self._client.set_terminated(self._parent, status)
+
+    def attach(self) -> None:
+        """Write the experiment's own files, such as its figures, to the parent run."""
+        folder = self._store.folder
+        for path in sorted(path for pattern in ATTACHED for path in folder.glob(pattern) if path.is_file()):
+            place = path.parent.relative_to(folder)
+            self._client.log_artifact(self._parent, str(path), None if place == Path() else place.as_posix())
 
     def start(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> str:
         """Open the run of an attempt, with its params; return its id, also when it is there already."""

@@ -1,6 +1,6 @@
 """The store: one folder per trial, written whole or not at all; what it holds is the truth.
 
-``<results>/<experiment>/trials/<id>/`` holds ``record.json``, ``curve.parquet``, ``points.parquet``,
+``<results>/<experiment>/trials/<id>/`` holds ``record.json``, ``curve.parquet``, ``points.parquet``, ``fit.parquet``,
 ``tokens.safetensors``, pictures, and ``traceback.txt`` where a trial raised. Hidden entries are the store's own.
 """
 
@@ -41,6 +41,8 @@ class Result(Protocol):
     def points(self) -> dict[str, list[Any]]: ...  # noqa: D102
     @property
     def tokens(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def fit(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
     @property
     def fingerprints(self) -> dict[str, str]: ...  # noqa: D102
 
@@ -111,6 +113,10 @@ class Store:
         """Return the columns of curve.parquet: one row per step."""
         return _table(self.path(trial) / "curve.parquet")
 
+    def fit(self, trial: str) -> dict[str, list[Any]]:
+        """Return the columns of fit.parquet: one row per scene of the fit split, its cross-fitted PCK."""
+        return _table(self.path(trial) / "fit.parquet")
+
     def tokens(self, trial: str) -> dict[str, Any]:
         """Return the tensors of tokens.safetensors."""
         from safetensors.torch import load_file
@@ -143,6 +149,7 @@ class Store:
         files = {
             "curve.parquet": _parquet(result.curve),
             "points.parquet": _parquet(result.points),
+            "fit.parquet": _parquet(result.fit),
             "tokens.safetensors": save(tokens),
             **{f"{name}.png": picture for name, picture in panels.items()},
         }

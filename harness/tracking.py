@@ -110,6 +110,16 @@ class MlflowTracker:
                                f"`harness sync` pushes them later")
 
 
+def attach(store: Store, uri: str | None = None) -> str:
+    """Push the experiment's own files, such as its figures; return what went wrong, nothing when all went well."""
+    uri = uri or default_uri(store.results)
+    try:
+        Mirror(store, uri).attach()
+    except Exception as error:
+        return f"{_problem(uri, error)}; `harness sync` pushes the figures later"
+    return ""
+
+
 def sync(store: Store, uri: str | None = None) -> int:
     """Push every record that MLflow does not hold yet, return how many; raise UsageError when it cannot be reached."""
     uri = uri or default_uri(store.results)
@@ -121,6 +131,7 @@ def sync(store: Store, uri: str | None = None) -> int:
             mirror.reconcile()
             records = [record for record in store.records() if record["status"] != "stale"]
             pushed = sum(mirror.push(record) for record in sorted(records, key=lambda record: str(record["started"])))
+            mirror.attach()
             if pushed:
                 mirror.end(overall(record["status"] for record in records))
         except Exception as error:

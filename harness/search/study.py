@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.search.pruners._base import Pruner
 
 SIGNATURE, IDS, ENQUEUED = "harness.signature", "harness.trials", "harness.enqueued"
-NOISE = r"(The best trial has no intermediate|WilcoxonPruner finds|The intermediate values)"
+NOISE = r"(The best trial has no intermediate|WilcoxonPruner finds|The intermediate values|Some regimes for parameter)"
 
 
 class Study:

@@ -1,0 +1,132 @@
+"""What a search leaves beside its records, and how it is shown."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.commands._shared import counts
+from harness.mirror import shown
+from harness.search.best import TEST, write_best
+from harness.search.outcome import Outcome, Tried
+from harness.space import Range
+from harness.statistics import mean_interval
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.spec import Experiment, SearchSpec
+
+MOST = 10  # settings that are printed
+FIGURES = "figures"
+
+
+def show_search(experiment: "Experiment", search: "SearchSpec", store: Store, *, as_json: bool) -> None:
+    """Print what would be searched; starts and writes nothing."""
+    done = counts(record["status"] for record in store.records())
+    budget = {key: value for key, value in asdict(search.budget).items() if value is not None}
+    if as_json:
+        print(json.dumps({"experiment": experiment.name, "sampler": search.sampler.to_dict(),
+                          "pruner": search.pruner.to_dict(), "objective": [asdict(each) for each in search.objectives],
+                          "seeds": experiment.seeds, "budget": budget, "cells": search.space.size,
+                          "space": search.space.to_dict(), "enqueue": search.enqueue, "recorded": done}, indent=1))
+        return
+    for dimension, needs in search.space.walk():
+        with_ = f"  (with {', '.join(f'{name}={value}' for name, value in needs.items())})" if needs else ""
+        print(f"{dimension.name:<32} {_domain(dimension)}{with_}")
+    for params in search.enqueue:
+        print(f"first: {words(params)}")
+    wish = ", ".join(f"{each.direction} {each.score}" for each in search.objectives)
+    how = f"sampler {search.sampler.name}, pruner {search.pruner.name}"
+    print(f"{wish}: mean over {len(experiment.seeds)} seeds; {how}")
+    cells = "" if search.space.size is None else f"; {search.space.size} settings in all"
+    ends = ", ".join(f"{value:g} {key}" for key, value in budget.items())
+    print(f"budget: {ends or 'none'}{cells}; recorded: {done}")
+
+
+def keep(experiment: "Experiment", store: Store, found: Outcome) -> list[Path]:
+    """Write the best setting as an experiment, and the figures; return the files."""
+    if found.best is None:
+        return []
+    from harness.report.figures import draw
+    from harness.report.figures._sweep import charts
+
+    files = [write_best(store.folder, experiment, found, found.best, records_of(store, found.best))]
+    objectives = [(each.score, 1 if each.direction == "maximize" else -1) for each in found.objectives]
+    trials = [(tried.number, tried.values or [None] * len(objectives), tried.status) for tried in found.settings]
+    figures = charts(objectives, trials, found.importances)
+    return [*files, *draw(figures, store.folder / FIGURES)]
+
+
+def records_of(store: Store, tried: Tried) -> list[dict[str, Any]]:
+    """Return the records of a setting's trials."""
+    return [record for trial in tried.trials if (record := store.record(trial)) is not None]
+
+
+def tables(store: Store, found: Outcome) -> str:
+    """Return the best settings, what the best one scores on the test split, and what mattered, as Markdown."""
+    several = len(found.objectives) > 1
+    shown_settings = found.front if several else found.finished
+    heads = ["number", *(each.score for each in found.objectives), "seeds", "setting"]
+    rows = [[str(tried.number), *(f"{value:.4g}" for value in tried.values), str(tried.seeds), words(tried.params)]
+            for tried in shown_settings[:MOST]]
+    met = counts(tried.status for tried in found.settings)
+    title = "Settings that no other one beats" if several else "Best settings"
+    parts = [f"### {title} of {len(found.settings)} tried: {met}", grid(heads, rows) if rows else "None has finished."]
+    if found.best is not None:
+        tested = _tested(records_of(store, found.best))
+        if tested:
+            parts.append(f"Number {found.best.number} on the test split, which the search did not look at: {tested} "
+                         f"(mean and half width of the 95% t interval over seeds).")
+    for score, shares in found.importances.items():
+        parts.append(f"### What mattered to {score}\n\n" + grid(
+            ["share", "dimension"], [[f"{share:.2f}", name] for name, share in shares.items()]))
+    return "\n\n".join(parts)
+
+
+def as_json(experiment: "Experiment", store: Store, found: Outcome, summary: Any, files: Sequence[Path]) -> str:
+    """Return all of it for a script."""
+    front = {tried.number for tried in found.front}
+    return json.dumps({
+        "experiment": experiment.name, "results": str(store.folder), "summary": asdict(summary), "study": found.study,
+        "storage": shown(found.url), "objective": [asdict(each) for each in found.objectives],
+        "best": found.best and found.best.number, "importances": found.importances, "files": list(map(str, files)),
+        "settings": [{**asdict(tried), "on_front": tried.number in front} for tried in found.settings],
+    }, indent=1)
+
+
+def words(params: Mapping[str, Any]) -> str:
+    """Return parameters in words."""
+    return " ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+                    for name, value in params.items())
+
+
+def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table with aligned columns; the last is text."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [cell.rjust(width) for cell, width in zip(cells[:-1], widths[:-1], strict=True)]
+        return f"| {' | '.join([*padded, cells[-1].ljust(widths[-1])])} |"
+
+    rule = [*("-" * (width - 1) + ":" for width in widths[:-1]), "-" * widths[-1]]
+    return "\n".join([line(heads), line(rule), *map(line, rows)])
+
+
+def _tested(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return a setting's scores on the test split, in words."""
+    lines = []
+    for name in TEST:
+        values = [record["scores"].get(name, math.nan) for record in records]
+        if values and all(map(math.isfinite, values)):
+            found = mean_interval(values)
+            lines.append(f"{name} {found.mean:.3f}" + ("" if found.half_width is None else f"±{found.half_width:.3f}"))
+    return ", ".join(lines)
+
+
+def _domain(dimension: Any) -> str:
+    if not isinstance(dimension, Range):
+        return " | ".join(map(str, dimension.labels))
+    how = ", log" if dimension.log else f", by {dimension.step:g}" if dimension.step else ""
+    return f"{dimension.low:g} to {dimension.high:g}{how}"

@@ -1,0 +1,89 @@
+"""The best setting as an experiment of its own: YAML that `harness run` takes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness._search import settled
+from harness._settings import CHOICES, KNOBS
+from harness.config import load
+from harness.folders import replace_file
+from harness.plugins import variant
+from harness.search.outcome import Outcome, Tried
+from harness.search.study import search_of
+from harness.spec import Choice, Experiment, TrialSpec
+
+FILE = "best.yaml"
+SUFFIX = "-best"
+LONGEST_NAME = 64
+TEST = ("pck@0.1", "pck_regressed@0.1", "nme", "nvs_loss")  # told beside what was searched for
+
+
+def write_best(folder: Path, experiment: Experiment, outcome: Outcome, tried: Tried,
+               records: Sequence[Mapping[str, Any]]) -> Path:
+    """Write the setting as ``best.yaml`` and return its path; what the file means is the setting, to the last bit."""
+    search = search_of(experiment)
+    spec = settled(search, tried.params)
+    path = folder / FILE
+    for plain in (_short(spec), _whole(spec)):
+        replace_file(path, _text(experiment, outcome, tried, records, plain).encode())
+        if load(path).trials[0] == TrialSpec.from_dict({**spec.to_dict(), "seed": experiment.seeds[0]}):
+            break
+    return path
+
+
+def _text(experiment: Experiment, outcome: Outcome, tried: Tried, records: Sequence[Mapping[str, Any]],
+          trial: Mapping[str, Any]) -> str:
+    import yaml
+
+    scores = [f"{objective.score} = {value:.4g}"
+              for objective, value in zip(outcome.objectives, tried.values, strict=True)]
+    search = search_of(experiment)
+    count = len(outcome.settings)
+    lines = [
+        f"# The best of {count} setting{'s' * (count > 1)} that a search of {experiment.source} tried: number "
+        f"{tried.number} of the study {outcome.study!r}, sampler {search.sampler.name}.",
+        f"# Searched for: {', '.join(scores)}; mean over {tried.seeds} seed{'s' * (tried.seeds > 1)}.",
+    ]
+    if len(outcome.objectives) > 1 and len(outcome.front) > 1:
+        others = ", ".join(str(other.number) for other in outcome.front if other is not tried)
+        lines.append(f"# Of {len(outcome.front)} settings that no other one beats, the best by "
+                     f"{outcome.objectives[0].score}; the others are {others}.")
+    tested = [f"{name} = {value:.4g}" for name in TEST if (value := _mean(records, name)) is not None]
+    if tested:
+        lines.append(f"# On the test split, which the search did not look at: {', '.join(tested)}.")
+    name = experiment.name[:LONGEST_NAME - len(SUFFIX)] + SUFFIX
+    body = {"name": name, "trial": trial, "seeds": list(experiment.seeds)}
+    return "\n".join(lines) + "\n" + yaml.safe_dump(body, sort_keys=False, default_flow_style=None, width=110)
+
+
+def _mean(records: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    values = [record["scores"][name] for record in records if name in record["scores"]]
+    return sum(values) / len(values) if values else None
+
+
+def _short(spec: TrialSpec) -> dict[str, Any]:
+    """Return a setting as one writes it: every choice, and the knobs that are not at their defaults."""
+    plain: dict[str, Any] = {}
+    for key, kind in CHOICES.items():
+        choice: Choice = getattr(spec, key)
+        knobs = _changed(kind, choice)
+        plain[key] = {"name": choice.name, **knobs} if knobs else choice.name
+    for key, knob in KNOBS.items():
+        if getattr(spec, key) != knob.default:
+            plain[key] = getattr(spec, key)
+    plain["losses"] = {loss.name: _changed("losses", loss) for loss in spec.losses}
+    whole: dict[str, Any] = json.loads(json.dumps(plain))
+    return whole
+
+
+def _changed(kind: str, choice: Choice) -> dict[str, Any]:
+    defaults = {knob.name: knob.default for knob in variant(kind, choice.name).knobs}
+    return {name: value for name, value in choice.knobs.items() if value != defaults[name]}
+
+
+def _whole(spec: TrialSpec) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(spec.to_dict()))
+    plain.pop("seed")
+    return plain
