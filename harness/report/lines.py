@@ -49,16 +49,8 @@ def lines_of(layout: Layout, columns: Sequence[Column], groups: Sequence[Group])
     return own + [line for reference in layout.references for line in _references(reference, columns, groups)]
 
 
-def scores_of(record: Record) -> dict[str, float]:
-    """Return a record's scores and costs that are finite numbers; a score goes before a cost of its name."""
-    both = {**(record.get("cost") or {}), **(record.get("scores") or {})}
-    return {name: float(value) for name, value in both.items()
-            if isinstance(value, int | float) and math.isfinite(value)}
-
-
 def _setting(group: Group, columns: Sequence[Column]) -> Line:
-    scores = [scores_of(record) for record in group.records]
-    values = tuple(tuple(found.get(column.score) for found in scores) for column in columns)
+    values = tuple(tuple(found.get(column.score) for found in group.scores) for column in columns)
     return Line(group.labels, _seeds(group.records), tuple(str(record["id"]) for record in group.records), values,
                 (group,))
 
@@ -95,8 +87,7 @@ def _references(reference: Reference, columns: Sequence[Column], groups: Sequenc
 
 def _own(group: Group, names: Sequence[str | None]) -> dict[int, tuple[str, Values]]:
     own = {}
-    for record in group.records:
-        scores = scores_of(record)
+    for record, scores in zip(group.records, group.scores, strict=True):
         values = tuple(scores.get(name) if name else None for name in names)
         if any(value is not None for value in values):
             own[record["spec"]["seed"]] = (str(record["id"]), values)

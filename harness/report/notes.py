@@ -6,7 +6,6 @@ from typing import Any
 from harness.report.rows import Group, Record, canonical, describe, varying
 
 MOST_NAMED = 4
-UNFINISHED = {"failed": "Failed", "pruned": "Pruned", "interrupted": "Interrupted"}  # status -> how it is named
 
 Spec = Mapping[str, Any]
 
@@ -106,21 +105,25 @@ def _seeds(groups: Sequence[Group]) -> str:
 
 def _unfinished(wanted: Sequence[Record], planned: Sequence[Spec] | None, running: Sequence[Spec]) -> list[str]:
     """Return how far the experiment is, and every trial that is not finished, by what became of it."""
+    unfinished = [record for record in wanted if record["status"] != "finished"]
+    if not planned and not running and not unfinished:
+        return []
     done = {canonical(record["spec"]) for record in wanted}
     under_way = {canonical(spec): spec for spec in running if canonical(spec) not in done}
     plan = {canonical(spec): spec for spec in planned or ()}
     missing = [spec for key, spec in plan.items() if key not in done and key not in under_way]
     now = [spec for key, spec in under_way.items() if planned is None or key in plan]
+    lines: list[str] = []
+    if not missing and not now and not unfinished:
+        return lines
     paths = varying([*(record["spec"] for record in wanted), *plan.values(), *now])
-    lines = []
     if missing or now:
-        finished = sum(record["status"] == "finished" for record in wanted)
+        finished = len(wanted) - len(unfinished)
         total = len(plan) if planned is not None else len(wanted) + len(now)
         lines.append(f"So far {finished} of {total} planned trials have finished.")
-    statuses = dict.fromkeys(record["status"] for record in wanted if record["status"] != "finished")
-    for status in statuses:
-        lines.append(listing(UNFINISHED.get(status, status.capitalize()), [
-            describe(record["spec"], paths) + _reason(record) for record in wanted if record["status"] == status
+    for status in dict.fromkeys(record["status"] for record in unfinished):
+        lines.append(listing(status.capitalize(), [
+            describe(record["spec"], paths) + _reason(record) for record in unfinished if record["status"] == status
         ]))
     lines.append(listing("Running", [describe(spec, paths) for spec in now]))
     lines.append(listing("Not run yet", [describe(spec, paths) for spec in missing]))

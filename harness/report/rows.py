@@ -1,15 +1,18 @@
 """Which trials make one row: equal in everything but the seed; and what the row is called."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from harness.spec import ReportSpec
 
 Record = Mapping[str, Any]
 ABSENT = "\N{EM DASH}"
+_encode = json.JSONEncoder(sort_keys=True, default=list).encode
 ORIGINS = {"data": "data", "weights": "weights"}  # fingerprint -> column head where it alone tells rows apart
 
 
@@ -21,7 +24,14 @@ class Group:
     records: tuple[Record, ...]
     is_baseline: bool
 
-    @property
+    @cached_property
+    def scores(self) -> tuple[dict[str, float], ...]:
+        """Return each record's scores and costs that are finite numbers; a score goes before a cost of its name."""
+        both = ({**(record.get("cost") or {}), **(record.get("scores") or {})} for record in self.records)
+        return tuple({name: float(value) for name, value in found.items()
+                      if isinstance(value, int | float) and math.isfinite(value)} for found in both)
+
+    @cached_property
     def test_data(self) -> str:
         """Return what the scores were taken on; scores of other data are never compared."""
         spec, prints = self.records[0]["spec"], self.records[0].get("fingerprints") or {}
@@ -30,7 +40,7 @@ class Group:
 
 def canonical(value: Any) -> str:
     """Return a text that is equal for equal settings, also after a round trip through JSON."""
-    return json.dumps(value, sort_keys=True, default=list)
+    return _encode(value)
 
 
 def setting(spec: Mapping[str, Any]) -> str:

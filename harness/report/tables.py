@@ -8,7 +8,7 @@ from harness.report.cells import Cell, Difference, Row, Table, written
 from harness.report.columns import TABLES, Column, Layout, extra
 from harness.report.comparing import baselines, best_and_tied, differences
 from harness.report.legends import legend
-from harness.report.lines import Line, lines_of, scores_of
+from harness.report.lines import Line, lines_of
 from harness.report.notes import listing, shared_notes
 from harness.report.rows import Group, Record, canonical, grouped
 from harness.spec import RESULTS_VERSION, ReportSpec
@@ -36,7 +36,7 @@ def build(
         return ()
     left_out = {"of another results version": len(every) - len(current), "not planned": len(current) - len(wanted)}
     shared = shared_notes(groups, wanted, planned, running, left_out)
-    names = list(dict.fromkeys(name for group in groups for record in group.records for name in scores_of(record)))
+    names = list(dict.fromkeys(name for group in groups for scores in group.scores for name in scores))
     tables = [table for layout in (*TABLES, *extra(report.columns))
               if (table := _table(layout, heads, groups, names, report)) is not None]
     known = {column.score for table in tables for column in table.columns}
