@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -18,8 +18,8 @@ if sys.platform != "win32":
 
 
 def me() -> dict[str, Any]:
-    """Return what names this process in a lock or a marker: pid, host, time in UTC."""
-    return {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
+    """Return what names this process in a lock or a marker: pid, host, when it was born, and the time in UTC."""
+    return {"pid": os.getpid(), "host": socket.gethostname(), "born": born(os.getpid()), "since": now()}
 
 
 def now() -> str:
@@ -28,7 +28,10 @@ def now() -> str:
 
 
 def alive(holder: dict[str, Any]) -> bool:
-    """Return whether the named process may still live: on another host that cannot be told, so yes."""
+    """Return whether the named process may still live: on another host that cannot be told, so yes.
+
+    A pid is used again some time after its process died; such a process was born at another time.
+    """
     if holder.get("host") != socket.gethostname():
         return True
     try:
@@ -36,8 +39,22 @@ def alive(holder: dict[str, Any]) -> bool:
     except (ProcessLookupError, KeyError, ValueError):
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    now_there = born(int(holder["pid"]))
+    return not holder.get("born") or not now_there or now_there == holder["born"]
+
+
+def born(pid: int) -> str:
+    """Return which boot of this machine and which tick of it a process started at, "" where that cannot be told.
+
+    A zombie, dead but not yet waited for by its parent, was born never.
+    """
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return "never" if state == "Z" else f"{boot} {rest[18]}"  # field 22 of proc(5), the third is the first here
+    except (OSError, IndexError, ValueError):
+        return ""
 
 
 @contextmanager
@@ -47,18 +64,26 @@ def exclusive(path: Path) -> Iterator[None]:
     The kernel releases the lock when its holder dies, so a stale file is taken over. Where the file system has no
     locks, the pid and host written in the file decide.
     """
-    make_folder(path.parent)
-    with path.open("a+") as file:
+    try:
+        make_folder(path.parent)
+        file = path.open("a+")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with file:
         locked = _lock(file)
         holder = _holder(file)
         if locked is False or (locked is None and holder and alive(holder)):
             who = f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')}" if holder else "?"
             raise UsageError(f"{path.parent}: already being run by {who}; if that one is gone, delete {path}")
-        _write(file, json.dumps(me()))
+        try:
+            _write(file, json.dumps(me()))
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
         try:
             yield
         finally:
-            _write(file, "")
+            with suppress(OSError):
+                _write(file, "")
 
 
 def _lock(file: IO[str]) -> bool | None:

@@ -3,6 +3,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,6 +209,37 @@ def test_without_file_locks_the_name_in_the_file_decides(store, monkeypatch):
         (store.folder / "lock.json").write_text(json.dumps(holder))
         with pytest.raises(UsageError, match="already being run"), store.lock():
             pass
+
+
+def test_a_pid_that_was_given_to_another_process_does_not_keep_a_lock_or_a_trial(store, monkeypatch):
+    monkeypatch.setattr(lock, "_lock", lambda file: None)
+    reused = {**lock.me(), "born": "another boot 17"}
+    store.begin("t1")
+    assert store.status("t1") == "running"
+    (store.trials / ".t1.started").write_text(json.dumps(reused))
+    (store.folder / "lock.json").write_text(json.dumps(reused))
+    assert store.status("t1") == "interrupted"
+    with store.lock():
+        pass
+
+
+def test_a_process_that_has_died_but_was_not_waited_for_is_dead():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    holder = {**lock.me(), "pid": process.pid, "born": lock.born(process.pid)}
+    assert lock.alive(holder)
+    process.kill()
+    while lock.born(process.pid) != "never":
+        time.sleep(0.01)
+    assert not lock.alive(holder)
+    process.communicate()
+    assert not lock.alive(holder)
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_starts(store):
+    store.results.mkdir()
+    (store.results / "quick").write_text("a file")
+    with pytest.raises(UsageError, match=r"quick/lock.json: cannot be written: "), store.lock():
+        pass
 
 
 def test_reading_an_experiment_that_never_ran_creates_nothing(store):
