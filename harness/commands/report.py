@@ -1,7 +1,8 @@
-"""Print the tables of recorded experiments, write them to a folder, check them, or say what changed."""
+"""Print the tables of recorded experiments and write them with figures and pages; check them, or say what changed."""
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from harness.report.parts import Part, Report
 
 FORMATS = ("markdown", "latex", "csv", "json")
+PAGE = "html"  # with the figures
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +27,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         "joined in one report (every recorded one, each by itself)")
     add_overrides(parser)
     add_results(parser)
-    parser.add_argument("--format", choices=FORMATS, help="format (markdown; to a folder, all)")
-    parser.add_argument("--output", metavar="DIR", help="write <name>.md, .tex, .csv and .json there instead")
+    parser.add_argument("--format", choices=(*FORMATS, PAGE),
+                        help="print this format alone and write nothing; html: write the page and the figures alone")
+    parser.add_argument("--output", metavar="DIR", help="write to this folder, as <name>.md, .tex, .csv, .json, .html "
+                        "and <name>-figures/, instead of beside the records, and print where")
     parser.add_argument("--verify", action="store_true",
                         help="take every cell again from the trials' own files; exit code 1 where one differs")
     parser.add_argument("--diff", metavar="OLD.json", type=Path,
@@ -46,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
         return _show_changes(old, reports)
     if args.verify:
         return max(_verify(results, report) for report in reports)
-    _show(args, [report for report in reports if report.tables])
+    _show(args, results, [report for report in reports if report.tables])
     return 0 if all(report.tables for report in reports) else 1
 
 
@@ -69,15 +73,16 @@ def _part(results: Path, given: str, overrides: list[str]) -> "Part":
     return _tables.part_of(store, layout)
 
 
-def _show(args: argparse.Namespace, reports: "list[Report]") -> None:
-    """Print reports, or write them to a folder and print where."""
+def _show(args: argparse.Namespace, results: Path, reports: "list[Report]") -> None:
+    """Print reports, write them, or both, and say where."""
     from harness.commands import _tables
     from harness.report.document import document
 
-    if args.output:
-        forms = (args.format,) if args.format else FORMATS
+    if args.output or args.format == PAGE:
+        forms = (args.format,) if args.format else (*FORMATS, PAGE)
         for report in reports:
-            for path in _tables.write(report, Path(args.output), report.name, forms):
+            folder, stem = (Path(args.output), report.name) if args.output else _beside(results, report)
+            for path in _written(results, report, folder, stem, forms):
                 print(path)
     elif args.format == "json":
         print(json.dumps({report.name: document(report) for report in reports}, indent=1))
@@ -86,7 +91,29 @@ def _show(args: argparse.Namespace, reports: "list[Report]") -> None:
     else:
         texts = [_titled(report.name, _tables.rendered(report.tables, args.format or "markdown"), args.format,
                          len(reports)) for report in reports]
-        print("\n".join(texts), end="")
+        print("\n".join(texts), end="", flush=True)
+        for report in reports if not args.format else ():
+            folder, stem = _beside(results, report)
+            paths = _written(results, report, folder, stem, (*FORMATS, PAGE))
+            figures = sorted({path.parent for path in paths if path.suffix == ".pdf"})
+            print(f"page     {folder / stem}.html", *(f"figures  {found}{os.sep}" for found in figures),
+                  sep="\n", file=sys.stderr)
+
+
+def _beside(results: Path, report: "Report") -> tuple[Path, str]:
+    """Return where a report lies beside the records: folder and name without suffix."""
+    return results / report.name, "report"
+
+
+def _written(results: Path, report: "Report", folder: Path, stem: str, forms: tuple[str, ...]) -> list[Path]:
+    """Write a report and return its files, those of its settings' pages aside."""
+    from harness.commands import _pages, _tables
+
+    try:
+        paths = _tables.write(report, folder, stem, [form for form in forms if form != PAGE])
+        return paths + (_pages.write(results, report, folder, stem) if PAGE in forms else [])
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
 
 
 def _titled(name: str, text: str, form: str | None, count: int) -> str:

@@ -34,7 +34,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def command(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = main(["report", *arguments])
+        plain = [] if any(each.startswith("--") for each in arguments) else ["--format", "markdown"]  # writes nothing
+        code = main(["report", *arguments, *plain])
         return code, *capsys.readouterr()
 
     return command
@@ -78,7 +79,12 @@ def test_a_folder_gets_every_format(run: Run) -> None:
     keep_all("results", seeds=1)
     code, out, _ = run("probe", "--output", "paper")
     assert code == 0
-    assert {"paper/probe.md", "paper/probe.tex", "paper/probe.csv", "paper/probe.json"} <= set(out.split())
+    own = {f"paper/probe.{suffix}" for suffix in ("md", "tex", "csv", "json", "html")}
+    drawn = {f"paper/probe-figures/{kind}.{form}" for kind in ("pck", "keypoints", "convergence", "cost", "entropy")
+             for form in ("pdf", "svg", "png", "csv")}
+    assert set(out.split()) == own | drawn
+    assert all(Path(path).is_file() for path in own | drawn)
+    assert "probe-trials/001-none.html#t-" in Path("paper/probe.html").read_text()
     assert r"\toprule" in Path("paper/probe.tex").read_text()
 
 
@@ -86,8 +92,38 @@ def test_equal_records_give_equal_bytes(run: Run) -> None:
     keep_all("results")
     for folder in ("one", "two"):
         run("probe", "--output", folder)
-    for path in Path("one").iterdir():
-        assert path.read_bytes() == Path("two", path.name).read_bytes()
+    files = {path.relative_to("one") for path in Path("one").rglob("*") if path.is_file()}
+    assert len(files) > 10
+    for path in files:
+        assert Path("one", path).read_bytes() == Path("two", path).read_bytes()
+
+
+def test_without_a_format_tables_are_printed_and_everything_lies_beside_the_records(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep_all("results", seeds=1)
+    assert main(["report", "probe"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("### Keypoints")
+    assert err == "page     results/probe/report.html\nfigures  results/probe/figures/\n"
+    assert Path("results/probe/report.html").is_file()
+    assert Path("results/probe/report.tex").is_file()
+    assert Path("results/probe/figures/pck.pdf").is_file()
+
+
+def test_the_page_alone(run: Run) -> None:
+    keep_all("results", seeds=1, fusions=("none",))
+    assert "results/probe/report.html" in run("probe", "--format", "html")[1].split()
+    assert not Path("results/probe/report.md").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(run: Run) -> None:
+    keep_all("results", seeds=1, fusions=("none",))
+    Path("paper").write_text("a file")
+    code, out, err = run("probe", "--output", "paper")
+    assert (code, out) == (2, "")
+    assert "paper" in err
+    assert "cannot be written" in err
 
 
 def test_nothing_finished_says_so(run: Run) -> None:

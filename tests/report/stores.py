@@ -47,7 +47,8 @@ def fusion(name, strength=1.0):
     return {"name": name, "strength": strength}
 
 
-def study(results, levels=(("none", 0.30), ("concat", 0.32), ("blend", 0.42)), seeds=3, scenes=6, experiment="fake"):
+def study(results, levels=(("none", 0.30), ("concat", 0.32), ("blend", 0.42)), seeds=3, scenes=6, experiment="fake",
+          panel=b"png"):
     """Save a whole comparison of fusions with every file a report reads; blend is the best and costs the most."""
     found = []
     for name, level in levels:
@@ -70,5 +71,5 @@ def study(results, levels=(("none", 0.30), ("concat", 0.32), ("blend", 0.42)), s
             sharp = 0.03 * np.exp(-np.arange(20) / 8) + 0.01 + rng.normal(0, 0.001, 20)
             falling = curve(100 * sharp, sharpening=sharp.tolist(), sharpening_weighted=(100 * sharp).tolist())
             found.append(add(results, experiment, seed, points=columns, curve=falling, scores=scores,
-                             cost={"seconds_per_step": level * 2}, fusion=fusion(name)))
+                             cost={"seconds_per_step": level * 2}, panel=panel, fusion=fusion(name)))
     return found

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.report.figures._base import Chart, Kind, render, save
-from harness.report.figures._source import Columns, Source, numbered
+from harness.report.figures._source import Read, Source, numbered
 from harness.report.figures._style import FORMATS
 from harness.report.rows import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from harness.report.cells import Table
 
@@ -28,15 +28,18 @@ def kinds() -> tuple[str, ...]:
     return tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
-def source(results: Path, tables: "Sequence[Table]", records: "Iterable[Record]") -> Source:
-    """Return what figures are drawn from: the tables' rows, and their trials' files in the stores they came from."""
-    known = {str(record["id"]): record for record in records}
-    return Source(tuple(tables), known, lambda record, name: _columns(results, record, name), _keypoints)
+def source(tables: "Sequence[Table]", records: Mapping[str, Record], read: Read) -> Source:
+    """Return what figures are drawn from: the tables' rows, and their trials' files.
+
+    ``records`` are by id; ``read(record, "points")`` gives the columns of one of a trial's files.
+    """
+    return Source(tuple(tables), records, read, _keypoints)
 
 
 def charts(found: Source) -> Mapping[str, Chart]:
-    """Return every figure that the records can fill, by kind."""
-    built = {kind: _kind(kind).of(found) for kind in kinds()}
+    """Return every figure that the records can fill, by kind, in the order of a page."""
+    ordered = sorted(kinds(), key=lambda kind: _kind(kind).place)
+    built = {kind: _kind(kind).of(found) for kind in ordered}
     return {kind: chart for kind, chart in built.items() if chart is not None}
 
 
@@ -49,19 +52,6 @@ def _kind(name: str) -> type[Kind]:
     module = importlib.import_module(f"{__name__}.{name}")
     return next(value for value in vars(module).values()
                 if isinstance(value, type) and issubclass(value, Kind) and value.__module__ == module.__name__)
-
-
-def _columns(results: Path, record: Record, name: str) -> Columns:
-    import numpy as np
-    from pyarrow import parquet
-
-    from harness.store import Store
-
-    path = Store(results, record["experiment"]).path(record["id"]) / f"{name}.parquet"
-    if not path.is_file():
-        return {}
-    table = parquet.read_table(path)
-    return {column: np.asarray(table[column].to_numpy()) for column in table.column_names}
 
 
 def _keypoints(record: Record, count: int) -> tuple[str, ...]:

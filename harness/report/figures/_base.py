@@ -40,7 +40,9 @@ class Chart(ABC):
 
 
 class Kind(Chart):
-    """A figure of a report; one file each, and the file's name is the kind's."""
+    """A figure of a report; one file each, and the file's name is the kind's. ``place`` orders them on a page."""
+
+    place: ClassVar[int]
 
     @classmethod
     @abstractmethod

@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Source:
-    """The tables, the records that filled them, and ``read(record, "points")``: columns of one of a trial's files."""
+    """The tables, the records that filled them, and how to read a file of theirs."""
 
     tables: tuple[Table, ...]
     records: Mapping[str, Record] = field(repr=False)
@@ -70,9 +70,13 @@ class Source:
         baseline = next((i for i, row in enumerate(shown) if row.is_baseline), None)
         return tuple(replace(row, look=look) for row, look in zip(shown, looks(len(shown), baseline), strict=True))
 
+    def columns(self, row: Row, name: str) -> list[Columns]:
+        """Return the columns of a file of every seed of a row that left one."""
+        return [self.read(record, name) for record in row.records if f"{name}.parquet" in record.get("files", {})]
+
     def points(self, row: Row) -> list[Columns]:
         """Return the points of every seed of a row that left any."""
-        found = [self.read(record, "points") for record in row.records]
+        found = self.columns(row, "points")
         return [columns for columns in found if {"error", "normaliser", "visible", "keypoint"} <= columns.keys()]
 
     @property

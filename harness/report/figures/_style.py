@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 COLUMN_IN, PAGE_IN = 3.4, 7.0  # one column of a two-column paper, and both
 PNG_DPI = 220
-# Ink and faint are used for nothing but text, lines and marks: a page may replace them by its own colours.
-INK, FAINT, GRID = "#1b1b1b", "#707070", "#cfcfcf"
-PAPER = "#ffffff"
+# Used for nothing but text, lines, marks and what is empty: a page may replace each by its own colour.
+INK, FAINT, GRID, PAPER = "#1b1b1b", "#707070", "#cfcfcf", "#fefefe"
 
 # Okabe and Ito's colours without yellow, which is lost on paper; neighbours differ in lightness, dashes and marker too.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
@@ -32,7 +31,7 @@ SETTINGS: Mapping[str, Any] = {
     "ytick.major.size": 2.5, "xtick.minor.size": 1.5, "ytick.minor.size": 1.5, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.4,
     "lines.linewidth": 1.3, "lines.markersize": 3.8, "legend.frameon": False, "legend.handlelength": 2.6,
-    "legend.columnspacing": 1.4, "legend.labelspacing": 0.35, "figure.facecolor": PAPER, "axes.facecolor": "none",
+    "legend.columnspacing": 1.4, "legend.labelspacing": 0.35, "figure.facecolor": "#ffffff", "axes.facecolor": "none",
     "pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "harness", "savefig.dpi": PNG_DPI,
     "path.simplify": True, "figure.constrained_layout.h_pad": 0.04, "figure.constrained_layout.w_pad": 0.05,
     "figure.constrained_layout.wspace": 0.06,
@@ -95,7 +94,8 @@ def new(width_in: float, height_in: float) -> "Figure":
 def encoded(figure: "Figure", form: str) -> bytes:
     """Return the figure as pdf, svg or png; within `settings`."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, metadata=METADATA[form])
+    paper = "#ffffff" if form == "png" else "none"
+    figure.savefig(buffer, format=form, metadata=METADATA[form], facecolor=paper)
     return buffer.getvalue()
 
 

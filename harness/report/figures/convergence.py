@@ -26,15 +26,16 @@ class Convergence(Kind):
     head: str
     note: str
     title: ClassVar[str] = "Convergence"
+    place: ClassVar[int] = 5
 
     @classmethod
     def of(cls, source: Source) -> "Convergence | None":
         """Read the curves of every trial shown; rows that differ in their losses are drawn relative to their start."""
         losses = {canonical(record["spec"].get("losses")) for row in source.rows for record in row.records}
-        curves = [(row, [source.read(record, "curve") for record in row.records]) for row in source.rows]
+        curves = [(row, source.columns(row, "curve")) for row in source.rows]
         is_relative = len(losses) > 1
         loss = [_loss(row, found, relative=is_relative) for row, found in curves]
-        probes = [_probes(row, found) for row, found in curves]
+        probes = [_probes(row, source.columns(row, "probes")) for row in source.rows]
         shown = tuple(item for item in loss if item)
         if not shown:
             return None
@@ -95,14 +96,10 @@ def falling(columns: Columns) -> "np.ndarray":
 
 
 def _probes(row: Row, found: list[Columns]) -> Line | None:
+    """Return the readings at the steps that every seed read of a row has."""
     import numpy as np
 
-    seeds = []
-    for columns in found:
-        values = np.asarray(columns.get(PROBE, ()), dtype=np.float64)
-        known = np.isfinite(values)
-        seeds.append(dict(zip((columns["step"][known] + 1).tolist(), values[known].tolist(), strict=True))
-                     if known.any() else {})
-    seeds = [seed for seed in seeds if seed]
+    seeds = [dict(zip(columns["step"].tolist(), columns[PROBE].tolist(), strict=True))
+             for columns in found if PROBE in columns]
     steps = sorted(set.intersection(*map(set, seeds))) if seeds else []
     return line(row, steps, [np.array([seed[step] for step in steps]) for seed in seeds]) if steps else None

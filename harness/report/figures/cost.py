@@ -33,6 +33,7 @@ class Cost(Kind):
     head: str
     note: str
     title: ClassVar[str] = "Keypoints against cost"
+    place: ClassVar[int] = 2
 
     @classmethod
     def of(cls, source: Source) -> "Cost | None":

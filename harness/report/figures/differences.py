@@ -7,7 +7,7 @@ from harness.report.cells import Difference
 from harness.report.columns import Column
 from harness.report.figures._base import Kind
 from harness.report.figures._source import Source, plain
-from harness.report.figures._style import COLUMN_IN, FAINT, INK, PAGE_IN
+from harness.report.figures._style import COLUMN_IN, FAINT, INK, PAGE_IN, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +34,7 @@ class Differences(Kind):
     panels: tuple[Panel, ...]
     left_out: int
     title: ClassVar[str] = "Paired differences to the baseline"
+    place: ClassVar[int] = 3
 
     @classmethod
     def of(cls, source: Source) -> "Differences | None":
@@ -96,7 +97,7 @@ def _paint(axes: "Axes", panel: Panel) -> None:
     for y, found in enumerate(panel.differences):
         if found:
             axes.errorbar(found.interval.mean, y, xerr=found.interval.half_width or 0.0, color=INK, marker="o",
-                          markersize=4.2, markerfacecolor=INK if found.star else "white", markeredgewidth=0.9,
+                          markersize=4.2, markerfacecolor=INK if found.star else PAPER, markeredgewidth=0.9,
                           elinewidth=1.0, capsize=1.8, zorder=3)
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -0.05 * high), max(high, -0.05 * low))

@@ -26,6 +26,7 @@ class Entropy(Kind):
     head: str
     note: str
     title: ClassVar[str] = "Attention entropy by layer"
+    place: ClassVar[int] = 6
 
     @classmethod
     def of(cls, source: Source) -> "Entropy | None":

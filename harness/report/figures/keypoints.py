@@ -26,6 +26,7 @@ class Keypoints(Kind):
     head: str
     note: str
     title: ClassVar[str] = "PCK by keypoint"
+    place: ClassVar[int] = 4
 
     @classmethod
     def of(cls, source: Source) -> "Keypoints | None":

@@ -26,6 +26,7 @@ class Pck(Kind):
     head: str
     note: str
     title: ClassVar[str] = "PCK against its threshold"
+    place: ClassVar[int] = 1
 
     @classmethod
     def of(cls, source: Source) -> "Pck | None":

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
+from harness.commands._files import reader
 from harness.report import figures
 from harness.report.figures import convergence, cost, differences, entropy, keypoints, pck
 from harness.report.tables import build
@@ -16,7 +19,7 @@ T2, T3 = 12.706204736, 4.302652730  # Student's t at 97.5% with 1 and 2 degrees 
 
 def source(results, records, baseline=None):
     spec = ReportSpec((), {"fusion": "none"} if baseline is None else baseline)
-    return figures.source(Path(results), build(records, spec), records)
+    return figures.source(build(records, spec), {record["id"]: record for record in records}, reader(Path(results)))
 
 
 SEEN = {"pck@0.1": 0.5, "loss_final": 1.0}  # so that a trial has a row
@@ -83,12 +86,13 @@ def test_losses_that_differ_are_drawn_relative_to_their_start(tmp_path):
 
 
 def test_probes_are_drawn_at_the_steps_that_every_probed_seed_has(tmp_path):
-    nan = float("nan")
-    probes = ([nan, 0.2, nan, 0.4], [nan, 0.4, nan, nan], [nan] * 4)
-    records = [
-        stores.add(tmp_path, seed=seed, curve=stores.curve([1.0] * 4, **{convergence.PROBE: probe}), scores=SEEN)
-        for seed, probe in enumerate(probes)
-    ]
+    readings = ({2: 0.2, 4: 0.4}, {2: 0.4}, {})
+    records = [stores.add(tmp_path, seed=seed, curve=stores.curve([1.0] * 4), scores=SEEN) for seed in range(3)]
+    for record, found in zip(records, readings, strict=True):
+        if found:
+            table = pa.table({"step": list(found), convergence.PROBE: list(found.values())})
+            parquet.write_table(table, tmp_path / "fake" / "trials" / record["id"] / "probes.parquet")
+            record["files"]["probes.parquet"] = 1
     (line,) = convergence.Convergence.of(source(tmp_path, records)).pck
     assert (line.x, line.mean) == ((2,), (pytest.approx(0.3),))
     assert line.high[0] == pytest.approx(0.3 + T2 * 0.1)

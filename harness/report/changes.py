@@ -1,0 +1,83 @@
+"""Which of a trial's settings are not what they would have been untold."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from harness import plugins
+from harness._settings import CHOICES, DEFAULTS, KNOBS
+from harness.plugins import UsageError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting by its dotted name, and what it would have been; ``is_default`` says whether they are equal."""
+
+    name: str
+    value: Any
+    default: Any
+
+    @property
+    def is_default(self) -> bool:
+        """Return whether nobody changed it."""
+        return bool(_plain(self.value) == _plain(self.default))
+
+
+def settings(spec: Mapping[str, Any]) -> Iterator[Setting]:
+    """Yield every setting of a trial but the seed: choices by name, their knobs, losses, and the trial's own knobs.
+
+    A knob's default is its variant's own; a variant that is not installed here has knobs without defaults.
+    """
+    for key, value in spec.items():
+        if key in CHOICES:
+            default = DEFAULTS[key] if isinstance(DEFAULTS[key], str) else DEFAULTS[key]["name"]
+            yield Setting(key, value["name"], default)
+            yield from _knobs(key, CHOICES[key], value["name"], value)
+        elif key == "losses":
+            yield Setting(key, list(value), list(DEFAULTS[key]))
+            for name, knobs in value.items():
+                yield from _knobs(f"losses.{name}", "losses", name, knobs)
+        elif key != "seed":
+            yield Setting(key, value, KNOBS[key].default if key in KNOBS else None)
+
+
+def changed(spec: Mapping[str, Any]) -> list[Setting]:
+    """Return the settings that are not the defaults."""
+    return [setting for setting in settings(spec) if not setting.is_default]
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return name and both values of every setting in which two trials differ, the seed aside; None for one's lack."""
+    first, second = ({setting.name: setting.value for setting in settings(spec)} for spec in (one, other))
+    return [(name, first.get(name), second.get(name)) for name in {**first, **second}
+            if _plain(first.get(name)) != _plain(second.get(name))]
+
+
+def text(value: Any) -> str:
+    """Return a setting's value in words."""
+    if value is None:
+        return "\N{EM DASH}"
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _knobs(path: str, kind: str, name: str, given: Mapping[str, Any]) -> Iterator[Setting]:
+    known = _defaults(kind, name)
+    shipped = DEFAULTS["losses"].get(name, {}) if kind == "losses" else {}
+    for knob, value in given.items():
+        if knob != "name":
+            yield Setting(f"{path}.{knob}", value, shipped.get(knob, known.get(knob)))
+
+
+@cache
+def _defaults(kind: str, name: str) -> Mapping[str, Any]:
+    try:
+        return {knob.name: knob.default for knob in plugins.variant(kind, name).knobs}
+    except UsageError:
+        return {}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

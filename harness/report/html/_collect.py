@@ -1,0 +1,68 @@
+"""Each trial as its page shows it: where its pictures and files are from there."""
+
+import base64
+import io
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from harness.report.html._page import path
+from harness.report.html._trial import Trial
+from harness.report.rows import Record
+from harness.store import Store
+
+EMBEDDED = 60  # pictures that pages carry where they do not lie beside the trials; beyond that they are linked
+WIDTH_PX, QUALITY = 1000, 72
+
+
+def collect(records: Iterable[Record], results: Path, home: Path, runs: Mapping[tuple[str, str], str],
+            hint: str) -> dict[str, Trial]:
+    """Return the trials by id, for pages one folder below ``home``.
+
+    Beside the store's own folder of trials, files are linked. Elsewhere pictures are carried along, reduced, while
+    they are few, so that the pages may be moved or committed. ``runs`` are MLflow's addresses by id and start of the
+    attempt, ``hint`` is what is said where there is none.
+    """
+    known = {str(record["id"]): record for record in records}
+    apart = [record for record in known.values() if not _beside(home, results, record)]
+    carry = sum(len(_pictures(record)) for record in apart) <= EMBEDDED
+    found = {}
+    for trial, record in known.items():
+        folder = Store(results, record["experiment"]).path(trial)
+        linked = {name: _relative(folder / name, home) for name in (*record.get("files", {}), "record.json")}
+        if record in apart and carry:
+            pictures, files = {name: _data(folder / name) for name in _pictures(record)}, {}
+        else:
+            pictures = {name: linked[name] for name in _pictures(record)}
+            files = {name: address for name, address in linked.items() if name not in pictures}
+        run = runs.get((trial, str(record.get("started"))), "")
+        found[trial] = Trial(record, {name: a for name, a in pictures.items() if a}, files, run, hint)
+    return found
+
+
+def _beside(home: Path, results: Path, record: Record) -> bool:
+    return home.resolve() == (results / str(record["experiment"])).resolve()
+
+
+def _pictures(record: Record) -> list[str]:
+    return [name for name in record.get("files", {}) if name.endswith(".png")]
+
+
+def _relative(file: Path, home: Path) -> str:
+    """Return a file's address from a page one folder below ``home``."""
+    return path(*Path(os.path.relpath(file.resolve(), home.resolve() / "below")).parts)
+
+
+def _data(file: Path) -> str:
+    """Return a picture as an address that holds it, no wider than WIDTH_PX; "" where it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            small = picture.convert("RGB")
+    except OSError:
+        return ""
+    small.thumbnail((WIDTH_PX, 4 * WIDTH_PX))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
