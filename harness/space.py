@@ -149,7 +149,10 @@ class Space:
 
 
 def _extremes(dimension: Dimension) -> tuple[Value, ...]:
-    return (dimension.low, dimension.high) if isinstance(dimension, Range) else dimension.labels
+    if isinstance(dimension, Range):
+        return dimension.low, dimension.high
+    numbers = [label for label in dimension.labels if isinstance(label, int | float) and not isinstance(label, bool)]
+    return (min(numbers), max(numbers)) if len(numbers) == len(dimension.labels) else dimension.labels
 
 
 def _size(dimensions: tuple[Dimension, ...]) -> int | None:

@@ -1,10 +1,13 @@
-"""A trial whose scores are a formula of its setting, and experiments that search for the best of it."""
+"""A trial whose scores are a formula of its setting, and searches for the best of it."""
 
 import math
 import os
 from pathlib import Path
 
 from harness import config
+from harness.conduct import Policy, conduct
+from harness.execution.inline import Inline
+from harness.search.sweep import Sweep
 from tests.execution import fake
 
 RUN = "tests.search.synthetic:run"
@@ -61,3 +64,24 @@ def journal(path):
     if not path.exists():
         return []
     return [(float(rate), fusion, int(seed)) for rate, fusion, seed in map(str.split, path.read_text().splitlines())]
+
+
+def sweep(experiment, store, **options):
+    """Return the source of a search over trials that cost nothing."""
+    return Sweep(experiment, store, fingerprints=fake.fingerprints, **options)
+
+
+def go(experiment, store, **options):
+    """Run a search to its end and return the summary."""
+    source = sweep(experiment, store, **options)
+    try:
+        return conduct(source, store, Inline(RUN), policy=Policy(retries=0))
+    finally:
+        source.close()
+
+
+def trials_of(store, name="hunt"):
+    """Return what the study knows, read anew."""
+    import optuna
+
+    return optuna.load_study(study_name=name, storage=f"sqlite:///{store.folder / 'study.db'}").trials

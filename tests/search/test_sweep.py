@@ -6,43 +6,11 @@ import json
 import optuna
 import pytest
 
-from harness.conduct import Policy, conduct
-from harness.execution.inline import Inline
 from harness.plugins import UsageError
 from harness.search.study import ENQUEUED, IDS
-from harness.search.sweep import Sweep
+from harness.spec import TrialSpec
 from harness.store import Store
-from tests.execution import fake
-from tests.search.synthetic import JOURNAL, RUN, experiment, journal, quality
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "results", "hunt")
-
-
-@pytest.fixture
-def ran(tmp_path, monkeypatch):
-    """The journal's file."""
-    monkeypatch.setenv(JOURNAL, str(tmp_path / "journal"))
-    return tmp_path / "journal"
-
-
-def sweep(experiment, store, **options):
-    return Sweep(experiment, store, fingerprints=fake.fingerprints, **options)
-
-
-def go(experiment, store, **options):
-    """Run a search to its end and return the summary."""
-    source = sweep(experiment, store, **options)
-    try:
-        return conduct(source, store, Inline(RUN), policy=Policy(retries=0))
-    finally:
-        source.close()
-
-
-def trials_of(store, name="hunt"):
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{store.folder / 'study.db'}").trials
+from tests.search.synthetic import experiment, go, journal, quality, trials_of
 
 
 def states(store):
@@ -242,6 +210,4 @@ def test_tpe_finds_better_settings_than_it_began_with(tmp_path, store):
     assert sum(values[20:]) / 20 > sum(values[:10]) / 10
     best = max(store.records(), key=lambda record: record["scores"]["pck_fit@0.1"])
     assert best["scores"]["pck_fit@0.1"] > 0.6
-    from harness.spec import TrialSpec
-
     assert quality(TrialSpec.from_dict(best["spec"])) == best["scores"]["pck_fit@0.1"]
