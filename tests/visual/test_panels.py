@@ -7,7 +7,8 @@ from PIL import Image
 
 from harness.results import Exhibit
 from harness.tensors import generator
-from harness.visual.panels import MARGIN_PX, panel
+from harness.visual.panels import panel
+from harness.visual.sheet import MARGIN_PX
 from harness.visual.tiles import colours, heated, marked, photo, spot
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
