@@ -30,13 +30,17 @@ class Pass:
 
 
 class Hooks:
-    """Attention processors that ask the current `Pass`; outside `during` the UNet attends as it always did."""
+    """Attention processors that ask the current `Pass`; outside `during` the UNet attends as it always did.
 
-    def __init__(self, unet: Any) -> None:
+    With ``rows`` each layer attends that many positions at a time: slower, for GPUs without memory-saving attention.
+    """
+
+    def __init__(self, unet: Any, rows: int = 0) -> None:
         self.current = Pass()
         self.names = [name.removesuffix(".processor") for name in unet.attn_processors]
         for name in self.names:
             _check(name, unet.get_submodule(name))
+            unet.get_submodule(name).rows_at_once = rows
         unet.set_attn_processor({f"{name}.processor": _Processor(self, name) for name in self.names})
 
     @contextmanager
@@ -73,12 +77,17 @@ def attend(attention: Any, query: Heads, context: Float[Tensor, "B T D"], bias: 
     """
     key, value = heads(attention.to_k(context), attention.heads), heads(attention.to_v(context), attention.heads)
     mask = None if bias is None else bias.to(query)
-    if change is None:
-        output = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=attention.scale)
-    else:
-        logits = query @ key.transpose(-1, -2) * attention.scale
-        output = change((logits if mask is None else logits + mask).softmax(-1)) @ value
+    parts = query.split(getattr(attention, "rows_at_once", 0) or query.shape[2], dim=2)
+    output = torch.cat([_attended(part, key, value, mask, attention.scale, change) for part in parts], 2)
     return rearrange(output, "b a s d -> b s (a d)")
+
+
+def _attended(query: Heads, key: Heads, value: Heads, mask: Tensor | None, scale: float,
+              change: Callable[[Tensor], Tensor] | None) -> Heads:
+    if change is None:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+    logits = query @ key.transpose(-1, -2) * scale
+    return change((logits if mask is None else logits + mask).softmax(-1)) @ value
 
 
 def heads(states: Float[Tensor, "B S C"], count: int) -> Heads:

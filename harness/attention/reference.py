@@ -9,19 +9,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.attention.capture import Enough
 from harness.attention.hooks import Heads, Pass
 
 
 class WritePass(Pass):
-    """The condition pass: stores every self-attention's input under its layer's name."""
+    """The condition pass: stores every self-attention's input under its layer's name.
 
-    def __init__(self) -> None:
+    It raises `Enough` at the cross-attention ``until``: what comes after a captured layer needs no reference.
+    """
+
+    def __init__(self, until: str = "") -> None:
+        self.until = until
         self.stored: dict[str, Tensor] = {}
 
     def memory(self, layer: str, hidden: Tensor) -> Tensor:
         """Store the layer's input."""
         self.stored[layer] = hidden
         return hidden
+
+    def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
+        """Attend as usual."""
+        if layer == self.until:
+            raise Enough
+        return super().cross(layer, attention, query, context)
 
 
 class ReadPass(Pass):
@@ -31,8 +42,9 @@ class ReadPass(Pass):
         self.stored, self.inner = stored, inner or Pass()
 
     def memory(self, layer: str, hidden: Tensor) -> Tensor:
-        """Append the stored input after the layer's own."""
-        return torch.cat([hidden, self.stored[layer]], 1)
+        """Append the stored input after the layer's own, for as many images as share a condition."""
+        stored = self.stored[layer]
+        return torch.cat([hidden, stored.repeat_interleave(len(hidden) // len(stored), 0)], 1)
 
     def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
         """Leave cross-attention to the inner pass."""

@@ -1,7 +1,8 @@
 """A frozen latent diffusion model: encode, keypoint pass, view pass."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from harness.plugins import UsageError
 from harness.tensors import Images, Latents
 
 Timestep = Num[Tensor, " B"]  # whole in training; a sampler's may be fractional
+SMALL_GPU = "HARNESS_SMALL_GPU"  # environment: trade time for GPU memory; changes nothing but rounding
+ROWS_AT_ONCE = 1024
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
           "fp16_mixed": torch.float16}
 
@@ -63,12 +66,13 @@ class Diffusion:
         self.dtype = DTYPES[precision]
         # Everything half is the warning of the field: maps and losses follow the model's arithmetic only there.
         self.map_dtype = torch.float16 if precision == "fp16" else torch.float32
+        self.small = os.environ.get(SMALL_GPU, "") not in ("", "0")
         self.unet = parts.unet.to(self.device).requires_grad_(False).eval()
-        self.vae = parts.vae.to(self.device).requires_grad_(False).eval()
+        self.vae = parts.vae.to(self._rest).requires_grad_(False).eval()
         if self.dtype != torch.float32:
             # Not the UNet's own `to`: it warns of modules to keep in float32, of which it has none.
             torch.nn.Module.to(self.unet, self.dtype)
-        self.hooks = Hooks(self.unet)
+        self.hooks = Hooks(self.unet, ROWS_AT_ONCE if self.small else 0)
         self.up_layers = up_layers(self.hooks.names)
         self.width: int = self.unet.config.cross_attention_dim
         self.prediction_type: str = parts.scheduler.config.prediction_type
@@ -80,17 +84,39 @@ class Diffusion:
     @torch.no_grad()
     def encode(self, images: Images) -> Latents:
         """Return the posterior means of images in [0, 1], scaled as the UNet was trained on."""
-        means = [self.vae.encode(view[None].to(self.device) * 2 - 1).latent_dist.mean for view in images.flatten(0, 1)]
-        latents: Tensor = (torch.cat(means) * self.vae.config.scaling_factor).unflatten(0, images.shape[:2])
+        means = torch.cat([self._posterior(view[None] * 2 - 1).mean for view in images.flatten(0, 1).to(self.device)])
+        latents: Tensor = (means * self.vae.config.scaling_factor).unflatten(0, images.shape[:2])
         return latents
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
         """Return images in [0, 1]."""
-        views = latents.flatten(0, 1).float() / self.vae.config.scaling_factor
-        images = torch.cat([self.vae.decode(view[None]).sample for view in views])
-        decoded: Tensor = (images / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:2])
-        return decoded
+        images = self._decoded(latents.flatten(0, 1).float() / self.vae.config.scaling_factor)
+        return (images / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:2])
+
+    def _posterior(self, images: Float[Tensor, "B 3 h w"]) -> Any:
+        """Return the autoencoder's posterior of images in [-1, 1]."""
+        with self._working(self.vae):
+            return self.vae.encode(images).latent_dist
+
+    def _decoded(self, latents: Float[Tensor, "B C h w"]) -> Float[Tensor, "B 3 H W"]:
+        """Return images in [-1, 1], decoded one at a time: at full size one takes gigabytes."""
+        with self._working(self.vae):
+            return torch.cat([self.vae.decode(one[None]).sample for one in latents])
+
+    @property
+    def _rest(self) -> torch.device:
+        """Return where encoders wait between their uses."""
+        return torch.device("cpu") if self.small else self.device
+
+    @contextmanager
+    def _working(self, module: Any) -> Iterator[None]:
+        """Keep an encoder on the device while it is used."""
+        module.to(self.device)
+        try:
+            yield
+        finally:
+            module.to(self._rest)
 
     def encode_condition(self, images: Float[Tensor, "B 3 h w"]) -> Condition:
         """Return what the view pass knows of the condition images: nothing in a plain model."""
@@ -143,16 +169,33 @@ class Diffusion:
         return [self.up_layers[index] for index in sorted(set(indices))]
 
     def keypoint_pass(self, noisy: Latents, tokens: Float[Tensor, "N D"], timestep: int, *, layers: Sequence[str],
-                      canvas: bool, concat: bool, check: bool = False) -> CapturePass:
-        """Run the views with the tokens as context, up to the last captured layer; gradients reach the tokens."""
+                      canvas: bool, concat: bool, check: bool = False, condition: Condition = Condition(),
+                      reference_noise: Tensor | None = None) -> CapturePass:
+        """Run the views with the tokens as context, up to the last captured layer; gradients reach the tokens.
+
+        ``condition`` says what the text knows where tokens follow it (``concat``), and what views attend to beside
+        themselves where the model lets them.
+        """
+        count = 1 if canvas else noisy.shape[1]
         views = assemble(noisy) if canvas else rearrange(noisy, "b v c h w -> (b v) c h w")
-        context = tokens[None].to(self.dtype)
+        context = tokens.to(self.dtype).expand(len(noisy), -1, -1)
         if concat:
-            context = torch.cat([self.text.to(self.dtype), context], 1)
+            context = torch.cat([self._context(condition, len(noisy)), context], 1)
         capturing = CapturePass(layers, (views.shape[-2], views.shape[-1]), check=check)
+        level = torch.full((len(noisy),), timestep, device=noisy.device)
+        current = self._beside(capturing, context, level, condition, reference_noise, until=layers[-1])
         with suppress(Enough):
-            self._run(views, timestep, context.expand(len(views), -1, -1), capturing)
+            self._run(views, timestep, repeat(context, "b t d -> (b v) t d", v=count), current)
         return capturing
+
+    def keypoints_need_condition(self, concat: bool) -> bool:
+        """Return whether the keypoint pass looks at the condition image: never in a plain model."""
+        return False
+
+    def _beside(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
+                reference_noise: Tensor | None, until: str = "") -> Pass:
+        """Return the pass in which views also attend to the condition image: ``inner`` alone in a plain model."""
+        return inner
 
     def layout(self, latents: Latents, canvas: bool) -> Layout:
         """Return how the view pass lays out these views."""

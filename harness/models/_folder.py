@@ -1,79 +1,121 @@
-"""Load the parts of a diffusers folder or hub repository: safetensors only, never remote code."""
+"""Load the parts of a diffusers folder: safetensors only, never remote code, nothing left at random values."""
 
-import hashlib
-import json
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from harness.models._diffusion import Parts
+from harness.models._files import PLAIN, ZERO123PLUS, demand, fingerprint, read_json, variant
 from harness.plugins import UsageError
 
+__all__ = ["SHIPPED", "Expected", "fingerprint", "load_parts"]
+
 SHIPPED = Path(__file__).parent / "weights"
+LATENTS = 4
 
 
-def load_parts(folder: Path, *, zero123plus: bool = False) -> Parts:
-    """Load a local diffusers folder; raise UsageError that names what is missing."""
+@dataclass(frozen=True)
+class Expected:
+    """What a named model must be: the width of its tokens and what its UNet predicts."""
+
+    name: str
+    width: int
+    prediction_type: str
+
+
+def load_parts(folder: Path, *, zero123plus: bool = False, dtype: torch.dtype = torch.float32,
+               expected: Expected | None = None) -> Parts:
+    """Load a local diffusers folder, the UNet in ``dtype``; raise UsageError that names what is missing or not so."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
-    needed = ["unet", "vae", "text_encoder", "tokenizer", "scheduler"] + ["vision_encoder"] * zero123plus
-    for name in needed:
-        if not (folder / name).is_dir():
-            raise UsageError(f"model folder {folder}: no {name!r} in it; needs {', '.join(needed)}")
-    options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "torch_dtype": torch.float32}
-    texts = {key: value for key, value in options.items() if key != "torch_dtype"} | {"dtype": torch.float32}
-    index = json.loads((folder / "model_index.json").read_text("utf-8"))
-    extra: dict[str, Any] = {}
-    if zero123plus:
-        clip = json.loads((folder / "feature_extractor_clip" / "preprocessor_config.json").read_text("utf-8"))
-        vae = folder / "feature_extractor_vae" / "preprocessor_config.json"
-        extra = {
-            "vision_encoder": CLIPVisionModelWithProjection.from_pretrained(folder / "vision_encoder", **texts),
-            "ramp": tuple(index["ramping_coefficients"]),
-            "condition_size": _side(json.loads(vae.read_text("utf-8"))) if vae.is_file() else 0,
-            "clip_size": _side(clip), "clip_mean": tuple(clip["image_mean"]), "clip_std": tuple(clip["image_std"]),
-        }
+    folder = folder.expanduser()
+    demand(folder, ZERO123PLUS if zero123plus else PLAIN)
+    _check(folder, zero123plus, expected)
+    _quieten()
     return Parts(
-        unet=UNet2DConditionModel.from_pretrained(folder / "unet", **options),
-        vae=AutoencoderKL.from_pretrained(folder / "vae", **options),
-        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", **texts),
+        unet=_load(UNet2DConditionModel, folder, "unet", torch_dtype=dtype),
+        vae=_load(AutoencoderKL, folder, "vae", torch_dtype=torch.float32),
+        text_encoder=_load(CLIPTextModel, folder, "text_encoder", dtype=torch.float32),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         scheduler=_scheduler(folder),
-        **extra,
+        **(_zero123plus(folder, CLIPVisionModelWithProjection) if zero123plus else {}),
     )
 
 
-def fingerprint(folder: Path) -> str:
-    """Return a short hash of a folder's weights and configuration files."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json", ".txt"))
-    if not files:
-        raise UsageError(f"model folder {folder}: no weights in it")
-    stats = tuple((str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
-    return _hash(folder, stats)
+def _zero123plus(folder: Path, vision: Any) -> dict[str, Any]:
+    clip = read_json(folder / "feature_extractor_clip" / "preprocessor_config.json")
+    vae = folder / "feature_extractor_vae" / "preprocessor_config.json"
+    return {
+        "vision_encoder": _load(vision, folder, "vision_encoder", dtype=torch.float32),
+        "ramp": tuple(read_json(folder / "model_index.json")["ramping_coefficients"]),
+        "condition_size": _side(read_json(vae)) if vae.is_file() else 0,
+        "clip_size": _side(clip), "clip_mean": tuple(clip["image_mean"]), "clip_std": tuple(clip["image_std"]),
+    }
 
 
-@cache
-def _hash(folder: Path, stats: tuple[tuple[str, int, int], ...]) -> str:
-    digest = hashlib.sha256()
-    for name, size, _ in stats:
-        digest.update(f"{name}:{size}:".encode())
-        with (folder / name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:12]
+def _load(kind: Any, folder: Path, part: str, **options: Any) -> Any:
+    """Load one part; a library would draw at random, with a warning, whatever the files lack."""
+    try:
+        model, found = kind.from_pretrained(folder / part, variant=variant(folder, part) or None, use_safetensors=True,
+                                            local_files_only=True, output_loading_info=True, **options)
+    except Exception as error:  # each library has its own, and some raise bare RuntimeErrors
+        reason = str(error).strip().split("\n")[0][:200]
+        raise UsageError(f"model folder {folder}: {part} cannot be loaded: {reason}") from error
+    missing = sorted(name for name in found["missing_keys"] if not name.endswith("position_ids"))
+    wrong = [*missing, *sorted(str(key[0]) for key in found["mismatched_keys"])]
+    if wrong:
+        what = "missing" if missing else "of another shape"
+        raise UsageError(f"model folder {folder}: {part}'s weights do not fit its config.json: {wrong[0]} is {what}, "
+                         f"the first of {len(wrong)}")
+    return model
+
+
+def _check(folder: Path, zero123plus: bool, expected: Expected | None) -> None:
+    """Raise UsageError where the folder holds another kind of model, before anything big is read."""
+    unet = read_json(folder / "unet" / "config.json")
+    width, channels = unet.get("cross_attention_dim"), unet.get("in_channels", LATENTS)
+    if expected is not None and width != expected.width:
+        raise UsageError(f"model {expected.name!r}: {folder} holds a UNet for tokens {width} wide, not "
+                         f"{expected.width}; Stable Diffusion 1 has 768, Stable Diffusion 2 and Zero123++ have 1024")
+    if channels != LATENTS:
+        raise UsageError(f"model folder {folder}: a UNet of {channels} input channels (for inpainting, perhaps), "
+                         f"not {LATENTS}")
+    text = read_json(folder / "text_encoder" / "config.json").get("hidden_size", width)
+    if text != width:
+        raise UsageError(f"model folder {folder}: the text encoder is {text} wide, the UNet takes {width}")
+    predicts = read_json(folder / "scheduler" / "scheduler_config.json").get("prediction_type", "epsilon")
+    if expected is not None and predicts != expected.prediction_type:
+        raise UsageError(f"model {expected.name!r}: the scheduler of {folder} says that the UNet predicts {predicts}, "
+                         f"not {expected.prediction_type}")
+    if zero123plus:
+        ramp = read_json(folder / "model_index.json").get("ramping_coefficients", [])
+        projection = read_json(folder / "vision_encoder" / "config.json").get("projection_dim", width)
+        if not ramp:
+            raise UsageError(f"model folder {folder}: model_index.json has no ramping_coefficients; not a Zero123++")
+        if projection != width:
+            raise UsageError(f"model folder {folder}: image embeddings are {projection} wide, the UNet takes {width}")
 
 
 def _scheduler(folder: Path) -> Any:
     import diffusers
 
-    config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text("utf-8"))
-    return getattr(diffusers, config["_class_name"]).from_pretrained(folder / "scheduler")
+    name = str(read_json(folder / "scheduler" / "scheduler_config.json").get("_class_name", ""))
+    kind: Callable[..., Any] | None = getattr(diffusers, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)):
+        raise UsageError(f"model folder {folder}: scheduler {name!r} is none of diffusers' own")
+    return kind.from_pretrained(folder / "scheduler")
 
 
-def _side(clip: dict[str, Any]) -> int:
-    size = clip.get("crop_size") or clip["size"]
+def _side(processor: dict[str, Any]) -> int:
+    size = processor.get("crop_size") or processor["size"]
     return int(size if isinstance(size, int) else size.get("height") or size["shortest_edge"])
+
+
+def _quieten() -> None:
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()

@@ -4,6 +4,8 @@ Restates the published pipeline on diffusers' own classes, without remote code. 
 model card for the constants.
 """
 
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,10 +13,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from harness.attention.capture import Enough
 from harness.attention.hooks import Pass
 from harness.attention.reference import ReadPass, WritePass
 from harness.attention.views import assemble, split
 from harness.models._diffusion import Condition, Diffusion, Parts, Timestep
+from harness.plugins import knob
 from harness.tensors import Images, Latents
 
 LATENT_SHIFT, LATENT_SCALE = 0.22, 0.75
@@ -41,29 +45,40 @@ def unscale_image(image: Tensor) -> Tensor:
     return image / 0.5 * IMAGE_STD
 
 
+@dataclass(frozen=True)
+class Switches:
+    """What tells Zero123++ from its UNet in a plain pipeline, each to be switched off alone."""
+
+    scaling: bool = knob(True, "scale images by 0.5 / 0.8 and shift latents, as the UNet was trained on")
+    embedding: bool = knob(True, "add the condition's ramped global embedding to the text")
+    reference: str = knob("views", "which passes attend to the condition image: none, the view pass, or both",
+                          choices=("none", "views", "both"))
+
+
 class Zero123Plus(Diffusion):
     """Zero123++ with its reference pass, ramped global image embedding and latent scaling."""
 
-    needs_condition = True
-
-    def __init__(self, parts: Parts, precision: str, device: str) -> None:
+    def __init__(self, parts: Parts, precision: str, device: str, switches: Switches = Switches()) -> None:
         super().__init__(parts, precision, device)
-        self.vision = parts.vision_encoder.to(self.device).requires_grad_(False).eval()
+        self.switches = switches
+        self.needs_condition = switches.embedding or switches.reference != "none"
+        self.vision = parts.vision_encoder.to(self._rest).requires_grad_(False).eval()
         self.ramp = torch.tensor(parts.ramp, device=self.device)[None, :, None]
 
     @torch.no_grad()
     def encode(self, images: Images) -> Latents:
         """Return the posterior means of images in [0, 1] in the UNet's scaling."""
-        means = [self._posterior(view[None]).mean for view in images.flatten(0, 1).to(self.device)]
-        latents = scale_latents(torch.cat(means) * self.vae.config.scaling_factor)
-        scaled: Tensor = latents.unflatten(0, images.shape[:2])
-        return scaled
+        views = images.flatten(0, 1).to(self.device)
+        latents = torch.cat([self._seen(view[None]).mean for view in views]) * self.vae.config.scaling_factor
+        scaled: Tensor = scale_latents(latents) if self.switches.scaling else latents
+        return scaled.unflatten(0, images.shape[:2])
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
         """Return images in [0, 1], decoded as one canvas, as the pipeline does."""
-        canvases = unscale_latents(assemble(latents).float()) / self.vae.config.scaling_factor
-        images = torch.cat([unscale_image(self.vae.decode(canvas[None]).sample) for canvas in canvases])
+        canvases, scaling = assemble(latents).float(), self.switches.scaling
+        decoded = self._decoded((unscale_latents(canvases) if scaling else canvases) / self.vae.config.scaling_factor)
+        images = unscale_image(decoded) if scaling else decoded
         return split((images / 2 + 0.5).clamp(0, 1), latents.shape[1])
 
     @torch.no_grad()
@@ -75,7 +90,9 @@ class Zero123Plus(Diffusion):
         """
         images = images.to(self.device)
         seen = squared(images, self.parts.condition_size) if self.parts.condition_size else images
-        return Condition(self._drawn(seen, noise), self.vision(self.clip_pixels(images)).image_embeds)
+        with self._working(self.vision):
+            embedding = self.vision(self.clip_pixels(images)).image_embeds
+        return Condition(self._drawn(seen, noise), embedding)
 
     @torch.no_grad()
     def no_condition(self, condition: Condition, noise: Tensor | None = None) -> Condition:
@@ -93,28 +110,50 @@ class Zero123Plus(Diffusion):
     def view_pass(self, noisy: Latents, timestep: Timestep, condition: Condition, *, canvas: bool = True,
                   inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:
         """Return the prediction for noisy views; the canvas attends to the condition, noised to the same level."""
-        assert condition.latents is not None
         context = self._context(condition, len(noisy))
-        noise = torch.zeros_like(condition.latents) if reference_noise is None else reference_noise
-        writing = WritePass()
-        with torch.no_grad():
-            self._run(self.noised(condition.latents, noise, timestep), timestep, context, writing)
-        reading = ReadPass(writing.stored, inner)
-        return split(self._run(assemble(noisy), timestep, context, reading), noisy.shape[1])
+        current = inner or Pass()
+        if self.switches.reference != "none":
+            current = self._referring(current, context, timestep, condition, reference_noise)
+        return split(self._run(assemble(noisy), timestep, context, current), noisy.shape[1])
+
+    def keypoints_need_condition(self, concat: bool) -> bool:
+        """Return whether the keypoint pass looks at the condition image, itself or through the text's embedding."""
+        return self.switches.reference == "both" or (concat and self.switches.embedding)
+
+    def _beside(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
+                reference_noise: Tensor | None, until: str = "") -> Pass:
+        if self.switches.reference != "both":
+            return inner
+        return self._referring(inner, context, timestep, condition, reference_noise, until)
+
+    @torch.no_grad()
+    def _referring(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
+                   noise: Tensor | None, until: str = "") -> ReadPass:
+        """Run the noised condition image, with the same context, and return the pass that attends to it."""
+        assert condition.latents is not None
+        noise = torch.zeros_like(condition.latents) if noise is None else noise
+        noisy = self.noised(condition.latents, noise, timestep)
+        writing = WritePass(until)
+        with suppress(Enough):
+            self._run(noisy, timestep, context.detach(), writing)
+        return ReadPass(writing.stored, inner)
 
     def _context(self, condition: Condition, batch: int) -> Float[Tensor, "B T D"]:
         text = self.text.expand(batch, -1, -1)
-        if condition.embedding is not None:
+        if condition.embedding is not None and self.switches.embedding:
             text = text + self.ramp * condition.embedding[:, None]
         return text.to(self.dtype)
 
-    def _posterior(self, images: Float[Tensor, "B 3 h w"]) -> Any:
-        return self.vae.encode(scale_image(images * 2 - 1)).latent_dist
+    def _seen(self, images: Float[Tensor, "B 3 h w"]) -> Any:
+        """Return the posterior of images in [0, 1]."""
+        centred = images * 2 - 1
+        return self._posterior(scale_image(centred) if self.switches.scaling else centred)
 
     def _drawn(self, images: Float[Tensor, "B 3 h w"], noise: Tensor | None) -> Latents:
-        posterior = self._posterior(images)
+        posterior = self._seen(images)
         latents: Tensor = posterior.mean if noise is None else posterior.mean + posterior.std * noise
-        return latents
+        # The pipeline does not multiply by the factor here; without its scaling this is any other latent.
+        return latents if self.switches.scaling else latents * self.vae.config.scaling_factor
 
     def clip_pixels(self, images: Float[Tensor, "B 3 h w"]) -> Tensor:
         """Return images in [0, 1] as the vision encoder sees them."""

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from harness.models._base import Model
 from harness.models._diffusion import Diffusion
 from harness.models._folder import SHIPPED, fingerprint, load_parts
-from harness.models._zero123plus import Zero123Plus
+from harness.models._zero123plus import Switches, Zero123Plus
 
 FOLDER = SHIPPED / "tiny_zero123plus"
 
 
 @dataclass(frozen=True)
-class TinyZero123Plus(Model):
+class TinyZero123Plus(Switches, Model):
     """See the model card beside the weights."""
 
     def open(self, precision: str, device: str) -> Diffusion:
         """Load the shipped folder."""
-        return Zero123Plus(load_parts(FOLDER, zero123plus=True), precision, device)
+        return Zero123Plus(load_parts(FOLDER, zero123plus=True), precision, device, self)
 
     def fingerprint(self) -> str:
         """Return the hash of the shipped folder."""

@@ -35,7 +35,7 @@ def test_tiny_sd_opens_with_diffusers_own_pipeline():
     assert 0 <= images.min() < images.max() <= 1
 
 
-@pytest.mark.parametrize("name", names("models"))
+@pytest.mark.parametrize("name", [name for name in names("models") if name.startswith("tiny_")])
 def test_every_model_opens_and_has_a_fingerprint(name: str):
     source = build("models", name)
     assert len(source.fingerprint()) == 12

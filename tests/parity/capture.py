@@ -7,7 +7,6 @@ from harness.attention.capture import CapturePass, resample, token_maps
 from harness.losses._base import Evidence
 from harness.losses.equivariance import Equivariance
 from harness.losses.sharpening import Sharpening
-from harness.passes import gather
 from harness.selection.gaussian_fps import GaussianFps
 from harness.warps import unwarped_mean, warp
 from tests.parity.golden import covers
@@ -111,8 +110,8 @@ def check_optimisation(given):
         ranked.append(selection.ranking(plain.detach(), sigma)[0, 0, :selection.candidates])
         chosen = selection(plain.detach(), warped.detach(), keypoints=constants["top_k"], sigma_px=sigma)
         picked.append(chosen[0, 0])
-        views = gather(plain, chosen)
-        seen = Evidence(views, views, views, gather(warped, chosen), theta, tokens, None, None, sigma)
+        views = plain[:, :, chosen[0, 0]]
+        seen = Evidence(views, views, views, warped[:, :, chosen[0, 0]], theta, tokens, None, None, sigma)
         pair = torch.stack([Sharpening()(seen), Equivariance(border="zeros")(seen)])
         terms.append(pair.detach())
         ((pair * torch.tensor(weights)).sum() / batch).backward()

@@ -1,0 +1,101 @@
+"""The files of a diffusers folder: which weights are used, what is missing, and their hash."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.plugins import UsageError
+
+STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model",
+         "vision_encoder": "model"}
+PROCESSOR = ("preprocessor_config.json",)
+OTHERS = {"tokenizer": ("vocab.json", "merges.txt"), "scheduler": ("scheduler_config.json",),
+          "feature_extractor_clip": PROCESSOR, "feature_extractor_vae": PROCESSOR}
+PLAIN = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+ZERO123PLUS = (*PLAIN, "vision_encoder", "feature_extractor_clip")
+VARIANTS = ("", "fp16")  # full-precision weights before half ones: a trial's precision casts them anyway
+
+
+def variant(folder: Path, part: str) -> str:
+    """Return the variant of a part's weights that is there, "" for the plain one; raise UsageError for none."""
+    for name in VARIANTS:
+        if (folder / part / _single(part, name)).is_file() or (folder / part / _index(part, name)).is_file():
+            return name
+    other = sorted(p.name for p in (folder / part).glob("*") if p.suffix in (".bin", ".ckpt", ".pt", ".msgpack"))
+    hint = f"; {other[0]} is no safetensors file and is never loaded, convert it" if other else ""
+    raise UsageError(f"model folder {folder}: {part}/{_single(part, '')} is missing{hint}")
+
+
+def weights(folder: Path, part: str) -> list[Path]:
+    """Return the weight files of a part, all shards of them; raise UsageError naming one that is missing."""
+    chosen = variant(folder, part)
+    single, index = folder / part / _single(part, chosen), folder / part / _index(part, chosen)
+    if single.is_file():
+        return [single]
+    shards = sorted(set(read_json(index).get("weight_map", {}).values()))
+    for shard in shards:
+        if Path(shard).name != shard or not (folder / part / shard).is_file():
+            raise UsageError(f"model folder {folder}: {part}/{shard} is missing, which {index.name} names")
+    return [index, *(folder / part / shard for shard in shards)]
+
+
+def demand(folder: Path, parts: Sequence[str]) -> None:
+    """Raise UsageError naming the first file of these parts that is missing."""
+    if not folder.is_dir():
+        raise UsageError(f"model folder {folder}: there is no such folder")
+    for part in parts:
+        if not (folder / part).is_dir():
+            raise UsageError(f"model folder {folder}: no {part!r} in it; needs {', '.join(parts)}")
+        if part in STEMS:
+            weights(folder, part)
+        for name in ("config.json",) if part in STEMS else OTHERS[part]:
+            if not (folder / part / name).is_file():
+                raise UsageError(f"model folder {folder}: {part}/{name} is missing")
+
+
+def fingerprint(folder: Path) -> str:
+    """Return a short hash of a folder's weights and configuration files, without loading them."""
+    files = sorted(set(_used(folder)))
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise UsageError(f"model folder {folder}: no weights in it")
+    stats = tuple((str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
+    return _hash(folder, stats)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a configuration file's content; raise UsageError if it is not there or not JSON."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise UsageError(f"model file {path}: missing, or not JSON") from None
+    return content
+
+
+def _used(folder: Path) -> Iterator[Path]:
+    """Yield what loading reads: one variant of the weights, not every one that lies there."""
+    yield from folder.glob("model_index.json")
+    for part in (*STEMS, *OTHERS):
+        yield from (p for p in (folder / part).glob("*") if p.suffix in (".json", ".txt") and ".index" not in p.name)
+        if part in STEMS and (folder / part).is_dir():
+            yield from weights(folder, part)
+
+
+@cache
+def _hash(folder: Path, stats: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for name, size, _ in stats:
+        digest.update(f"{name}:{size}:".encode())
+        with (folder / name).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def _single(part: str, name: str) -> str:
+    return f"{STEMS[part]}{f'.{name}' if name else ''}.safetensors"
+
+
+def _index(part: str, name: str) -> str:
+    return f"{STEMS[part]}.safetensors.index{f'.{name}' if name else ''}.json"

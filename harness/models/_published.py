@@ -1,0 +1,76 @@
+"""What the published base models share: a hub repository at a pinned commit, or a folder of the user's own."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.models import _hub
+from harness.models._base import Model
+from harness.models._diffusion import DTYPES, Diffusion, Parts
+from harness.models._files import PLAIN, ZERO123PLUS, fingerprint
+from harness.models._folder import Expected, load_parts
+from harness.plugins import UsageError, knob
+
+
+class Release(NamedTuple):
+    """A model as its authors, or those who keep it, published it."""
+
+    repository: str
+    revision: str
+    expected: Expected
+    zero123plus: bool = False
+
+
+ZERO123PLUS_RELEASES = {  # version -> repository of the authors
+    "v1.2": Release("sudo-ai/zero123plus-v1.2", "2da07e89919e1a130c9b5add1584c70c7aa065fd",
+                    Expected("zero123plus", 1024, "v_prediction"), True),
+    "v1.1": Release("sudo-ai/zero123plus-v1.1", "main", Expected("zero123plus", 1024, "v_prediction"), True),
+}
+
+
+@dataclass(frozen=True)
+class Published(Model):
+    """A diffusers folder, from the hub or from disk."""
+
+    path: str = knob("", "diffusers folder, or hub repository owner/name; empty for the published one")
+    revision: str = knob("", "commit, branch or tag on the hub; empty for the pinned commit, or main of another path")
+
+    @property
+    @abstractmethod
+    def release(self) -> Release:
+        """Return what is opened where ``path`` is empty, and what a folder must be like."""
+
+    @abstractmethod
+    def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
+        """Return the model made of its loaded parts."""
+
+    def open(self, precision: str, device: str) -> Diffusion:
+        """Load the weights, the UNet in the precision's arithmetic; raise UsageError that says what is amiss."""
+        release = self.release
+        folder = Path(self.path)
+        if self._repository:
+            parts = ZERO123PLUS if release.zero123plus else PLAIN
+            folder = _hub.snapshot(self._repository, self._revision, parts, release.expected.name)
+        loaded = load_parts(folder, zero123plus=release.zero123plus, dtype=DTYPES[precision], expected=release.expected)
+        return self.build(loaded, precision, device)
+
+    def fingerprint(self) -> str:
+        """Return the commit of a hub repository, or the hash of a folder's files."""
+        if self._repository:
+            return _hub.commit(self._repository, self._revision, self.release.expected.name)
+        folder = Path(self.path).expanduser()
+        if not folder.is_dir():
+            raise UsageError(f"model {self.release.expected.name!r}: path {self.path!r} is no folder, and no hub "
+                             "repository's name (owner/name)")
+        return fingerprint(folder)
+
+    @property
+    def _repository(self) -> str:
+        if not self.path:
+            return self.release.repository
+        return self.path if _hub.is_repository(self.path) else ""
+
+    @property
+    def _revision(self) -> str:
+        return self.revision or (self.release.revision if not self.path else "main")

@@ -1,0 +1,22 @@
+"""Stable Diffusion 1.5: text to image at 512 px, tokens 768 wide, predicts noise."""
+
+from dataclasses import dataclass
+
+from harness.models._diffusion import Diffusion, Parts
+from harness.models._folder import Expected
+from harness.models._published import Published, Release
+
+
+@dataclass(frozen=True)
+class SD15(Published):
+    """Rombach et al., CVPR 2022; the community's copy of the retired original. Licence: CreativeML OpenRAIL-M."""
+
+    @property
+    def release(self) -> Release:
+        """Return the hub's copy."""
+        return Release("stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+                       Expected("sd15", 768, "epsilon"))
+
+    def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
+        """Return a plain text-to-image model."""
+        return Diffusion(parts, precision, device)

@@ -1,0 +1,25 @@
+"""Zero123++'s UNet in a plain pipeline, without reference, image embedding or scaling."""
+
+from dataclasses import dataclass, replace
+
+from harness.models._diffusion import Diffusion, Parts
+from harness.models._published import ZERO123PLUS_RELEASES, Published, Release
+from harness.models._zero123plus import UNetAlone
+from harness.plugins import knob
+
+
+@dataclass(frozen=True)
+class Zero123PlusWeights(Published):
+    """The weights of `zero123plus`, used as Stable Diffusion's are; no vision encoder is loaded."""
+
+    version: str = knob("v1.2", "which release's UNet", choices=tuple(ZERO123PLUS_RELEASES))
+
+    @property
+    def release(self) -> Release:
+        """Return the authors' repository of the version, of which the plain parts are used."""
+        release = ZERO123PLUS_RELEASES[self.version]
+        return release._replace(zero123plus=False, expected=replace(release.expected, name="zero123plus_weights"))
+
+    def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
+        """Return the UNet in a plain pipeline."""
+        return UNetAlone(parts, precision, device)
