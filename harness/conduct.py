@@ -93,6 +93,7 @@ class _Loop:
     def run(self) -> None:
         """Run the trials; return early when asked to stop, or when too many have failed in a row."""
         try:
+            self.tracker.resume()
             while True:
                 self.attend()
                 self.fill()

@@ -3,7 +3,7 @@
 Only MlflowClient is used, with explicit addresses: the fluent interface keeps global state, reports a run that was
 interrupted as finished, and loses its parent when MLFLOW_RUN_ID is set. A run stands for one attempt at one trial,
 named by the tags ``harness.id`` and ``harness.started``; what is pushed to it carries fixed times, so that pushing
-again changes nothing. ``harness.complete`` marks a run that holds all there is.
+again changes nothing. ``harness.complete`` marks a run that holds all there is, once it is no longer RUNNING.
 """
 
 import hashlib
@@ -23,7 +23,9 @@ from urllib.parse import urlsplit
 
 from harness.store import Store
 
-STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED", "interrupted": "KILLED"}
+Attempt = tuple[str, str]  # a trial, and when it was started
+PARENT: Attempt = ("", "")
 BATCH = 1000  # metrics in one request; MLflow refuses more
 PARAMS = 100  # the same for params
 LONGEST_PARAM = 6000  # characters; MLflow cuts silently, the whole spec is in record.json
@@ -51,15 +53,23 @@ class Mirror:
         client = _client(uri)
         self._store, self._client = store, client
         self._experiment = _experiment(client, store, uri)
-        self._runs = {_attempt(run): run for run in self._search(f"tags.\"harness.store\" = '{store.identity}'")}
-        parent = self._runs.get(("", ""))
-        self._parent: str = parent.info.run_id if parent else self._create("", "", store.experiment, {})
+        self._runs: dict[Attempt, str] = {}  # ids alone: what MLflow says of a run is large, and there may be many
+        self._whole: set[Attempt] = set()
+        self._left_running: list[str] = []
+        for run in self._search(f"tags.\"harness.store\" = '{store.identity}'"):
+            self._note(run)
+        self._parent = self._runs.get(PARENT) or self._create(*PARENT, store.experiment, {})
 
     def reconcile(self) -> None:
         """Close as KILLED what a dead coordinator left RUNNING; only for the process that holds the store's lock."""
-        for run in self._runs.values():
-            if run.info.status == "RUNNING":
-                self._client.set_terminated(run.info.run_id, "KILLED")
+        for run in self._left_running:
+            self._client.set_terminated(run, "KILLED")
+        self._left_running = []
+
+    def catch_up(self) -> int:
+        """Push every record that is not told yet, return how many; those of another results version are left alone."""
+        records = (self._store.record(trial) for trial in sorted(self._store.known()))
+        return sum(self.push(record) for record in records if record is not None and record["status"] != "stale")
 
     def resume(self) -> None:
         """Say that the experiment is running."""
@@ -78,26 +88,19 @@ class Mirror:
 
     def start(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> str:
         """Open the run of an attempt, with its params; return its id, also when it is there already."""
-        known = self._runs.get((trial, started))
-        if known is not None:
-            return str(known.info.run_id)
-        return self._create(trial, started, label, spec)
+        return self._runs.get((trial, started)) or self._create(trial, started, label, spec)
 
     def push(self, record: Mapping[str, Any], label: str = "") -> bool:
         """Write a whole record to its attempt's run; return False when the run held it already."""
         attempt = record["id"], record["started"]
-        known = self._runs.get(attempt)
-        if known is not None and known.data.tags.get("harness.complete"):
+        if attempt in self._whole:
             return False
         run = self.start(*attempt, label or _label(record["spec"]), record["spec"])
         began, ended = _milliseconds(record["started"]), _milliseconds(record["ended"])
-        self._log_metrics(run, list(self._metrics(record, began, ended)))
         self._client.log_artifacts(run, str(self._store.path(record["id"])))
-        for name, value in _tags(record).items():
-            self._client.set_tag(run, name, value)
+        self._log(run, list(self._metrics(record, began, ended)), {**_tags(record), "harness.complete": "true"})
         self._client.set_terminated(run, STATUS[record["status"]], end_time=ended)
-        self._client.set_tag(run, "harness.complete", "true")
-        self._runs[attempt] = self._client.get_run(run)
+        self._whole.add(attempt)
         return True
 
     def _metrics(self, record: Mapping[str, Any], began: int, ended: int) -> Iterator[tuple[str, float, int, int]]:
@@ -118,14 +121,17 @@ class Mirror:
                 if name != "step":
                     yield metric_name(f"curve/{name}"), column[row], time, step
 
-    def _log_metrics(self, run: str, metrics: list[tuple[str, float, int, int]]) -> None:
-        from mlflow.entities import Metric
+    def _log(self, run: str, metrics: list[tuple[str, float, int, int]], tags: Mapping[str, str]) -> None:
+        """Write metrics in as few requests as MLflow takes, the tags with the last one."""
+        from mlflow.entities import Metric, RunTag
 
         # MLflow turns an infinity into 1.8e308; not a number is what it is.
         entities = [Metric(name, value if math.isfinite(value) else math.nan, time, step)
                     for name, value, time, step in metrics]
-        for start in range(0, len(entities), BATCH):
-            self._client.log_batch(run, metrics=entities[start:start + BATCH])
+        batches = [entities[start:start + BATCH] for start in range(0, len(entities), BATCH)] or [[]]
+        for batch in batches[:-1]:
+            self._client.log_batch(run, metrics=batch)
+        self._client.log_batch(run, metrics=batches[-1], tags=[RunTag(name, value) for name, value in tags.items()])
 
     def _create(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> str:
         from mlflow.entities import Param
@@ -139,18 +145,26 @@ class Mirror:
         params = [Param(name, value) for name, value in flat(spec).items()]
         for start in range(0, len(params), PARAMS):
             self._client.log_batch(run.info.run_id, params=params[start:start + PARAMS])
-        self._runs[trial, started] = run
+        self._runs[trial, started] = str(run.info.run_id)
         return str(run.info.run_id)
 
-    def _search(self, query: str) -> list[Any]:
-        found: list[Any] = []
+    def _note(self, run: Any) -> None:
+        """Keep what is needed of a run that is there."""
+        attempt, running = _attempt(run), run.info.status == "RUNNING"
+        self._runs[attempt] = str(run.info.run_id)
+        if running:
+            self._left_running.append(str(run.info.run_id))
+        elif run.data.tags.get("harness.complete"):
+            self._whole.add(attempt)
+
+    def _search(self, query: str) -> Iterator[Any]:
         page = None
         while True:
-            batch = self._client.search_runs([self._experiment], query, max_results=1000, page_token=page)
-            found += batch
+            batch = self._client.search_runs([self._experiment], query, max_results=100, page_token=page)
+            yield from batch
             page = batch.token
             if not page:
-                return found
+                return
 
 
 def flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -215,13 +229,14 @@ def _experiment(client: Any, store: Store, uri: str) -> str:
     return str(found.experiment_id)
 
 
-def _attempt(run: Any) -> tuple[str, str]:
+def _attempt(run: Any) -> Attempt:
     return run.data.tags.get("harness.id", ""), run.data.tags.get("harness.started", "")
 
 
 def _tags(record: Mapping[str, Any]) -> dict[str, str]:
     tags = {"harness.status": record["status"], "harness.reason": record["reason"][:LONGEST_PARAM],
             "mlflow.source.git.commit": record["environment"].get("git_commit") or "",
+            "harness.attempts": str(len(record["attempts"]) + 1),
             **{f"harness.{name}": value for name, value in record["fingerprints"].items()}}
     return {name: str(value) for name, value in tags.items() if value}
 

@@ -7,15 +7,22 @@ for. The store is the truth; what cannot be pushed is told once and left to `syn
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from harness.mirror import Mirror, default_uri, shown
 from harness.plugins import UsageError
 from harness.store import Store
 
+DAMAGED = ("file is not a database", "database disk image is malformed")  # SQLite's words
+PENDING = "mlflow.pending"  # in an experiment's folder: there may be records that MLflow was not told of
+
 
 class Tracker(Protocol):
     """What the coordinator tells its mirror. No call blocks, but for `close`."""
+
+    def resume(self) -> None:
+        """Begin if an earlier run ended before all of it was told."""
 
     def open(self) -> None:
         """Begin; calling it again does nothing."""
@@ -35,6 +42,9 @@ class Tracker(Protocol):
 
 class Untracked:
     """Mirrors nothing."""
+
+    def resume(self) -> None:
+        """Do nothing."""
 
     def open(self) -> None:
         """Do nothing."""
@@ -62,16 +72,26 @@ class MlflowTracker:
         self._orders: queue.SimpleQueue[Callable[[Mirror], object] | None] = queue.SimpleQueue()
         self._warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._pending = store.folder / PENDING
+        self._behind = self._failed = False
+
+    def resume(self) -> None:
+        """Open if a mark of an earlier run is there; its records are pushed first."""
+        self._behind = self._pending.exists()
+        if self._behind:
+            self.open()
 
     def open(self) -> None:
         """Start the thread, which imports mlflow, creates the database and closes what a dead coordinator left open."""
         if self._thread is None:
+            with suppress(OSError):
+                self._pending.touch()
             self._thread = threading.Thread(target=self._serve, name="harness-mlflow", daemon=True)
             self._thread.start()
 
     def started(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> None:
         """Open the trial's run."""
-        self._orders.put(lambda mirror: mirror.start(trial, started, label, spec))
+        self._put(lambda mirror: mirror.start(trial, started, label, spec))
 
     def ended(self, trial: str, label: str) -> None:
         """Push the trial's record."""
@@ -80,7 +100,7 @@ class MlflowTracker:
             if record is not None:
                 mirror.push(record, label)
 
-        self._orders.put(push)
+        self._put(push)
 
     def close(self, status: str) -> None:
         """Close the parent run and wait; a server that does not answer costs a few seconds at most."""
@@ -90,6 +110,9 @@ class MlflowTracker:
         self._orders.put(None)
         self._thread.join()
         self._thread = None
+        if not self._failed:
+            with suppress(OSError):
+                self._pending.unlink()
 
     def warnings(self) -> list[str]:
         """Return what went wrong since the last call."""
@@ -98,14 +121,21 @@ class MlflowTracker:
             found.append(self._warnings.get())
         return found
 
+    def _put(self, order: Callable[[Mirror], object]) -> None:
+        if not self._failed:  # else nobody would take it up, and the queue would grow with every trial
+            self._orders.put(order)
+
     def _serve(self) -> None:
         try:
             mirror = Mirror(self._store, self._uri)
             mirror.reconcile()
             mirror.resume()
+            if self._behind:
+                mirror.catch_up()
             while (order := self._orders.get()) is not None:
                 order(mirror)
         except Exception as error:
+            self._failed = True
             self._warnings.put(f"{_problem(self._uri, error)}; results are safe in {self._store.folder}, "
                                f"`harness sync` pushes them later")
 
@@ -129,11 +159,11 @@ def sync(store: Store, uri: str | None = None) -> int:
         try:
             mirror = Mirror(store, uri)
             mirror.reconcile()
-            records = [record for record in store.records() if record["status"] != "stale"]
-            pushed = sum(mirror.push(record) for record in sorted(records, key=lambda record: str(record["started"])))
+            pushed = mirror.catch_up()
             mirror.attach()
             if pushed:
-                mirror.end(overall(record["status"] for record in records))
+                mirror.end(overall(record["status"] for record in store.records()))
+            (store.folder / PENDING).unlink(missing_ok=True)
         except Exception as error:
             raise UsageError(_problem(uri, error)) from error
     return pushed
@@ -147,4 +177,6 @@ def overall(statuses: Iterable[str]) -> str:
 
 def _problem(uri: str, error: Exception) -> str:
     text = " ".join(str(error).split()).replace(uri.rstrip("/"), shown(uri).rstrip("/"))
+    if uri.startswith("sqlite:") and any(sign in text for sign in DAMAGED):
+        return f"MLflow at {shown(uri)}: the database is damaged; move it away, and a new one is made from the store"
     return f"MLflow at {shown(uri)}: {type(error).__name__}: {text[:150]}"

@@ -1,4 +1,5 @@
 import math
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -33,6 +34,7 @@ def store(tmp_path, database, monkeypatch):
     store = Store(tmp_path / "results", "quick")
     store.results.mkdir()
     shutil.copy(database, store.results / "mlflow.db")
+    store.whole = database
     return store
 
 
@@ -74,7 +76,7 @@ def test_an_experiment_reads_back_from_mlflow(store):
     assert [(point.step, point.value) for point in curve] == [(1, 4.0), (2, 3.0), (3, 2.0), (4, 2.0)]
     assert failed.data.tags["harness.reason"] == "ValueError: it went wrong"
     assert {file.path for file in client.list_artifacts(finished.info.run_id)} == {
-        "record.json", "curve.parquet", "points.parquet", "tokens.safetensors"}
+        "record.json", "curve.parquet", "points.parquet", "fit.parquet", "tokens.safetensors"}
     assert "traceback.txt" in {file.path for file in client.list_artifacts(failed.info.run_id)}
     record = store.record(finished.data.tags["harness.id"])
     assert record["started"] == finished.data.tags["harness.started"]
@@ -127,6 +129,65 @@ def test_an_unreachable_server_is_told_once_and_sync_pushes_later_without_duplic
     _, parent, children, count = runs_of(store)
     assert (count, parent.info.status) == (3, "FAILED")
     assert sorted(child.info.status for child in children.values()) == ["FAILED", "FINISHED", "FINISHED"]
+
+
+def test_a_damaged_database_costs_no_trial_and_is_made_anew_from_the_store(store, monkeypatch):
+    class Told(Progress):
+        warnings = []  # noqa: RUF012
+
+        def warning(self, text):
+            self.warnings.append(text)
+
+    database = store.results / "mlflow.db"
+    database.write_bytes(database.read_bytes()[:10_000])
+    assert run(store, fake.spec(seed=1), fake.spec(seed=2), progress=Told()).done == 2
+    (warning,) = Told.warnings
+    assert re.search(r"mlflow.db: the database is damaged; move it away, .*results are safe in .*harness sync", warning)
+    with pytest.raises(UsageError, match="the database is damaged"):
+        sync(store)
+    anew = store.results / "anew.db"  # another name: MLflow keeps connections to a name until its process ends
+    shutil.copy(store.whole, anew)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{anew}")
+    assert run(store, fake.spec(seed=1), fake.spec(seed=2)).skipped == 2  # catches up, though there is nothing to do
+    _, parent, children, count = runs_of(store)
+    assert (count, len(children), parent.info.status) == (2, 2, "FINISHED")
+    assert not (store.folder / "mlflow.pending").exists()
+
+
+def test_records_that_a_killed_coordinator_did_not_tell_are_told_by_the_next_run(store):
+    untold = fake.spec(seed=1)
+    run(store, fake.spec(seed=3))
+    with store.lock():
+        store.begin(untold.id("d0", "w0"))
+        store.save(untold.id("d0", "w0"), untold, fake.result(untold), {}, {})
+        (store.folder / "mlflow.pending").touch()  # as the tracker leaves it until it is closed
+    run(store, untold, fake.spec(seed=2), fake.spec(seed=3))
+    _, _, children, count = runs_of(store)
+    assert (count, {child.info.status for child in children.values()}) == (3, {"FINISHED"})
+
+
+def test_a_run_that_was_cut_off_is_pushed_as_killed(store):
+    spec = fake.spec(seed=1)
+    with store.lock():
+        left = Mirror(store, default_uri(store.results))
+        left.start(spec.id("d0", "w0"), store.begin(spec.id("d0", "w0"), spec, fake.FINGERPRINTS), "x", spec.to_dict())
+        (store.folder / "mlflow.pending").touch()
+    run(store, spec)
+    client, parent, _, count = runs_of(store)
+    assert (count, parent.info.status) == (2, "FINISHED")
+    found = client.search_runs([parent.info.experiment_id])
+    assert sorted(run.info.status for run in found) == ["FINISHED", "FINISHED", "KILLED"]  # the parent, and two runs
+
+
+def test_after_the_first_failure_nothing_is_queued_any_more(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", CLOSED)
+    tracker = MlflowTracker(store)
+    tracker.open()
+    tracker._thread.join()
+    for seed in range(3):
+        tracker.started(f"t{seed}", "now", "", {})
+        tracker.ended(f"t{seed}", "")
+    assert tracker._orders.empty()
 
 
 def test_a_push_that_broke_off_is_completed_in_the_same_run(store, monkeypatch):
