@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness import lock
 from harness.folders import replace_file
 from harness.report import latex, markdown, plain
-from harness.report.document import document
+from harness.report.document import document, written
 from harness.report.parts import Part, Report, reported
 from harness.report.tables import Table
 from harness.spec import Experiment, ReportSpec
@@ -77,6 +77,6 @@ def write(report: Report, folder: Path, stem: str, forms: Sequence[str] = tuple(
     """Write a report in several formats and return the files."""
     paths = [folder / f"{stem}{SUFFIXES[form]}" for form in forms]
     for path, form in zip(paths, forms, strict=True):
-        text = json.dumps(document(report), indent=1) + "\n" if form == "json" else rendered(report.tables, form)
+        text = written(document(report)) if form == "json" else rendered(report.tables, form)
         replace_file(path, text.encode())
     return paths

@@ -26,6 +26,20 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
+def written(content: Mapping[str, Any]) -> str:
+    """Return a document as JSON with a row and a trial to a line, so that versions of it compare line by line."""
+    tables = ",\n".join(_block(table, "rows") for table in content["tables"])
+    head = {key: value for key, value in content.items() if key not in ("tables", "trials")}
+    trials = ",\n".join(f"{json.dumps(trial)}: {json.dumps(found)}" for trial, found in content["trials"].items())
+    return f'{json.dumps(head)[:-1]}, "tables": [\n{tables}\n], "trials": {{\n{trials}\n}}}}\n'
+
+
+def _block(table: Mapping[str, Any], key: str) -> str:
+    head = json.dumps({name: value for name, value in table.items() if name != key})
+    lines = ",\n".join(json.dumps(line) for line in table[key])
+    return f'{head[:-1]}, "{key}": [\n{lines}\n]}}'
+
+
 def origin(record: Record) -> dict[str, Any]:
     """Return where a trial's numbers come from."""
     environment, prints = record.get("environment") or {}, record.get("fingerprints") or {}

@@ -66,8 +66,7 @@ def _cell(cell: Cell, column: Column) -> dict[str, Any]:
     plain: dict[str, Any] = {"mean": cell.interval.mean, "half_width": cell.interval.half_width,
                              "seeds": cell.interval.count}
     if column.kind == "mean":
-        few = len(cell.values) < 4
-        plain["interquartile_mean"] = cell.interval.mean if few else interquartile_mean(cell.values)
+        plain["interquartile_mean"] = interquartile_mean(cell.values)
     plain |= {"best": cell.best, "tied": cell.tied, "star": cell.star}
     if cell.difference:
         plain["difference"] = _difference(cell.difference)

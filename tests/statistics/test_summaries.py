@@ -10,6 +10,12 @@ def test_interquartile_mean_by_hand():
     assert interquartile_mean([1.0, 2.0, 6.0]) == 3.0  # a quarter of three is less than one
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 7, 10])
+def test_interquartile_mean_is_scipys_trimmed_mean(count):
+    values = np.random.default_rng(count).normal(size=count)
+    assert interquartile_mean(values) == pytest.approx(stats.trim_mean(values, 0.25), abs=1e-12)
+
+
 def test_interquartile_mean_is_steadier_than_the_mean_where_seeds_fail():
     random = np.random.default_rng(0)
     draws = random.normal(0.5, 0.05, (4000, 10))
