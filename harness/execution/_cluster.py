@@ -32,7 +32,8 @@ def join(address: str | None) -> bool:
         try:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
-            raise UsageError(f"--address {address}: this machine is no node of a running Ray cluster") from error
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"--address {address}: {reason} (with RAY_AUTH_MODE=token if it asks for one)") from error
     return True
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness import environment
-from harness.execution import _cluster
+from harness.execution import _cluster, _process
 from harness.execution._actor import Actor
 from harness.execution._base import RUN, Cause, Closing, Done, Event, Failed, Stepped, Task
-from harness.execution._process import load
 from harness.plugins import UsageError
 
 LOOK = 1.0  # seconds between looks at the cluster
@@ -28,6 +27,9 @@ class Ray(Closing):
 
     def __init__(self, run: str = RUN, *, address: str | None = None, workers: int | None = None,
                  threads: int | None = None) -> None:
+        for name, number in (("workers", workers), ("threads", threads)):
+            if number is not None and number < 1:
+                raise UsageError(f"{name}: {number} is out of range; expected 1 or more")
         self._leave = _cluster.join(address)
         nodes = _cluster.nodes()
         self._needs = _cluster.needs(nodes, workers, threads)
@@ -57,7 +59,7 @@ class Ray(Closing):
         """Hand the trial to an idle worker, best to one that has its model and data; else to one that is starting."""
         if len(self._busy) >= self.workers:
             raise RuntimeError(f"as many trials as there are workers ({len(self._busy)}) are under way already")
-        wanted, waiting = load(task), self._idle or self._starting
+        wanted, waiting = _process.load(task), self._idle or self._starting
         worker = min(waiting, key=lambda w: (w.loaded != wanted, w.loaded != "")) if waiting else self._start()
         if waiting:
             waiting.remove(worker)
@@ -70,23 +72,26 @@ class Ray(Closing):
 
         deadline = None if seconds is None else time.monotonic() + seconds
         while self._busy:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            now = time.monotonic()
+            if deadline is not None and deadline < now:
+                return
+            for run in self._busy.values():
+                run.kill_if_overdue(now)
+            moments = (deadline, *(run.deadline for run in self._busy.values()))
+            left = min((moment - now for moment in moments if moment is not None), default=None)
             ready, _ = ray.wait(list(self._busy), timeout=left, fetch_local=False)
-            if not ready:
-                return
-            event = self._receive(ready[0])
-            handle(event)
-            if not isinstance(event, Stepped):
-                return
+            if ready:
+                event = self._receive(ready[0])
+                handle(event)
+                if not isinstance(event, Stepped):
+                    return
 
     def cancel(self, trial: str) -> None:
-        """Kill the trial's worker: it holds nothing that is not in the store, and a step may take minutes."""
-        import ray
-
+        """Stop the trial at its next step, else kill its worker; the others go on."""
         for run in self._busy.values():
-            if run.task.id == trial:
-                run.cancelled = True
-                ray.kill(run.worker.actor)
+            if run.task.id == trial and not run.cancelled:
+                run.cancelled, run.deadline = True, time.monotonic() + _process.GRACE
+                run.worker.actor.stop.remote(trial)
 
     def close(self) -> None:
         """Kill every worker and leave the cluster; one that was started here stops."""
@@ -150,7 +155,8 @@ class Ray(Closing):
         import ray
 
         takes = {"num_cpus": self._needs["CPU"], "num_gpus": self._needs.get("GPU", 0)}
-        actor = ray.remote(Actor).options(**takes, max_restarts=0).remote(*self._options, environment.code())
+        kind = ray.remote(Actor).options(**takes, max_restarts=0, max_concurrency=2)
+        actor = kind.remote(*self._options, environment.code())
         return _Worker(actor, actor.place.remote())
 
 
@@ -181,9 +187,20 @@ class _Worker:
 
 @dataclass
 class _Try:
+    """A trial under way; one that was cancelled is killed at the deadline (of time.monotonic)."""
+
     task: Task
     worker: _Worker
     cancelled: bool = False
+    deadline: float | None = None
+
+    def kill_if_overdue(self, now: float) -> None:
+        """Kill a cancelled trial that did not come to its next step: its worker holds nothing that is not stored."""
+        import ray
+
+        if self.deadline is not None and self.deadline <= now:
+            self.deadline = None
+            ray.kill(self.worker.actor)
 
 
 def _lost(run: _Try, error: BaseException) -> Failed:
