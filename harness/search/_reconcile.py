@@ -58,7 +58,10 @@ def _study_side(study: Study, records: Mapping[str, Any], plan: Plan, known: Kno
             known.enqueued.add(trial.user_attrs[ENQUEUED])
         if IDS not in trial.user_attrs:
             continue  # nothing of it has begun
-        trials = plan(trial.params)
+        try:
+            trials = plan(trial.params)
+        except (KeyError, ValueError):
+            return f"trial {trial.number}, whose parameters are lost"
         if trial.user_attrs[IDS] != [planned.id for planned in trials]:
             raise UsageError(f"the study {study.name!r} was begun on other data or weights: trial {trial.number} was "
                              f"{trial.user_attrs[IDS][0]} and is {trials[0].id} now; --new-study begins one beside it")
@@ -66,7 +69,7 @@ def _study_side(study: Study, records: Mapping[str, Any], plan: Plan, known: Kno
         known.trials |= {planned.id for planned in trials}
         if trial.state.name == "COMPLETE":
             values = _finished(trials, records, study)
-            if values is None or not all(map(math.isclose, values, trial.values)):
+            if values is None or not all(map(math.isclose, values, trial.values or [math.nan])):
                 return f"trial {trial.number}"
             known.closed[key] = "COMPLETE", values
         elif trial.state.name == "PRUNED":

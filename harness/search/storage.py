@@ -36,15 +36,10 @@ def open_storage(url: str, warn: Callable[[str], None]) -> "optuna.storages.RDBS
     place = _file(url)
     if place is None:
         return _connect(url, pool_pre_ping=True)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    problem = _problem(place)
-    if problem:
-        aside = place.with_name(f"{place.name}.broken-{time.time_ns()}")
-        place.rename(aside)
-        place.with_name(f"{place.name}-journal").unlink(missing_ok=True)
-        warn(f"{place} was damaged ({problem}); it is set aside as {aside.name} and made again from the records")
-    if not place.exists():
-        _create(place)
+    try:
+        _prepare(place, warn)
+    except OSError as error:
+        raise UsageError(f"storage {place}: cannot be opened: {error.strerror or error}") from error
     storage = _connect(url, connect_args={"timeout": PATIENCE})
     _hurry(storage.engine)
     return storage
@@ -82,6 +77,19 @@ def _connect(url: str, **options: Any) -> "optuna.storages.RDBStorage":
 def _file(url: str) -> Path | None:
     """Return the file of a SQLite address."""
     return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+
+
+def _prepare(place: Path, warn: Callable[[str], None]) -> None:
+    """Set a damaged file aside; create one where there is none."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    problem = _problem(place)
+    if problem:
+        aside = place.with_name(f"{place.name}.broken-{time.time_ns()}")
+        place.rename(aside)
+        place.with_name(f"{place.name}-journal").unlink(missing_ok=True)
+        warn(f"{place} was damaged ({problem}); it is set aside as {aside.name} and made again from the records")
+    if not place.exists():
+        _create(place)
 
 
 def _problem(place: Path) -> str:
