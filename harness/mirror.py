@@ -26,7 +26,7 @@ from harness.store import Store
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED", "interrupted": "KILLED"}
 Attempt = tuple[str, str]  # a trial, and when it was started
 PARENT: Attempt = ("", "")
-BATCH = 1000  # metrics in one request; MLflow refuses more
+BATCH = 850  # metrics in one request, with room for params and tags; MLflow refuses more than 1000 in all
 PARAMS = 100  # the same for params
 LONGEST_PARAM = 6000  # characters; MLflow cuts silently, the whole spec is in record.json
 LONGEST_CURVE = 1000  # points of one curve; longer ones are thinned, curve.parquet holds them all
@@ -88,17 +88,22 @@ class Mirror:
 
     def start(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> str:
         """Open the run of an attempt, with its params; return its id, also when it is there already."""
-        return self._runs.get((trial, started)) or self._create(trial, started, label, spec)
+        run = self._runs.get((trial, started))
+        if run is None:
+            run = self._create(trial, started, label, spec)
+            self._log(run, [], flat(spec), {})
+        return run
 
     def push(self, record: Mapping[str, Any], label: str = "") -> bool:
         """Write a whole record to its attempt's run; return False when the run held it already."""
         attempt = record["id"], record["started"]
         if attempt in self._whole:
             return False
-        run = self.start(*attempt, label or _label(record["spec"]), record["spec"])
+        run = self._runs.get(attempt) or self._create(*attempt, label or _label(record["spec"]), record["spec"])
         began, ended = _milliseconds(record["started"]), _milliseconds(record["ended"])
         self._client.log_artifacts(run, str(self._store.path(record["id"])))
-        self._log(run, list(self._metrics(record, began, ended)), {**_tags(record), "harness.complete": "true"})
+        metrics, tags = list(self._metrics(record, began, ended)), {**_tags(record), "harness.complete": "true"}
+        self._log(run, metrics, flat(record["spec"]), tags)  # params again: the same ones change nothing
         self._client.set_terminated(run, STATUS[record["status"]], end_time=ended)
         self._whole.add(attempt)
         return True
@@ -121,30 +126,28 @@ class Mirror:
                 if name != "step":
                     yield metric_name(f"curve/{name}"), column[row], time, step
 
-    def _log(self, run: str, metrics: list[tuple[str, float, int, int]], tags: Mapping[str, str]) -> None:
-        """Write metrics in as few requests as MLflow takes, the tags with the last one."""
-        from mlflow.entities import Metric, RunTag
+    def _log(self, run: str, metrics: list[tuple[str, float, int, int]], params: Mapping[str, str],
+             tags: Mapping[str, str]) -> None:
+        """Write metrics and params in as few requests as MLflow takes, the tags with the last one."""
+        from mlflow.entities import Metric, Param, RunTag
 
         # MLflow turns an infinity into 1.8e308; not a number is what it is.
-        entities = [Metric(name, value if math.isfinite(value) else math.nan, time, step)
-                    for name, value, time, step in metrics]
-        batches = [entities[start:start + BATCH] for start in range(0, len(entities), BATCH)] or [[]]
-        for batch in batches[:-1]:
-            self._client.log_batch(run, metrics=batch)
-        self._client.log_batch(run, metrics=batches[-1], tags=[RunTag(name, value) for name, value in tags.items()])
+        points = [Metric(name, value if math.isfinite(value) else math.nan, time, step)
+                  for name, value, time, step in metrics]
+        words = [Param(name, value) for name, value in params.items()]
+        count = max(1, math.ceil(len(points) / BATCH), math.ceil(len(words) / PARAMS))
+        for i in range(count):
+            last = [RunTag(name, value) for name, value in tags.items()] if i == count - 1 else []
+            self._client.log_batch(run, metrics=points[i * BATCH:(i + 1) * BATCH],
+                                   params=words[i * PARAMS:(i + 1) * PARAMS], tags=last)
 
     def _create(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> str:
-        from mlflow.entities import Param
-
         tags = {"mlflow.runName": label, "harness.store": self._store.identity, "harness.id": trial,
                 "harness.started": started}
         if trial:
             tags |= {"mlflow.parentRunId": self._parent, "harness.spec": _digest(spec)}
         run = self._client.create_run(self._experiment, tags=tags,
                                       start_time=_milliseconds(started) if started else None)
-        params = [Param(name, value) for name, value in flat(spec).items()]
-        for start in range(0, len(params), PARAMS):
-            self._client.log_batch(run.info.run_id, params=params[start:start + PARAMS])
         self._runs[trial, started] = str(run.info.run_id)
         return str(run.info.run_id)
 

@@ -74,6 +74,7 @@ class MlflowTracker:
         self._thread: threading.Thread | None = None
         self._pending = store.folder / PENDING
         self._behind = self._failed = False
+        self._ended: set[str] = set()  # whose push waits in the queue
 
     def resume(self) -> None:
         """Open if a mark of an earlier run is there; its records are pushed first."""
@@ -91,15 +92,21 @@ class MlflowTracker:
 
     def started(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> None:
         """Open the trial's run."""
-        self._put(lambda mirror: mirror.start(trial, started, label, spec))
+        def start(mirror: Mirror) -> None:
+            if trial not in self._ended:  # else its push, which waits in the queue, does all of it
+                mirror.start(trial, started, label, spec)
+
+        self._put(start)
 
     def ended(self, trial: str, label: str) -> None:
         """Push the trial's record."""
         def push(mirror: Mirror) -> None:
+            self._ended.discard(trial)
             record = self._store.record(trial)
             if record is not None:
                 mirror.push(record, label)
 
+        self._ended.add(trial)
         self._put(push)
 
     def close(self, status: str) -> None:
