@@ -1,6 +1,8 @@
 """Tables as LaTeX with booktabs."""
 
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from harness.report.cells import Cell, Table
 
@@ -10,6 +12,7 @@ ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{EM DASH}": "---", "|": r"\textbar{}",
+    "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
 }
 
 
@@ -19,12 +22,15 @@ def render(tables: Iterable[Table]) -> str:
     The best cell is bold, those not told apart from it italic, a significant difference starred. Each table's
     differences to the baseline follow it, in a table of their own.
     """
-    return "\n".join(text for table in tables for text in (*_tables(table), *_tables(table.differences())))
+    return "\n".join(text for table in tables for text in _tables(table))
 
 
-def _tables(table: Table | None) -> Iterator[str]:
-    for i, part in enumerate(table.parts(lambda first, last: last - first <= MOST_COLUMNS) if table else ()):
-        yield _table(part, i)
+def _tables(table: Table) -> Iterator[str]:
+    differences = table.differences()
+    named = replace(differences, title=f"{table.title}: {differences.title.lower()}") if differences else None
+    for each in filter(None, (table, named)):
+        for i, part in enumerate(each.parts(lambda first, last: last - first <= MOST_COLUMNS)):
+            yield _table(part, i)
 
 
 def _table(table: Table, continued: int) -> str:
@@ -32,7 +38,7 @@ def _table(table: Table, continued: int) -> str:
     name, suffix = (f"{table.name}-{continued}", " (continued)") if continued else (table.name, "")
     lines = [
         r"\begin{table}",
-        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        r"\centering\small\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{4pt}",
         rf"\caption{{{escaped(table.title)}{suffix}.}}",
         rf"\label{{tab:{name}}}",
         rf"{SHRINK}\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (1 + len(table.columns))}}}",
@@ -61,7 +67,8 @@ def escaped(text: str) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text, star = escaped(cell.text), r"$^{*}$" if cell.star else ""
+    text = re.sub(r"^[+-](?=\d)", r"$\g<0>$", escaped(cell.text))  # a minus, not a hyphen
+    star = r"$^{*}$" if cell.star else ""
     if cell.best or cell.tied:
         text = rf"\text{'bf' if cell.best else 'it'}{{{text}}}"
     return text + star

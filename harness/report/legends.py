@@ -53,12 +53,12 @@ def _tests(tested: Sequence[Difference]) -> str:
     test = f"sign flips over seeds, Holm's correction over the table's {count} test{'s' * (count > 1)}"
     if any(difference.reachable for difference in tested):
         some = "" if all(difference.reachable for difference in tested) else ", which some rows have too few seeds for"
-        return f"*: p <= {ALPHA} by {test}{some}."
+        return f"*: p ≤ {ALPHA} by {test}{some}."
     needed = seeds_needed(count)
     takes = f"it takes {needed}" if needed else "no number of seeds would do"
     fewer = f", or {seeds_needed(1)} for a single test (report.tests)" if count > 1 else ""
     shared = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
-    return (f"n too small: with {shared} shared seed{'s' * (seeds[-1] > 1)} no difference can reach p <= {ALPHA} by "
+    return (f"n too small: with {shared} shared seed{'s' * (seeds[-1] > 1)} no difference can reach p ≤ {ALPHA} by "
             f"{test}; {takes}{fewer}.")
 
 

@@ -98,10 +98,10 @@ def test_too_few_seeds_are_said_and_nothing_is_starred():
     found = table(of_values(none=(0.1,) * 5, blend=(0.9,) * 5))
     assert not difference(found, "blend").reachable
     assert not difference(found, "blend").star
-    assert "n too small: with 5 shared seeds no difference can reach p <= 0.05" in " ".join(found.notes)
+    assert "n too small: with 5 shared seeds no difference can reach p ≤ 0.05" in " ".join(found.notes)
     found = table(of_values(none=(0.1,) * 6, blend=(0.9,) * 6))
     assert difference(found, "blend").star
-    assert any(note.startswith("*: p <= 0.05 by sign flips over seeds") for note in found.notes)
+    assert any(note.startswith("*: p ≤ 0.05 by sign flips over seeds") for note in found.notes)
 
 
 def test_rows_with_too_few_seeds_do_not_hide_behind_the_others():

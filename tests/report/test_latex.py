@@ -1,3 +1,5 @@
+import shutil
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -31,7 +33,7 @@ def test_small_table_letter_by_letter():
     ]
     (table,) = build(records, FUSION)
     assert render([replace(table, notes=("5% note.",))]) == r"""\begin{table}
-\centering\small\setlength{\tabcolsep}{4pt}
+\centering\small\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{4pt}
 \caption{Keypoints: PCK and normalised mean error.}
 \label{tab:pck}
 \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{\begin{tabular}{lrr}
@@ -49,16 +51,16 @@ mean pose & 2 & 0.100$\pm$.000 \\
 \end{table}
 
 \begin{table}
-\centering\small\setlength{\tabcolsep}{4pt}
-\caption{Difference to none.}
+\centering\small\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{4pt}
+\caption{Keypoints: PCK and normalised mean error: difference to none.}
 \label{tab:pck-differences}
 \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{\begin{tabular}{lrr}
 \toprule
 fusion & $n$ & PCK@0.1 \\
 \midrule
-of\_two & 2 & +0.200$\pm$.000 \\
+of\_two & 2 & $+$0.200$\pm$.000 \\
 \midrule
-mean pose & 2 & -0.105$\pm$.064 \\
+mean pose & 2 & $-$0.105$\pm$.064 \\
 \bottomrule
 \end{tabular}}
 \end{table}
@@ -81,7 +83,22 @@ def test_marks_of_the_best_the_tied_and_the_starred():
         return render([replace(table, rows=(row,))]).split("fake & 1 & ")[1].split(r" \\")[0]
 
     assert shown(best=True) == r"\textbf{0.500}"
+    assert shown(text="-0.5") == "$-$0.5"
+    assert shown(text="—") == "---"
     assert shown(tied=True, star=True) == r"\textit{0.500}$^{*}$"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX")
+def test_tables_compile_and_nothing_is_wider_than_the_text(tmp_path):
+    awkward = plain(0, fusion={"name": "a_b & 5% #1 ${x}$ \\ ~^<|>±—"})
+    records = [*fusion_records(9), record(awkward, {"pck@0.1": 0.5, **{f"entropy_view{i}": 0.5 for i in range(6)}})]
+    (tmp_path / "tables.tex").write_text(render(build(records, ReportSpec(("fusion",), {"fusion": "none"}))))
+    (tmp_path / "main.tex").write_text(r"""\documentclass{article}\usepackage{booktabs,graphicx}
+\begin{document}\input{tables}\end{document}""")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    assert "Overfull" not in run.stdout
 
 
 def test_every_row_has_as_many_cells_as_the_head():
