@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import config
 from harness.plugins import UsageError, nearest
 
 if TYPE_CHECKING:
     from harness.search._base import Planned
+    from harness.spec import Experiment
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +31,15 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     """Declare the experiment and --set."""
     parser.add_argument("experiment", help="a YAML file, or the name of a shipped experiment such as `fusion`")
     add_overrides(parser)
+
+
+def planned_experiment(args: argparse.Namespace) -> "Experiment":
+    """Return the experiment that is asked for; raise UsageError for a search, whose trials nobody knows beforehand."""
+    experiment = config.load(args.experiment, args.overrides)
+    if experiment.search is not None:
+        raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {args.experiment}` runs it, with "
+                         f"--dry-run it shows the space")
+    return experiment
 
 
 def results_of(args: argparse.Namespace) -> Path:

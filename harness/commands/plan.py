@@ -2,8 +2,7 @@
 
 import argparse
 
-from harness import config
-from harness.commands._shared import add_experiment, add_results, results_of, show_plan
+from harness.commands._shared import add_experiment, add_results, planned_experiment, results_of, show_plan
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print the plan."""
-    experiment = config.load(args.experiment, args.overrides)
+    experiment = planned_experiment(args)
     results = results_of(args)
     from harness.search.grid import Grid
     from harness.store import Store

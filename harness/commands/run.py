@@ -6,10 +6,9 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness import config
 from harness.commands._conducting import OK, add_policy, exit_code, policy_of, say_where
 from harness.commands._executors import add_executor, executor_of
-from harness.commands._shared import add_experiment, add_results, results_of, show_plan
+from harness.commands._shared import add_experiment, add_results, planned_experiment, results_of, show_plan
 
 if TYPE_CHECKING:
     from harness.conduct import Summary
@@ -33,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run, print the tables, and say where everything lies; the exit code says how it went."""
-    experiment = config.load(args.experiment, args.overrides)
+    experiment = planned_experiment(args)
     results = results_of(args)
     from harness.commands import _progress, _tables
     from harness.conduct import conduct

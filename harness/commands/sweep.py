@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness import config
@@ -45,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
     if experiment.search is None:
         raise UsageError(f"{experiment.source}: has no 'search'; `harness run {args.experiment}` runs its grid")
     results = results_of(args)
-    from harness.commands import _progress, _sweeps
+    from harness.commands import _progress, _sweeps, _tables
     from harness.conduct import conduct
     from harness.search.outcome import outcome
     from harness.search.sweep import Sweep
@@ -58,7 +59,8 @@ def main(args: argparse.Namespace) -> int:
         return OK
     if args.max_failures is None:
         args.max_failures = experiment.search.budget.failures or FAILURES
-    with executor_of(args, store) as executor, _progress.progress(lambda: None) as progress:
+    note = partial(_tables.note, store, experiment, ())
+    with executor_of(args, store) as executor, _progress.progress(note) as progress:
         sweep = Sweep(experiment, store, storage=args.storage, new_study=args.new_study, warn=progress.warning)
         try:
             summary = conduct(sweep, store, executor, MlflowTracker(store), policy=policy_of(args), progress=progress)
