@@ -39,7 +39,10 @@ class Pace:
 
     def end(self, trial: str, *, counts: bool = True) -> float:
         """Note that an attempt ended, return its seconds; one that is to be repeated says nothing of later trials."""
-        seconds = self._now() - self._running.pop(trial).since
+        running = self._running.pop(trial, None)
+        if running is None:  # stopped while it waited to be tried again
+            return 0.0
+        seconds = self._now() - running.since
         if counts:
             self._seconds += seconds
             self._ended += 1

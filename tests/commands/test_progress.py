@@ -151,6 +151,16 @@ def test_a_trial_keeps_its_number_when_it_is_tried_again(capsys: pytest.CaptureF
     ]
 
 
+def test_a_trial_may_be_stopped_while_it_waits_to_be_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines(lambda: None)
+    lines.planned(2, 0)
+    lines.started(planned())
+    lines.repeated(planned(), "its node died", "attempt 2")
+    lines.interrupted(planned())
+    assert capsys.readouterr().err.splitlines()[-1] == "[1/2] fusion=none seed=0: stopped after 0 s"
+    assert lines.ended == {"stopped": 1}
+
+
 def test_an_open_ended_search_is_counted_without_an_end(capsys: pytest.CaptureFixture[str]) -> None:
     with Lines() as lines:
         lines.planned(None, 3)
