@@ -26,14 +26,15 @@ def join(address: str | None) -> bool:
 
     if ray.is_initialized():
         return False
-    if address not in (None, "auto"):
-        knock(address)
+    named = address or os.environ.get("RAY_ADDRESS", "auto")
+    if named not in ("auto", "local"):
+        knock(named)
     with _own_sigterm():
         try:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
             reason = str(error).partition("\n")[0]
-            raise UsageError(f"--address {address}: {reason} (with RAY_AUTH_MODE=token if it asks for one)") from error
+            raise UsageError(f"--address {named}: {reason} (with RAY_AUTH_MODE=token if it asks for one)") from error
     return True
 
 
