@@ -1,11 +1,11 @@
 """The map of the package: what each file answers. Imports run from the top to the bottom, never back.
 
 ``__main__``      which command was asked for
-``commands/``     what each command prints: ``run plan status report list ui sync``
+``commands/``     what each command prints: ``run sweep plan status show report compare list ui sync``
 
 ``conduct``       which planned trials run, and what becomes of each; ``coordinator/``: its parts
 ``interrupts``    what Ctrl-C and SIGTERM mean
-``report/``       which tables records make, in Markdown and LaTeX
+``report/``       which tables, figures and pages records make
 ``search/``       which trial is next: a grid's, or what a study proposes; samplers and pruners, one per file
 ``execution/``    where trials run: worker processes, this process, or a Ray cluster
 ``visual/``       what a trial's picture shows

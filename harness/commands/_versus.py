@@ -1,0 +1,98 @@
+"""What `compare` prints: the differing settings, scores side by side, and scenes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.report.cells import written
+from harness.report.changes import text
+from harness.statistics import smallest_p
+from harness.statistics.paired import ALPHA
+
+if TYPE_CHECKING:
+    from harness.report.pairs import Pair, Scene, Scenes, Score
+    from harness.statistics import Interval
+
+
+def knobs(pair: "Pair") -> str:
+    """Return the settings in which both sides differ."""
+    found = [(name, text(mine), text(yours)) for name, mine, yours in pair.knobs]
+    if not found:
+        return "No setting differs" + ("." if pair.by_seed else " but the seed.")
+    return aligned([("setting", "A", "B"), *found])
+
+
+def score_lines(scores: "Sequence[Score]") -> str:
+    """Return every score of both sides and its difference, a line each."""
+    head = ("score", "A", "B", "B - A", "p", "Holm", "effect", "B better")
+    rows = []
+    for score in scores:
+        like = score.one.mean
+        rows.append((
+            score.column.score,
+            written(score.one, score.column), written(score.other, score.column),
+            written(score.difference, score.column, signed=True, like=like) if score.difference else "\N{EM DASH}",
+            _or_dash(score.p, "{:.3g}"), _or_dash(score.adjusted, "{:.3g}"), _or_dash(score.effect, "{:+.2f}"),
+            _or_dash(score.improvement, "{:.0%}"),
+        ))
+    return aligned([head, *rows], right=range(1, len(head)))
+
+
+def notes(pair: "Pair", scores: "Sequence[Score]") -> str:
+    """Return what the columns mean, and what the numbers cannot say."""
+    if not pair.is_comparable:
+        return "A and B were scored on different test data: no difference between their scores means anything."
+    count = len(pair.one)
+    tests = sum(score.p is not None for score in scores)
+    lines = []
+    if not pair.by_seed:
+        lines.append(f"Seeds {pair.one[0]['spec']['seed']} and {pair.other[0]['spec']['seed']} are paired: chance of "
+                     "the seed is part of every difference.")
+    if count == 1:
+        lines.append("One pair of trials: no interval over seeds and no test.")
+    else:
+        lines += [
+            f"Mean \N{PLUS-MINUS SIGN} half width of the 95% t interval over n = {count} seeds; B - A seed by seed.",
+            f"p: sign flips; Holm: corrected over {tests} scores; effect: Hedges' g; B better: share of pairs of runs.",
+        ]
+        if tests * smallest_p(count) > ALPHA:
+            lines.append(f"n too small: with {count} shared seeds no corrected p can reach {ALPHA}.")
+    return "\n".join(lines)
+
+
+def scene_lines(scenes: "Scenes", most: int) -> str:
+    """Return how the test scenes differ, and which differ most."""
+    better = sum(scene.difference > 0 for scene in scenes.each)
+    worse = sum(scene.difference < 0 for scene in scenes.each)
+    lines = [
+        f"PCK@0.1 by test scene: B better in {better}, worse in {worse}, equal in "
+        f"{len(scenes.each) - better - worse} of {len(scenes.each)}; mean scene {_signed(scenes.over_scenes)} over "
+        f"scenes, p = {scenes.p:.3g}."
+    ]
+    if scenes.both:
+        lines.append(f"All points, for other seeds and other scenes: {_signed(scenes.both)}.")
+    lines.append("worst for B  " + ", ".join(_scene(scene) for scene in scenes.each[:most]))
+    lines.append("best for B   " + ", ".join(_scene(scene) for scene in reversed(scenes.each[-most:])))
+    return "\n".join(lines)
+
+
+def aligned(rows: "Sequence[Sequence[str]]", right: "Sequence[int] | range" = ()) -> str:
+    """Return rows as columns two spaces apart; those in ``right`` end at their right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) if i in right else cell.ljust(width)
+                  for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    )
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "\N{EM DASH}" if value is None else form.format(value)
+
+
+def _signed(found: "Interval") -> str:
+    half = "" if found.half_width is None else f"\N{PLUS-MINUS SIGN}{found.half_width:.3f}".replace("0.", ".", 1)
+    return f"{found.mean:+.3f}{half}"
+
+
+def _scene(scene: "Scene") -> str:
+    return f"{scene.scene} ({scene.one:.2f} \N{RIGHTWARDS ARROW} {scene.other:.2f})"

@@ -1,0 +1,166 @@
+"""Compare two settings, trials or experiments: what differs, by how much, and in which scenes."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.commands import _trials
+from harness.commands._shared import add_results, results_of
+from harness.commands._trials import Side
+from harness.plugins import UsageError
+
+if TYPE_CHECKING:
+    from harness.report.pairs import Pair, Scene, Scenes, Score
+
+NAMED = 3  # scenes at either end that are named, and pictured where a scene has several views
+BESIDE = 6  # scenes of a single view in a row of the picture
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("one", metavar="A", help="a recorded experiment, or the beginning of a trial's id")
+    parser.add_argument("other", metavar="B", nargs="?", help="the same; none: two settings of A")
+    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE,...",
+                        help="the settings to compare, such as fusion=blend; of one experiment: twice, or once to "
+                        "compare with its baseline; of two: once for both, or once for each")
+    add_results(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--picture", metavar="FILE.png", type=Path,
+                        help="where the picture of the scenes goes (results/A/compare/, named after both sides)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print what differs, pair by pair, and save a picture of the scenes that differ most."""
+    from harness.commands._files import reader
+    from harness.report import pairs
+
+    results = results_of(args)
+    sides = _sides(results, args)
+    found = _pairs(sides)
+    if args.picture and len(found) > 1:
+        raise UsageError(f"--picture: there are {len(found)} pairs of settings, and one picture each; narrow --where")
+    plain = []
+    for i, (words, pair) in enumerate(found):
+        scores, scenes = pairs.scores(pair), pairs.scenes(pair, reader(results))
+        picture = _picture(results, args.picture, words, pair, scenes) if scenes else None
+        plain.append(_plain(words, pair, scores, scenes, picture))
+        if not args.json:
+            print("\n" * (i > 0) + _text(words, pair, scores, scenes, picture))
+    if args.json:
+        print(json.dumps(plain, indent=1))
+    return 0
+
+
+def _sides(results: Path, args: argparse.Namespace) -> tuple[Side, Side]:
+    """Return both sides as the names and conditions mean them."""
+    wheres = [_trials.conditions(text) for text in args.where]
+    if len(wheres) > 2:
+        raise UsageError(f"--where: given {len(wheres)} times; expected one for each side")
+    if args.other is not None:
+        first, last = (wheres[0], wheres[-1]) if wheres else ({}, {})
+        return _trials.side(results, args.one, first), _trials.side(results, args.other, last)
+    if not wheres:
+        raise UsageError(f"what is {args.one!r} compared with? Name a second experiment or trial, or settings of one: "
+                         f"harness compare {args.one} --where fusion=none --where fusion=blend")
+    chosen = _trials.side(results, args.one, wheres[-1])
+    if len(wheres) == 1:
+        return _trials.baseline(results, args.one), chosen
+    return _trials.side(results, args.one, wheres[0]), chosen
+
+
+def _pairs(sides: tuple[Side, Side]) -> "list[tuple[tuple[str, str], Pair]]":
+    """Return the settings that are compared, with what they are called."""
+    from harness.report.pairs import matched, paired
+
+    one, other = sides
+    groups = matched(one.groups, other.groups)
+    if not groups:
+        raise UsageError(f"no setting of {one.name} ({len(one.groups)}) agrees with one of {other.name} "
+                         f"({len(other.groups)}) in all that varies inside them; narrow them with --where")
+    found = [((one.words(mine), other.words(yours)), paired(mine.records, yours.records)) for mine, yours in groups]
+    shared = [(words, pair) for words, pair in found if pair is not None]
+    if not shared:
+        raise UsageError(f"{found[0][0][0]} and {found[0][0][1]} share no finished seed")
+    if all(mine.records[0]["id"] == yours.records[0]["id"] for mine, yours in groups):
+        raise UsageError(f"both sides are the same trials ({found[0][0][0]})")
+    return shared
+
+
+def _text(words: tuple[str, str], pair: "Pair", scores: "Sequence[Score]", scenes: "Scenes | None",
+          picture: Path | None) -> str:
+    from harness.commands._versus import knobs, notes, scene_lines, score_lines
+
+    parts = [f"A  {words[0]}\nB  {words[1]}", knobs(pair), score_lines(scores), notes(pair, scores)]
+    if scenes:
+        parts.append(scene_lines(scenes, NAMED))
+    parts.append(f"picture  {picture}" if picture else "")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _plain(words: tuple[str, str], pair: "Pair", scores: "Sequence[Score]", scenes: "Scenes | None",
+           picture: Path | None) -> dict[str, Any]:
+    return {
+        "a": words[0], "b": words[1], "seeds": list(pair.seeds), "paired_by_seed": pair.by_seed,
+        "comparable": pair.is_comparable,
+        "trials": [[str(record["id"]) for record in side] for side in (pair.one, pair.other)],
+        "settings": {name: [mine, yours] for name, mine, yours in pair.knobs},
+        "scores": {score.column.score: {name: value for name, value in asdict(score).items() if name != "column"}
+                   for score in scores},
+        "scenes": asdict(scenes) if scenes else None,
+        "picture": str(picture) if picture else None,
+    }
+
+
+def _picture(results: Path, given: Path | None, words: tuple[str, str], pair: "Pair", scenes: "Scenes") -> Path | None:
+    """Save the scenes that differ most and return the file; None where the data is not here to be drawn."""
+    from harness.folders import replace_file
+    from harness.report.html._trial import slug
+
+    content = _drawn(results, words, pair, scenes)
+    if content is None:
+        return None
+    experiment = results / str(pair.one[0]["experiment"])
+    path = given or experiment / "compare" / f"{slug(words[0])}-vs-{slug(words[1])}.png"
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def _drawn(results: Path, words: tuple[str, str], pair: "Pair", scenes: "Scenes") -> bytes | None:
+    from harness.commands._files import reader
+    from harness.spec import TrialSpec
+    from harness.trial import dataset
+    from harness.visual.pairs import Sight, of_scene, picture
+
+    read = reader(results)
+    try:
+        data = dataset(TrialSpec.from_dict(pair.one[0]["spec"]).data)
+        views = {scene.scene: data.scene("test", scene.scene).views.numpy() for scene in _extremes(scenes, data.views)}
+    except UsageError:
+        return None
+    tables: dict[int, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+    sights = []
+    for scene in _extremes(scenes, data.views):
+        if scene.shown not in tables:
+            tables[scene.shown] = (read(pair.one[scene.shown], "points"), read(pair.other[scene.shown], "points"))
+        mine, yours = (of_scene(points, scene.scene) for points in tables[scene.shown])
+        if not {"truth_y", "found_y"} <= mine.keys() or set(mine["view"]) != set(range(data.views)):
+            return None  # made-up points, or data of that name that is laid out otherwise here
+        seed = pair.seeds[scene.shown]
+        label = f"scene {scene.scene}\n{scene.difference:+.2f}" + (f"\nseed {seed}" if len(pair.one) > 1 else "")
+        sights.append(Sight(label, views[scene.scene], (mine, yours)))
+    title = f"Where B ({words[1]}) does worst and best against A ({words[0]}): difference in PCK@0.1 by scene"
+    columns = len(sights) // 2 if data.views == 1 and len(sights) > 1 else 1
+    return picture(title, (f"A  {words[0]}", f"B  {words[1]}"), sights, columns)
+
+
+def _extremes(scenes: "Scenes", views: int) -> "list[Scene]":
+    """Return the worst scenes for B and the best, as many of each."""
+    most = BESIDE if views == 1 else NAMED
+    count = min(most, len(scenes.each) // 2)
+    return [*scenes.each[:count], *scenes.each[len(scenes.each) - count :]] if count else list(scenes.each)
