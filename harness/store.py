@@ -97,13 +97,19 @@ class Store:
         record, problem = self._read(trial)
         return None if problem else record
 
+    def survey(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """Return every record that can be trusted, sorted by id, and why other folders are not, each read once."""
+        read = {trial: self._read(trial) for trial in self._ids()}
+        return ([record for record, problem in read.values() if not problem],
+                {trial: problem for trial, (_, problem) in read.items() if problem})
+
     def records(self) -> list[dict[str, Any]]:
         """Return every record that can be trusted, whatever its status, sorted by id."""
-        return [record for trial in self._ids() if (record := self.record(trial)) is not None]
+        return self.survey()[0]
 
     def unreadable(self) -> dict[str, str]:
         """Return the folders that hold no whole record, and why."""
-        return {trial: problem for trial in self._ids() if (problem := self._read(trial)[1])}
+        return self.survey()[1]
 
     def points(self, trial: str) -> dict[str, list[Any]]:
         """Return the columns of points.parquet: one row per scene, view and keypoint."""

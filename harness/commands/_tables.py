@@ -1,7 +1,7 @@
 """An experiment's report: how it is laid out, what it is made from, and every format it is written in."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,11 +55,14 @@ def noted(store: Store) -> Layout | None:
         return None
 
 
-def part_of(store: Store, layout: Layout) -> Part:
-    """Return what an experiment brings to a report now, trials under way included."""
+def part_of(store: Store, layout: Layout, warn: Callable[[str], None] = lambda text: None) -> Part:
+    """Return what an experiment brings to a report now, trials under way included; ``warn`` hears what is not read."""
+    records, unreadable = store.survey()
+    for trial, problem in unreadable.items():
+        warn(f"{store.path(trial)} is not trusted: {problem}")
     markers = [marker for marker in store.orphans().values() if marker.get("spec") and lock.alive(marker)]
     planned = None if layout.planned is None else tuple(layout.planned)
-    return Part(store.experiment, tuple(store.records()), layout.report, planned,
+    return Part(store.experiment, tuple(records), layout.report, planned,
                 tuple(marker["spec"] for marker in markers))
 
 

@@ -67,10 +67,7 @@ def _part(results: Path, given: str, overrides: list[str]) -> "Part":
     from harness.store import Store
 
     name, layout = _resolve(results, given, overrides)
-    store = Store(results, name)
-    for trial, problem in store.unreadable().items():
-        print(f"warning: {store.path(trial)} is not trusted: {problem}", file=sys.stderr)
-    return _tables.part_of(store, layout)
+    return _tables.part_of(Store(results, name), layout, lambda text: print(f"warning: {text}", file=sys.stderr))
 
 
 def _show(args: argparse.Namespace, results: Path, reports: "list[Report]") -> None:

@@ -24,13 +24,15 @@ def collect(records: Iterable[Record], results: Path, home: Path, runs: Mapping[
     attempt, ``hint`` is what is said where there is none.
     """
     known = {str(record["id"]): record for record in records}
-    apart = [record for record in known.values() if not _beside(home, results, record)]
-    carry = sum(len(_pictures(record)) for record in apart) <= EMBEDDED
+    beside = {name: _beside(home, results, name) for name in {record["experiment"] for record in known.values()}}
+    trials = {name: _relative(Store(results, name).trials, home) for name in beside}
+    carry = sum(len(_pictures(record)) for record in known.values() if not beside[record["experiment"]]) <= EMBEDDED
     found = {}
     for trial, record in known.items():
         folder = Store(results, record["experiment"]).path(trial)
-        linked = {name: _relative(folder / name, home) for name in (*record.get("files", {}), "record.json")}
-        if record in apart and carry:
+        names = (*record.get("files", {}), "record.json")
+        linked = {name: f"{trials[record['experiment']]}/{path(trial, name)}" for name in names}
+        if carry and not beside[record["experiment"]]:
             pictures, files = {name: _data(folder / name) for name in _pictures(record)}, {}
         else:
             pictures = {name: linked[name] for name in _pictures(record)}
@@ -40,17 +42,17 @@ def collect(records: Iterable[Record], results: Path, home: Path, runs: Mapping[
     return found
 
 
-def _beside(home: Path, results: Path, record: Record) -> bool:
-    return home.resolve() == (results / str(record["experiment"])).resolve()
+def _beside(home: Path, results: Path, experiment: str) -> bool:
+    return home.resolve() == (results / experiment).resolve()
 
 
 def _pictures(record: Record) -> list[str]:
     return [name for name in record.get("files", {}) if name.endswith(".png")]
 
 
-def _relative(file: Path, home: Path) -> str:
-    """Return a file's address from a page one folder below ``home``."""
-    return path(*Path(os.path.relpath(file.resolve(), home.resolve() / "below")).parts)
+def _relative(folder: Path, home: Path) -> str:
+    """Return a folder's address from a page one folder below ``home``."""
+    return path(*Path(os.path.relpath(folder.resolve(), home.resolve() / "below")).parts)
 
 
 def _data(file: Path) -> str:
