@@ -112,6 +112,7 @@ class _Loop:
             self.tracker.close("FAILED")
             raise
         finally:
+            self.source.close()
             self.warn()
 
     def fill(self) -> None:
