@@ -7,6 +7,7 @@ from unicodedata import east_asian_width
 from harness.report.cells import Cell, Table
 
 WIDTH = 110
+FIRST_WIDE = "\u1100"  # no letter before it takes two columns
 
 
 def render(tables: Iterable[Table], width: int = WIDTH) -> str:
@@ -72,4 +73,6 @@ def _escaped(text: str) -> str:
 
 
 def _columns(text: str) -> int:
-    return len(text) if text.isascii() else sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+    if max(text, default="") < FIRST_WIDE:
+        return len(text)
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)

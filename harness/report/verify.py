@@ -1,5 +1,7 @@
 """Every cell taken again: its trials' scores from their files, its mean, interval and difference from those."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -26,8 +28,8 @@ class Mismatch:
 
     cell: str
     what: str
-    printed: float | None
-    found: float | None
+    printed: float | str | None
+    found: float | str | None
     trial: str = ""
 
 
@@ -43,7 +45,8 @@ class Verified:
 def verify(report: Report, read: Read) -> Verified:
     """Return what came of taking every cell again; ``read(record, "points")`` gives the columns of a trial's file.
 
-    Scores that no file holds in finer form are taken as the record has them.
+    Scores that no file holds in finer form are taken as the record has them. A trial's id has to be the hash of its
+    setting, data and weights, so that a cell's ids say what made it.
     """
     done = Verified()
     wanted: dict[str, dict[str, None]] = {}
@@ -52,6 +55,8 @@ def verify(report: Report, read: Read) -> Verified:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 for trial in cell.trials:
                     wanted.setdefault(trial, {})[_name(table, row, column)] = None
+    done.wrong += [Mismatch("record", "id", trial, found, trial) for trial in wanted
+                   if (found := _id(report.records[trial])) != trial]
     scores = {(trial, name): value for trial, names in wanted.items()
               for name, value in _scores(done, report.records[trial], tuple(names), read).items()}
     seeds = {trial: report.records[trial]["spec"]["seed"] for trial in wanted}
@@ -61,6 +66,13 @@ def verify(report: Report, read: Read) -> Verified:
             done.wrong += _of_cell(place, cell, column, values)
         done.wrong += _of_differences(table, scores, seeds)
     return done
+
+
+def _id(record: Record) -> str:
+    prints = record.get("fingerprints") or {}
+    content = [record["spec"], prints.get("data"), prints.get("weights"), record.get("results_version")]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=list)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _scores(done: Verified, record: Record, names: tuple[str, ...], read: Read) -> dict[str, float | None]:

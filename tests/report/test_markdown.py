@@ -75,3 +75,9 @@ def test_marks_of_the_best_the_tied_and_the_starred():
 def test_bars_in_labels_do_not_break_the_table():
     text = render(build([record(plain(context="a|b"), {"pck@0.1": 0.5})], ReportSpec(("context",))))
     assert r"| a\|b" in text
+
+
+def test_letters_that_take_two_columns_are_counted_so():
+    found = [record(plain(context=context), {"pck@0.1": 0.5}) for context in ("漢字", "plain")]
+    wide, narrow = (line for line in render(build(found, ReportSpec(("context",)))).splitlines() if "0.5" in line)
+    assert len(narrow) == len(wide) + 2

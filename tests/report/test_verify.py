@@ -123,6 +123,13 @@ def test_what_does_not_come_out_again_is_named(results, report, what, change):
         assert first.printed - first.found == pytest.approx(2e-9, rel=1e-3)
 
 
+def test_an_id_that_is_not_of_its_setting_is_named(results, report):
+    trial = next(iter(report.records))
+    record = {**report.records[trial], "spec": {**report.records[trial]["spec"], "tokens": 7}}
+    wrong = verify(replace(report, records={**report.records, trial: record}), reader(results)).wrong
+    assert [(each.what, each.trial) for each in wrong] == [("id", trial)]
+
+
 def test_references_are_taken_from_their_own_columns(results, report):
     change = lambda cell: replace(cell, values=(0.0, *cell.values[1:]))  # noqa: E731
     wrong = verify(tampered(report, "pck", "untrained tokens", "pck_regressed@0.1", change), reader(results)).wrong
