@@ -208,13 +208,13 @@ class _Loop:
                 reason = f"stopped before it was tried again: {attempt.earlier[-1]['reason']}"
                 self.conclude(attempt, Failed(attempt.trial.id, "cancelled", reason), Verdict("interrupted", reason))
         self.keeper.close()
-        self.heartbeat.beat(self.state, now=True)
+        self.heartbeat.beat(lambda: {**self.state(), "over": True}, now=True)
 
     def state(self) -> dict[str, Any]:
         """Return where the run stands, for other processes."""
         return {"began": self.began, "total": self.source.total, "skipped": self.source.done,
                 "ended": dict(self.ended), "running": {trial: attempt.state for trial, attempt in self.running.items()},
-                "stopped": self.given_up}
+                "stopped": self.given_up, "over": False}
 
     def warn(self) -> None:
         """Pass on the tracker's warnings."""

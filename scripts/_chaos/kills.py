@@ -65,17 +65,18 @@ def wreak(coordinator: Coordinator, trials: Path, plan: Iterator[tuple[float, st
         while _ended(trials) < moment:
             coordinator.keep_alive()
             time.sleep(0.01)
-        while not (victims := coordinator.workers()):
-            coordinator.keep_alive()
-            time.sleep(0.01)
         time.sleep(draw.uniform(0.0, 0.1))
         if victim == "coordinator":
+            coordinator.keep_alive()
             coordinator.process.kill()
             coordinator.process.wait()
             tally.coordinators += 1
             coordinator.start()
         else:
-            tally.workers += _killed(draw.choice(victims))
+            while not _killed(coordinator.workers(), draw):
+                coordinator.keep_alive()
+                time.sleep(0.01)
+            tally.workers += 1
 
 
 def finish(coordinator: Coordinator) -> int:
@@ -93,10 +94,11 @@ def command(results: Path, file: Path, workers: int) -> list[str]:
     return [sys.executable, str(COORDINATOR), str(results), str(file), str(workers)]
 
 
-def _killed(pid: int) -> bool:
+def _killed(workers: list[int], draw: random.Random) -> bool:
+    """Kill one of the workers, if there is one and it lives."""
     try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
+        os.kill(draw.choice(workers), signal.SIGKILL)
+    except (IndexError, ProcessLookupError):
         return False
     return True
 

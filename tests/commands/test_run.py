@@ -165,15 +165,62 @@ def test_the_results_flag_beats_the_environment(run: Run, monkeypatch: pytest.Mo
     assert not Path("results").exists()
 
 
-def test_status_counts_by_experiment_and_lists_what_began(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_counts_by_experiment_and_lists_what_is_not_finished(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("run", "probe.yaml") == 0
     trial = plan(run, capsys, "--set", "seeds=[9]")[0]["id"]
     Store("results", "probe").begin(trial)
     capsys.readouterr()
     assert run("status") == 0
     assert capsys.readouterr().out.split() == ["probe", "4", "finished,", "1", "running"]
+    assert run("status", "probe") == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == [trial, "running"]
     assert run("status", "probe", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["probe"][trial] == ["running", ""]
+    found = json.loads(capsys.readouterr().out)["probe"]
+    assert (found["planned"], found["left"], found["running"]) == (4, 0, False)
+    assert found["trials"][trial] == {"status": "running", "reason": "", "attempts": 0}
+    assert found["counts"] == {"finished": 4, "running": 1}
+
+
+def test_status_tells_of_a_run_that_goes_on(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def looking(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+        on_step(Step(1, spec.steps, {"loss": 0.5}, 1.0, {"pck_fit@0.1": 0.25}))
+        monkeypatch.setattr("harness.coordinator.heartbeat.EVERY", 0.0)
+        on_step(Step(2, spec.steps, {"loss": 0.25}, 2.0, {"pck_fit@0.1": 0.5}))
+        capsys.readouterr()
+        assert run("status", "probe") == 0
+        seen.append(capsys.readouterr().out)
+        if spec.seed == 1:
+            raise ValueError("broke")
+        return fake(spec, on_step, options)
+
+    monkeypatch.setattr("harness.trial.run", looking)
+    assert run("run", "probe.yaml", "--set", "grid.fusion=[none]", "--set", "seeds=3", "--retries", "1") == 1
+    first, _, repeated, last = (text.splitlines() for text in seen)
+    assert re.search(r"running +fusion=none seed=0, for 0 s, step 2/2, loss 0.25, pck_fit@0.1 0.500$", first[0])
+    assert re.search(rf"1 running, 3 of 3 left; run by process {os.getpid()} on \S+ since \S+ UTC$", first[-1])
+    assert re.search(r"running +fusion=none seed=1, for .* \(attempt 2\)$", repeated[0])
+    assert re.search(r"failed +ValueError: broke \(attempt 2\)$", last[1])
+    assert re.search(r"1 failed, 1 finished, 1 running, 2 of 3 left; run by .*; \d+ trials/h, \d+ s left$", last[-1])
+
+
+def test_status_says_why_a_run_gave_up(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+        raise ValueError("no")
+
+    monkeypatch.setattr("harness.trial.run", breaking)
+    assert run("run", "probe.yaml", "--retries", "0", "--max-failures", "2") == 1
+    assert "stopped: 2 trials in a row failed, the last one: ValueError: no" in capsys.readouterr().err
+    assert run("status") == 0
+    assert capsys.readouterr().out.split(None, 1)[1] == (
+        "2 failed, 4 of 4 left; stopped: 2 trials in a row failed, the last one: ValueError: no\n")
 
 
 def test_status_of_an_empty_folder_is_empty(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
