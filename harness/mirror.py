@@ -56,7 +56,7 @@ class Mirror:
         self._runs: dict[Attempt, str] = {}  # ids alone: what MLflow says of a run is large, and there may be many
         self._whole: set[Attempt] = set()
         self._left_running: list[str] = []
-        for run in self._search(f"tags.\"harness.store\" = '{store.identity}'"):
+        for run in _runs(client, store, self._experiment):
             self._note(run)
         self._parent = self._runs.get(PARENT) or self._create(*PARENT, store.experiment, {})
 
@@ -160,14 +160,16 @@ class Mirror:
         elif run.data.tags.get("harness.complete"):
             self._whole.add(attempt)
 
-    def _search(self, query: str) -> Iterator[Any]:
-        page = None
-        while True:
-            batch = self._client.search_runs([self._experiment], query, max_results=100, page_token=page)
-            yield from batch
-            page = batch.token
-            if not page:
-                return
+
+def pages(store: Store, uri: str) -> dict[Attempt, str]:
+    """Return the page of every attempt's run on an MLflow server; none where nothing was pushed. Writes nothing."""
+    if not (store.folder / "identity").exists():
+        return {}
+    client = _client(uri)
+    found = client.get_experiment_by_name(store.experiment)
+    runs = _runs(client, store, str(found.experiment_id)) if found else ()
+    return {_attempt(run): f"{shown(uri).rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+            for run in runs if _attempt(run) != PARENT}
 
 
 def flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -230,6 +232,18 @@ def _experiment(client: Any, store: Store, uri: str) -> str:
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
+
+
+def _runs(client: Any, store: Store, experiment: str) -> Iterator[Any]:
+    """Yield every run that stands for this very store."""
+    page = None
+    while True:
+        batch = client.search_runs([experiment], f"tags.\"harness.store\" = '{store.identity}'", max_results=100,
+                                   page_token=page)
+        yield from batch
+        page = batch.token
+        if not page:
+            return
 
 
 def _attempt(run: Any) -> Attempt:

@@ -262,3 +262,15 @@ def test_settings_are_flattened_and_long_ones_cut():
 def test_passwords_are_not_shown():
     assert shown("https://me:secret@host:5000/path") == "https://host:5000/path"
     assert shown("sqlite:////home/results/mlflow.db") == "sqlite:////home/results/mlflow.db"
+
+
+def test_every_attempt_has_a_page_and_asking_writes_nothing(store):
+    assert mirror_module.pages(store, default_uri(store.results)) == {}
+    run(store, fake.spec(seed=0), fake.spec(seed=1))
+    found = mirror_module.pages(store, default_uri(store.results))
+    _, parent, children, _ = runs_of(store)
+    assert {trial: page.rpartition("/")[2] for (trial, _), page in found.items()} == {
+        trial: child.info.run_id for trial, child in children.items()}
+    assert all((store.record(trial) or {})["started"] == started for trial, started in found)
+    experiment = parent.info.experiment_id
+    assert all(f"/#/experiments/{experiment}/runs/" in page for page in found.values())

@@ -2,14 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import mirror
 from harness.commands._files import reader
-from harness.mirror import shown
 from harness.report import figures, html
 from harness.report.html._collect import collect
+from harness.store import Store
 
 if TYPE_CHECKING:
     from harness.report.parts import Report
@@ -20,7 +22,8 @@ def write(results: Path, report: "Report", folder: Path, stem: str) -> list[Path
     place = "figures" if stem == "report" else f"{stem}-figures"
     drawn = _drawn(figures.charts(figures.source(report.tables, report.records, reader(results))), folder, place)
     named = {trial for table in report.tables for row in table.rows for cell in row.cells for trial in cell.trials}
-    trials = collect([report.records[trial] for trial in named], results, folder, {}, _hint(results))
+    runs = _runs(results, {str(report.records[trial]["experiment"]) for trial in named})
+    trials = collect([report.records[trial] for trial in named], results, folder, runs, _hint(results))
     content = html.Content(report.name, report.tables, trials, {k: found for k, (found, _) in drawn.items()}, stem)
     pages = {f"{stem}.html": html.render(content), **dict(html.pages(content))}
     shutil.rmtree(folder / f"{stem}-trials", ignore_errors=True)  # pages of settings that are no longer there
@@ -40,8 +43,25 @@ def _drawn(charts: Mapping[str, figures.Chart], folder: Path, place: str) -> dic
     return found
 
 
+def _runs(results: Path, experiments: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Return where MLflow shows each attempt, by id and start; none without a server, or where it does not answer."""
+    uri = _server()
+    found: dict[tuple[str, str], str] = {}
+    try:
+        for experiment in experiments if uri else ():
+            found |= mirror.pages(Store(results, experiment), uri)
+    except Exception as error:  # whatever is wrong with a server, the page does without its links
+        told = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+        print(f"warning: pages without links to MLflow: {mirror.shown(uri)}: {told}", file=sys.stderr)
+    return found
+
+
 def _hint(results: Path) -> str:
+    uri = _server()
+    return f"Its run may be in MLflow at {mirror.shown(uri)}." if uri else (
+        f"Its run in MLflow: python -m harness ui --results {results}")
+
+
+def _server() -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or ""
-    if uri.startswith(("http:", "https:")):
-        return f"Its run may be in MLflow at {shown(uri)}."
-    return f"Its run in MLflow: python -m harness ui --results {results}"
+    return uri if uri.startswith(("http:", "https:")) else ""

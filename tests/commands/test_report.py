@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import config
+from harness import config, mirror
 from harness.__main__ import main
 from harness.store import Store
 from tests.report.recorded import keep, keep_all, keep_spec, spec_of
@@ -109,6 +109,27 @@ def test_without_a_format_tables_are_printed_and_everything_lies_beside_the_reco
     assert Path("results/probe/report.html").is_file()
     assert Path("results/probe/report.tex").is_file()
     assert Path("results/probe/figures/pck.pdf").is_file()
+
+
+def test_pages_link_runs_on_a_server_and_do_without_one_that_is_down(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (trial,) = keep_all("results", seeds=1, fusions=("none",))
+    started = (Store("results", "probe").record(trial) or {})["started"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example")
+    address = "https://mlflow.example/#/experiments/1/runs/abc"
+    monkeypatch.setattr(mirror, "pages", lambda store, uri: {(trial, started): address})
+    run("probe", "--format", "html")
+    assert f'href="{address}"' in Path("results/probe/report-trials/001-probe.html").read_text()
+
+    def down(store: Store, uri: str) -> dict[tuple[str, str], str]:
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(mirror, "pages", down)
+    code, _, err = run("probe", "--format", "html")
+    assert (code, len(err.splitlines())) == (0, 1)
+    assert "pages without links to MLflow: https://mlflow.example: ConnectionError: refused" in err
+    text = Path("results/probe/report-trials/001-probe.html").read_text()
+    assert "Its run may be in MLflow at https://mlflow.example." in text
+    assert "secret" not in text
 
 
 def test_the_page_alone(run: Run) -> None:
