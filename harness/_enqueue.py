@@ -20,7 +20,7 @@ def _params(item: Located, space: Space) -> dict[str, Value]:
     given = _flat(mapping(item, "search.enqueue"))
     params: dict[str, Value] = {}
     used: set[str] = set()
-    waiting: list[Dimension] = list(space.dimensions)
+    waiting: list[Dimension] = list(reversed(space.dimensions))
     while waiting:
         dimension = waiting.pop()
         if dimension.path not in given:
@@ -28,7 +28,7 @@ def _params(item: Located, space: Space) -> dict[str, Value]:
         used.add(dimension.path)
         params[dimension.name] = _value(dimension, given[dimension.path])
         if isinstance(dimension, Options):
-            waiting += dimension[params[dimension.name]].inner
+            waiting += reversed(dimension[params[dimension.name]].inner)
     for path, value in given.items():
         if path not in used:
             known = {dimension.path: None for dimension, _ in space.walk()}

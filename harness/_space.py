@@ -1,8 +1,8 @@
 """The `space:` of a search: from located YAML to dimensions."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, get_origin
 
 from harness._settings import CHOICES, KNOBS, SETTINGS, Settings, checked, described, mapping
@@ -193,8 +193,9 @@ def _range(path: str, name: str, value: Located, knob: Knob) -> Dimension:
     step = _step(path, given["step"], high - low, whole=knob.type is int)
     if log:
         raise UsageError(f"{given['step'].where}: search.space.{path}: 'step' and 'log' exclude each other")
-    steps = math.floor((high - low) / step + 1e-9)
-    return Range(name, path, low, low + steps * step, step=step)
+    first, width = Decimal(str(low)), Decimal(str(step))  # as it is written: 0.01 + 3 x 0.03 is 0.1
+    last = first + (Decimal(str(high)) - first) // width * width
+    return Range(name, path, low, knob.type(last), step=step)
 
 
 def _bound(path: str, side: str, given: Mapping[str, Located], knob: Knob, label: str) -> Any:

@@ -129,7 +129,9 @@ def _override(document: Mapping[str, Located], override: str) -> dict[str, Locat
     if not rest:
         return {**document, first: value}
     if first == "search":
-        group = document.get("search", Located({}, flag))
+        if "search" not in document:
+            raise UsageError(f"{flag}: the experiment has no 'search'; `harness run` runs its grid")
+        group = document["search"]
         return {**document, first: Located(_search_override(mapping(group, first), rest, value, flag), group.where)}
     if first not in ("trial", "grid", "report"):
         raise UsageError(f"{flag}: {first!r} has nothing below it")

@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, get_args, get_origin
 
-KINDS = ("data", "models", "fusion", "losses", "selection", "metrics")
+KINDS = ("data", "models", "fusion", "losses", "selection", "metrics", "search.samplers", "search.pruners")
 
 
 class UsageError(Exception):

@@ -21,8 +21,8 @@ class Score:
 ALPHA = r"@0\.(05|1|2)"
 PATTERNS: tuple[tuple[str, str, From], ...] = (
     (rf"pck_fit{ALPHA}", "maximize", "fit"),
-    (rf"pck(_\w+)?{ALPHA}", "maximize", "labels"),
-    (r"nme(_\w+)?", "minimize", "labels"),
+    (rf"pck(_((untrained_)?(regressed|oracle)|untrained|mean_pose|heldout))?{ALPHA}", "maximize", "labels"),
+    (r"nme(_untrained|_mean_pose)?", "minimize", "labels"),
     (r"reprojection_px|reprojection_relative|spread_3d|error_3d", "minimize", "labels"),
     (r"steps_to_90|area_under_curve|diverged|\w+_final", "minimize", "curve"),
     (r"seconds_per_step|seconds_total|peak_memory_mb|peak_gpu_memory_mb|parameters", "minimize", "cost"),

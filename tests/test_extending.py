@@ -12,6 +12,7 @@ import pytest
 
 from harness import config, plugins
 from harness.spec import Choice
+from harness.store import Store
 from harness.trial import run
 from tests.conftest import small_spec
 
@@ -27,13 +28,14 @@ def forget():
 @pytest.fixture
 def extended(tmp_path, monkeypatch):
     """Let the kinds' folders hold the document's files too; they lie in a folder of their own."""
-    added = [path.removesuffix(".py").split("/")[1:] for path in BLOCKS if path.startswith("harness/")]
+    added = [path.removesuffix(".py").removeprefix("harness/").replace("/", ".").rsplit(".", 1)
+             for path in BLOCKS if path.startswith("harness/")]
     for path, text in BLOCKS.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     for kind, _ in added:
         package = importlib.import_module(f"harness.{kind}")
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / "harness" / kind)])
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / "harness" / kind.replace(".", "/"))])
     forget()
     yield tmp_path
     for kind, name in added:
@@ -65,7 +67,8 @@ def hold(contract, name):
 def test_the_document_has_its_blocks():
     assert sorted(BLOCKS) == [
         "experiments/add.yaml", "harness/data/dots.py", "harness/fusion/add.py", "harness/losses/compact.py",
-        "harness/models/mine.py", "harness/selection/tallest.py", "tests/fusion/test_add.py",
+        "harness/models/mine.py", "harness/search/pruners/percentile.py", "harness/search/samplers/sobol.py",
+        "harness/selection/tallest.py", "tests/fusion/test_add.py",
     ]
 
 
@@ -100,6 +103,20 @@ def test_its_loss_selection_dataset_and_model_make_a_trial(extended, random_fold
     assert result.scores["visible_points"] > 0
     assert result.curve["compact"][0] > 0
     assert 0 <= result.scores["pck@0.2"] <= 1
+
+
+def test_its_sampler_and_pruner_search(extended, tmp_path):
+    from tests.search import synthetic
+
+    store = Store(tmp_path / "results", "hunt")
+    asked = synthetic.experiment(tmp_path, "  sampler: {name: sobol, seed: 1}\n  pruner: {name: percentile, keep: 20}\n",
+                                 space="    learning_rate: {low: 0.001, high: 0.1, log: true}\n", seeds=2,
+                                 budget="{trials: 16}")
+    summary = synthetic.go(asked, store)
+    states = [trial.state.name for trial in synthetic.trials_of(store)]
+    assert summary.done <= 16
+    assert states[:4] == ["COMPLETE"] * 4
+    assert "PRUNED" in states
 
 
 def test_dots_are_where_their_keypoints_say(extended):

@@ -29,6 +29,9 @@ def main(args: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(args.port),
                "--backend-store-uri", uri or f"sqlite:///{(results / 'mlflow.db').absolute()}",
                "--default-artifact-root", str((results / "artifacts").absolute())]
-    print(f"http://127.0.0.1:{args.port} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+    lines = [f"http://127.0.0.1:{args.port} (Ctrl-C stops it)"]
+    for study in sorted(results.glob("*/study.db")):
+        lines.append(f"the search {study.parent.name}: optuna-dashboard sqlite:///{study.absolute()}")
+    print("\n".join(lines), file=sys.stderr, flush=True)
     # In this process's place, so that whatever stops this stops the server; its job runner would idle beside it.
     os.execve(sys.executable, command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})

@@ -63,8 +63,9 @@ def _study_side(study: Study, records: Mapping[str, Any], plan: Plan, known: Kno
         except (KeyError, ValueError):
             return f"trial {trial.number}, whose parameters are lost"
         if trial.user_attrs[IDS] != [planned.id for planned in trials]:
-            raise UsageError(f"the study {study.name!r} was begun on other data or weights: trial {trial.number} was "
-                             f"{trial.user_attrs[IDS][0]} and is {trials[0].id} now; --new-study begins one beside it")
+            raise UsageError(f"the study {study.name!r} was begun with other data, weights or defaults: its number "
+                             f"{trial.number} was {trial.user_attrs[IDS][0]} and is {trials[0].id} now; --new-study "
+                             f"begins one beside it")
         key = key_of(trials[0].spec)
         known.trials |= {planned.id for planned in trials}
         if trial.state.name == "COMPLETE":

@@ -28,6 +28,18 @@ def test_ui_becomes_mlflow_on_the_results_database(tmp_path: Path, monkeypatch: 
     assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{tmp_path / 'results/mlflow.db'}"
 
 
+def test_ui_names_the_dashboard_of_each_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.execve", lambda program, command, environment: None)
+    for path in ("results/mlflow.db", "results/hunt/study.db", "results/quick/experiment.json"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    main(["ui"])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1:2] == [f"the search hunt: optuna-dashboard sqlite:///{tmp_path / 'results/hunt/study.db'}"]
+
+
 def test_ui_names_a_server_of_ones_own_without_its_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -134,7 +134,7 @@ def test_other_data_or_weights_are_refused(tmp_path, store):
     go(experiment(tmp_path), store)
     source = sweep(experiment(tmp_path), store)
     source._prints = lambda spec: {"data": "d1", "weights": "w0"}
-    with pytest.raises(UsageError, match="was begun on other data or weights: trial 0 was"):
+    with pytest.raises(UsageError, match="was begun with other data, weights or defaults: its number 0 was"):
         source.next()
 
 

@@ -1,0 +1,141 @@
+"""The command that searches, on trials that cost nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import config
+from harness.__main__ import main
+from harness.store import Store
+from harness.tracking import Untracked
+from tests.execution import fake
+from tests.search import synthetic
+
+HUNT = """\
+name: hunt
+trial: {model: tiny_sd, data: {name: figures, views: 1}, steps: 4, fit_scenes: 6}
+seeds: 2
+search:
+  sampler: {name: random}
+  space:
+    fusion: [none, {name: blend, alpha: {low: 0, high: 1}}]
+    learning_rate: {low: 1e-3, high: 1e-1, log: true}
+  enqueue: [{fusion: none, learning_rate: 0.01}]
+  budget: {trials: 16}
+"""
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return a function that runs a command in an empty folder, with trials replaced."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HARNESS_RESULTS", "HARNESS_DEBUG", "MLFLOW_TRACKING_URI", synthetic.JOURNAL):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("harness.trial.run", synthetic.run)
+    monkeypatch.setattr("harness.trial.fingerprints", fake.fingerprints)
+    monkeypatch.setattr("harness.tracking.MlflowTracker", lambda store: Untracked())
+    monkeypatch.setattr("harness.tracking.attach", lambda store: "")
+    Path("hunt.yaml").write_text(HUNT)
+
+    def command(*arguments: str) -> int:
+        inline = ["--executor", "inline"] if arguments[0] in ("run", "sweep") else []
+        return main([*arguments, *inline])
+
+    return command
+
+
+def test_a_sweep_ends_with_the_best_setting_its_figures_and_a_table(run: Command, capsys: pytest.CaptureFixture) -> None:
+    assert run("sweep", "hunt.yaml") == 0
+    out, err = capsys.readouterr()
+    assert "### Best settings of 8 tried: 8 finished" in out
+    assert "on the test split, which the search did not look at: pck@0.1 0." in out
+    assert "### What mattered to pck_fit@0.1" in out
+    assert "16 planned: 16 done" in err
+    assert "python -m harness run results/hunt/best.yaml" in err
+    figures = {path.name for path in Path("results/hunt/figures").iterdir()}
+    assert {"history.pdf", "history.png", "history.csv", "importances.pdf", "importances.png"} <= figures
+
+
+def test_the_best_setting_runs_by_itself_under_the_same_ids(run: Command, capsys: pytest.CaptureFixture) -> None:
+    run("sweep", "hunt.yaml", "--json")
+    found = json.loads(capsys.readouterr().out)
+    best = next(tried for tried in found["settings"] if tried["number"] == found["best"])
+    assert best["values"][0] == max(tried["values"][0] for tried in found["settings"])
+    text = Path("results/hunt/best.yaml").read_text()
+    assert "number %d of the study 'hunt'" % found["best"] in text
+    assert f"pck_fit@0.1 = {best['values'][0]:.4g}" in text
+    assert "On the test split, which the search did not look at: pck@0.1" in text
+    assert run("run", "results/hunt/best.yaml") == 0
+    assert {record["id"] for record in Store("results", "hunt-best").records()} == set(best["trials"])
+    assert config.load("results/hunt/best.yaml").name == "hunt-best"
+
+
+def test_the_same_command_goes_on_and_a_larger_budget_adds(run: Command, capsys: pytest.CaptureFixture) -> None:
+    run("sweep", "hunt.yaml", "--trials", "4")
+    assert "4 planned: 4 done" in capsys.readouterr().err
+    run("sweep", "hunt.yaml", "--trials", "4")
+    assert "4 planned: 4 done before" in capsys.readouterr().err
+    run("sweep", "hunt.yaml", "--trials", "6")
+    assert "6 planned: 2 done, 4 done before" in capsys.readouterr().err
+
+
+def test_several_objectives_end_with_their_front(run: Command, capsys: pytest.CaptureFixture) -> None:
+    assert run("sweep", "hunt.yaml", "--set", "search.objective=[pck_fit@0.1, nvs_loss]", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    front = [tried["values"] for tried in found["settings"] if tried["on_front"]]
+    for quality, cost in front:
+        assert not [1 for tried in found["settings"] for a, b in [tried["values"]]
+                    if a >= quality and b <= cost and [a, b] != [quality, cost]]
+    assert {"front.pdf", "front.png", "history-2.png"} <= {path.name for path in Path("results/hunt/figures").iterdir()}
+    run("sweep", "hunt.yaml", "--set", "search.objective=[pck_fit@0.1, nvs_loss]")
+    assert "### Settings that no other one beats of 8 tried" in capsys.readouterr().out
+
+
+def test_a_dry_run_shows_the_space_and_starts_nothing(run: Command, capsys: pytest.CaptureFixture) -> None:
+    assert run("sweep", "hunt.yaml", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "fusion.blend.alpha               0 to 1  (with fusion=blend)" in out
+    assert "learning_rate                    0.001 to 0.1, log" in out
+    assert "first: fusion=none learning_rate=0.01" in out
+    assert "budget: 16 trials; recorded: none" in out
+    assert run("sweep", "hunt.yaml", "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["enqueue"] == [{"fusion": "none", "learning_rate": 0.01}]
+    assert not Path("results").exists()
+
+
+def test_the_shipped_sweep_is_the_default(run: Command, capsys: pytest.CaptureFixture) -> None:
+    assert run("sweep", "--dry-run") == 0
+    assert "losses.separation.weight" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "reason"), [
+    (("run", "hunt.yaml"), "hunt.yaml: has a 'search'; `harness sweep hunt.yaml` runs it"),
+    (("plan", "hunt.yaml"), "hunt.yaml: has a 'search'; `harness sweep hunt.yaml` runs it"),
+    (("sweep", "fusion"), "has no 'search'; `harness run fusion` runs its grid"),
+    (("sweep", "fusion", "--trials", "3"), "has no 'search'; `harness run` runs its grid"),
+    (("sweep", "hunt.yaml", "--trials", "many"), "'many' is not valid; expected a whole number"),
+    (("sweep", "hunt.yaml", "--trials", "1"), "1 trials do not hold one setting of 2 seeds"),
+    (("sweep", "hunt.yaml", "--minutes", "-1"), "-1 is out of range"),
+    (("sweep", "hunt.yaml", "--storage", "here"), "'here' is not an address"),
+    (("sweep", "hunt.yaml", "--set", "search.sampler=tpee"), "did you mean 'tpe'?"),
+    (("sweep", "hunt.yaml", "--set", "search.objective=pck_fitt@0.1"), "did you mean 'pck_fit@0.1'?"),
+])
+def test_wrong_use_is_one_line_and_starts_nothing(run: Command, capsys: pytest.CaptureFixture,
+                                                  arguments: tuple[str, ...], reason: str) -> None:
+    assert run(*arguments) == 2
+    err = capsys.readouterr().err
+    assert reason in err
+    assert not list(Path().glob("results/*/trials/*"))
+
+
+def test_failures_in_a_row_end_a_sweep(run: Command, capsys: pytest.CaptureFixture) -> None:
+    space = "search.space.fusion=[spatial]"
+    arguments = ("sweep", "hunt.yaml", "--set", space, "--set", "search.enqueue=[]", "--retries", "0")
+    assert run(*arguments, "--set", "search.budget.failures=3") == 1
+    assert "stopped: 3 trials in a row failed" in capsys.readouterr().err
+    assert run(*arguments, "--max-failures", "2") == 1
+    assert "stopped: 2 trials in a row failed" in capsys.readouterr().err
+    assert not Path("results/hunt/best.yaml").exists()
