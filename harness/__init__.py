@@ -16,6 +16,7 @@
 
 ``trial``         what one trial is, from setting to scores
 ``optimise``      how tokens are optimised
+``evidence``      what one step draws and shows to the losses, whole or in micro-batches
 ``localise``      where tokens look, and which keypoint each stands for
 ``denoise``       what tokens cost the generated views
 ``results``       what a trial leaves

@@ -45,7 +45,7 @@ def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -
     spec = passes.spec
     level = on_canvas if spec.loss_level == "grid" else lambda maps: maps
     picks = []
-    for rows in _batches(split, spec.tokens * spec.map_side**2):
+    for rows in _batches(split, passes):
         arranged = spread = level(passes.maps(split.latents[rows], tokens))
         if split.warped is not None:
             spread = level(passes.maps(split.warped[rows, 0], tokens))
@@ -57,7 +57,7 @@ def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -
 def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"], examples: int = 0) -> Located:
     """Return every token's point, the kept tokens' map statistics, and their maps in the first ``examples`` scenes."""
     views, points, numbers, shown = split.latents.shape[1], [], [], []
-    for rows in _batches(split, passes.spec.tokens * passes.spec.map_side**2):
+    for rows in _batches(split, passes):
         clean = split.latents[rows]
         noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
         capturing = passes.keypoint(noisy, tokens)
@@ -145,8 +145,10 @@ def _per_resolution(captured: list[Captured], maps: Maps, kept: Tensor, passes: 
     return {name: torch.stack(parts).mean(0) for name, parts in grouped.items()}
 
 
-def _batches(split: Split, elements: int) -> Iterator[slice]:
-    """Yield scenes in batches whose maps, ``elements`` numbers a view, fit in about 256 MB."""
+def _batches(split: Split, passes: Passes) -> Iterator[slice]:
+    """Yield scenes in batches whose maps fit in about 256 MB, and of at most a micro-batch where there is one."""
+    elements = passes.spec.tokens * passes.spec.map_side**2
     size = max(1, min(IMAGES_AT_ONCE, 2**26 // elements) // split.latents.shape[1])
+    size = min(size, passes.options.micro_batch or size)
     for start in range(0, len(split), size):
         yield slice(start, start + size)

@@ -16,7 +16,11 @@ DIVERGENCES = ("softmax", "sum")
 
 def peaks_px(maps: Float[Tensor, "*batch H W"]) -> Int[Tensor, "*batch 2"]:
     """Return the (row, column) index of each map's largest value, the first of equal ones."""
-    index = maps.flatten(-2).argmax(-1)
+    flat = maps.detach().flatten(-2)
+    if flat.device.type == "cpu" and flat.dtype == torch.float32:  # numpy's is ten times as fast as torch's
+        index = torch.as_tensor(flat.numpy().argmax(-1))
+    else:
+        index = flat.argmax(-1)
     return torch.stack([index // maps.shape[-1], index % maps.shape[-1]], -1)
 
 

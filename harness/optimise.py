@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from harness.losses._base import Evidence, Loss
-from harness.matching import most_frequent
-from harness.passes import Diverged, Passes, gather, on_canvas, reference_noise
+from harness.evidence import draw, observe
+from harness.losses._base import Loss
+from harness.passes import Diverged, Passes
 from harness.scenes import Split
 from harness.selection._base import Selection
 from harness.tensors import generator
@@ -76,7 +76,8 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
     curve: dict[str, list[float]] = {}
     started = time.perf_counter()
     for step in range(spec.steps):
-        seen = observe(passes, split, selection, tokens, gates, draws, needs_views="nvs" in losses)
+        batch = draw(passes, split, draws, needs_views="nvs" in losses)
+        seen = observe(passes, split, selection, tokens, gates, batch)
         terms = {name: loss(seen) for name, loss in losses.items()}
         weighted = {f"{name}_weighted": losses[name].weight_at(step) * term for name, term in terms.items()}
         total = torch.stack([term.float() for term in weighted.values()]).sum()
@@ -99,52 +100,3 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
         on_step(Step(step + 1, spec.steps, values, seconds, reading))
     kept = {name: gate.detach().cpu() for name, gate in gates.items()}
     return Optimised(initial, tokens.detach().cpu(), kept, curve, time.perf_counter() - started)
-
-
-def observe(passes: Passes, split: Split, selection: Selection, tokens: Tensor, gates: Mapping[str, Tensor],
-            draws: torch.Generator, *, needs_views: bool) -> Evidence:
-    """Draw a batch and return what the losses see of it; every random number comes from ``draws``."""
-    spec = passes.spec
-    scenes = torch.randperm(len(split), generator=draws)[: spec.scenes_per_step]
-    clean = split.latents[scenes]
-    both, theta = clean, None
-    if split.warped is not None and split.theta is not None:
-        copies = torch.randint(split.warped.shape[1], (len(scenes),), generator=draws)
-        both, theta = torch.cat([clean, split.warped[scenes, copies]]), split.theta[scenes, copies]
-    noise = torch.randn(both.shape, generator=draws).to(both)
-    maps = passes.maps(both, tokens, noise)
-    plain, warped = (maps, None) if theta is None else maps.chunk(2)
-    level = on_canvas if spec.loss_level == "grid" else _as_they_are
-    with torch.no_grad():
-        arranged = level(plain.detach())
-        spread = arranged if warped is None else level(warped.detach())
-        chosen = selection(arranged, spread, keypoints=spec.keypoints, sigma_px=spec.sigma_px)
-        common = most_frequent(chosen, spec.tokens, chosen.shape[-1])
-    per_view = chosen.expand(-1, plain.shape[1], -1)
-    common_maps = plain[:, :, common]
-    error = None
-    if needs_views:
-        error = forced_error(passes, split, scenes, common_maps.detach(), tokens[common], gates, draws)
-    return Evidence(
-        maps=gather(level(plain), chosen), view_maps=gather(plain, per_view), common_maps=common_maps,
-        warped_maps=None if warped is None else gather(warped, per_view), theta=theta, tokens=tokens,
-        cameras=split.cameras(scenes.tolist()), view_error=error, sigma_px=spec.sigma_px,
-    )
-
-
-def forced_error(passes: Passes, split: Split, scenes: Tensor, maps: Tensor, tokens: Tensor,
-                 gates: Mapping[str, Tensor], draws: torch.Generator) -> Tensor:
-    """Return the view pass's denoising error at random noise levels, guided by the true views' maps (training only)."""
-    model, clean = passes.model, split.latents[scenes]
-    timestep = torch.randint(len(model.alphas), (len(scenes),), generator=draws).to(clean.device)
-    noise = torch.randn(clean.shape, generator=draws).to(clean)
-    condition = split.condition[scenes]
-    reference = reference_noise(condition, draws)
-    with torch.set_grad_enabled(passes.acts and torch.is_grad_enabled()):
-        prediction, _ = passes.view(model.noised(clean, noise, timestep), timestep, condition, reference,
-                                    maps=maps, tokens=tokens, gates=gates)
-        return (prediction - model.target(clean, noise, timestep)).square().mean()
-
-
-def _as_they_are(maps: Tensor) -> Tensor:
-    return maps

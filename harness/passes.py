@@ -8,12 +8,12 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.attention.capture import CapturePass, token_maps
+from harness.attention.capture import CapturePass, chosen_maps, token_maps
 from harness.attention.fused import FusePass
 from harness.attention.views import assemble
 from harness.fusion._base import Fusion, Guidance
 from harness.models._diffusion import Condition, Diffusion, Timestep
-from harness.spec import TrialSpec
+from harness.spec import RunOptions, TrialSpec
 from harness.tensors import Latents, Maps, generator
 
 
@@ -32,6 +32,7 @@ class Passes:
     model: Diffusion
     fusion: Fusion
     spec: TrialSpec
+    options: RunOptions = RunOptions()
 
     @property
     def layers(self) -> list[str]:
@@ -63,6 +64,14 @@ class Passes:
                           dtype=self.model.map_dtype)
         return maps if on_canvas > 1 else rearrange(maps, "(b v) 1 n h w -> b v n h w", v=views)
 
+    def live(self, capturing: CapturePass, maps: Maps, chosen: Int[Tensor, "B V J"]) -> Float[Tensor, "B V J H W"]:
+        """Return the chosen tokens' maps out of all of them as `read` gave them, with gradients to the tokens."""
+        if self.spec.view_pass == "canvas":
+            return chosen_maps(capturing.captured, maps, chosen, resize=self.spec.resize)
+        alone, picked = (rearrange(part, "b v ... -> (b v) 1 ...") for part in (maps, chosen))
+        live = chosen_maps(capturing.captured, alone, picked, resize=self.spec.resize)
+        return rearrange(live, "(b v) 1 j h w -> b v j h w", v=maps.shape[1])
+
     def fixed_noise(self, clean: Latents) -> Latents:
         """Return the noise with which views are always localised, the same for every scene."""
         noise = torch.randn(clean.shape[1:], generator=generator("keypoint pass noise"))
@@ -90,11 +99,6 @@ class Passes:
 def on_canvas(maps: Maps) -> Float[Tensor, "B 1 N Y X"]:
     """Return the maps of each scene's assembled canvas (B 1 N 3H 2W)."""
     return assemble(maps)[:, None]
-
-
-def gather(maps: Maps, indices: Int[Tensor, "B V K"]) -> Float[Tensor, "B V K H W"]:
-    """Return the chosen tokens' maps, view by view."""
-    return maps.gather(2, indices[..., None, None].expand(*indices.shape, *maps.shape[-2:]))
 
 
 def reference_noise(condition: Condition, draws: torch.Generator) -> Float[Tensor, "B C h w"] | None:

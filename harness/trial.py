@@ -41,7 +41,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     marks = fingerprints(spec)
     session = _session(_frozen(spec.model), _frozen(spec.data), spec.precision, marks["weights"], marks["data"])
     model, encoder = session.model, session.encoder
-    passes = Passes(model, plugins.build("fusion", spec.fusion.name, spec.fusion.knobs), spec)
+    passes = Passes(model, plugins.build("fusion", spec.fusion.name, spec.fusion.knobs), spec, options)
     selection = plugins.build("selection", spec.selection.name, spec.selection.knobs)
     losses = {loss.name: plugins.build("losses", loss.name, loss.knobs) for loss in spec.losses}
     warps = (spec.warp_bank, spec.warp_degrees, spec.warp_scale, spec.warp_translate)
@@ -49,9 +49,10 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     fit, test = encoder.split("fit", spec.fit_scenes), encoder.split("test", spec.test_scenes)
     _demand_views(passes, test, needed="nvs" in losses or spec.view_scenes > 0 or spec.generated_scenes > 0)
     curve: dict[str, list[float]] = {}
+    probes: dict[str, list[float]] = {}
     with arithmetic(exact=spec.precision != "tf32"):
         try:
-            found = optimise(passes, train, selection, losses, on_step,
+            found = optimise(passes, train, selection, losses, _noting(on_step, probes),
                              Probe(options.probe_every, partial(probe, passes, train, fit, selection=selection)))
             curve = found.curve
             trained = read(passes, train, fit, test, found.tokens.to(model.device), selection)
@@ -74,7 +75,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
               **{f"gate.{name}": gate for name, gate in found.gates.items()}}
     return TrialResult("failed" if reason else "finished", reason, scores, _cost(model, spec, found.seconds, started),
                        curve, point_table(seen), tokens, exhibit(session.data, trained, untrained, test), marks,
-                       per_scene(trained.held_out))
+                       per_scene(trained.held_out), probes)
 
 
 def read(passes: Passes, train: Split, fit: Split, test: Split, tokens: Tensor, selection: Selection) -> Reading:
@@ -92,6 +93,16 @@ def probe(passes: Passes, train: Split, fit: Split, tokens: Tensor, selection: S
         return pooled(hold_out(locate(passes, fit, tokens, kept), fit, kept.cpu()))
     except Diverged:  # for the optimisation to find out, if it matters to it
         return {}
+
+
+def _noting(on_step: Callable[[Step], None], probes: dict[str, list[float]]) -> Callable[[Step], None]:
+    """Return ``on_step`` that also keeps each reading of a probe: the step that it followed, and its scores."""
+    def told(step: Step) -> None:
+        for name, value in {"step": float(step.step), **step.probe}.items() if step.probe else ():
+            probes.setdefault(name, []).append(value)
+        on_step(step)
+
+    return told
 
 
 def _demand_views(passes: Passes, test: Split, *, needed: bool) -> None:
@@ -145,7 +156,7 @@ class Session:
         spec = passes.spec
         without = ("fusion", "losses", "steps", "learning_rate", "gate_learning_rate", "view_scenes", "view_timesteps",
                    "generated_scenes", "sampling_steps", "guidance")
-        key = repr({name: value for name, value in spec.to_dict().items() if name not in without})
+        key = repr((passes.options.micro_batch, {k: v for k, v in spec.to_dict().items() if k not in without}))
         if key not in self._untrained:
             if len(self._untrained) >= 32:
                 self._untrained.pop(next(iter(self._untrained)))

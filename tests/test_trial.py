@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from harness import plugins, trial
-from harness.optimise import Diverged, observe
-from harness.passes import Passes
+from harness.evidence import draw, observe
+from harness.passes import Diverged, Passes
 from harness.spec import RunOptions
 from harness.trial import TOLERANCE, _session, run
 from tests.conftest import open_session, small_spec
@@ -157,7 +157,8 @@ def test_losses_see_live_maps(level):
     split = session.encoder.split("optimise", 3, (1, 15.0, 0.8, 0.25))
     tokens = torch.randn(12, session.model.width, requires_grad=True)
     draws = torch.Generator().manual_seed(0)
-    seen = observe(passes, split, plugins.build("selection", "gaussian_fps"), tokens, {}, draws, needs_views=False)
+    batch = draw(passes, split, draws, needs_views=False)
+    seen = observe(passes, split, plugins.build("selection", "gaussian_fps"), tokens, {}, batch)
     assert seen.maps.shape == ((2, 6, 6, 16, 16) if level == "per_view" else (2, 1, 6, 48, 32))
     assert seen.view_maps.shape == seen.warped_maps.shape == (2, 6, 6, 16, 16)
     for maps in (seen.maps, seen.view_maps, seen.common_maps, seen.warped_maps):

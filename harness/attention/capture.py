@@ -1,26 +1,22 @@
 """Capture tokens' attention maps from a UNet's cross-attention layers, with gradients, at the least cost.
 
-Only queries and keys are kept; every layer's own attention stays fused. Maps come from them afterwards, layer by layer
-and head block by head block, so that no full-resolution map of every token and every head is ever kept.
+Only queries and keys are kept; every layer's own attention stays fused. Maps come from them afterwards, in blocks.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from einops import rearrange
-from jaxtyping import Float
+from einops import rearrange, repeat
+from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
-from harness.attention.hooks import Heads, Pass, attend, heads
+from harness.attention.blocks import Layer, gradients, mean_maps, resample
+from harness.attention.hooks import Heads, Pass, attend, heads, project
 from harness.attention.views import layout
-
-BLOCK_ELEMENTS = 2**25  # logits of one block, about 128 MB in float32; larger ones are computed again in backward
 
 
 class Enough(Exception):
@@ -63,7 +59,7 @@ class CapturePass(Pass):
     def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
         """Keep the layer's queries and keys, then attend as usual."""
         if layer in self.layers:
-            key = heads(attention.to_k(context), attention.heads)
+            key = project(attention.to_k, attention, context)
             size = map_size(query.shape[2], self.latent_size)
             self.captured.append(Captured(layer, query, key, attention.scale, size))
             if len(self.captured) == len(self.layers) and not (self.whole or self.check):
@@ -111,67 +107,88 @@ def token_maps(captured: Sequence[Captured], size: tuple[int, int], *, tokens: i
     ``resize="logits"`` is StableKeypoints' map: it resizes hidden states bicubically before the bias-free query
     projection and takes the softmax over tokens there; by linearity that is resizing the logits. ``resize="maps"``
     takes the softmax at each layer's own resolution and resizes the layers' mean maps. ``views`` is the number of views
-    that share a canvas: a canvas is split before it is resized, so that no view bleeds into its neighbour.
+    that share a canvas: a canvas is split before it is resized, so that no view bleeds into its neighbour. Gradients
+    reach queries and keys; where only some tokens' are needed, `chosen_maps` of detached maps costs less.
     """
     total: Tensor | None = None
     for layer in captured:  # summed as they come: at full size the maps of all tokens are gigabytes
-        part = _layer_maps(layer, size, views, tokens, resize, dtype)
+        part = _one_layer(_spatial(layer, views, dtype), size, tokens, resize)
         total = part if total is None else total + part
     assert total is not None
-    return total / len(captured)
+    maps = rearrange(total / len(captured), "(b v) n h w -> b v n h w", v=views)
+    return chosen_maps(captured, maps, resize=resize)
+
+
+def chosen_maps(captured: Sequence[Captured], maps: Float[Tensor, "B V N H W"],
+                chosen: Int[Tensor, "B V J"] | None = None, *, resize: str = "logits"
+                ) -> Float[Tensor, "B V J H W"]:
+    """Return the ``chosen`` (or all) tokens' maps out of `token_maps`, with gradients to queries and keys.
+
+    No other token's share of the gradient is ever formed. Every token's key gets some: the softmax's denominator is
+    made of all.
+    """
+    values = maps.detach()
+    if chosen is not None:
+        values = values.gather(2, chosen[..., None, None].expand(*chosen.shape, *maps.shape[-2:]))
+    layers = [_spatial(layer, maps.shape[1], maps.dtype) for layer in captured]
+    states = [state for layer in layers for state in (layer.query, layer.key)]
+    if not torch.is_grad_enabled() or not any(state.requires_grad for state in states):
+        return values
+    rest = [replace(layer, query=layer.query.detach(), key=layer.key.detach()) for layer in layers]
+    live: Tensor = _Live.apply(values, chosen, rest, maps.shape[2], resize, *states)  # type: ignore[no-untyped-call]
+    return live
+
+
+class _Live(torch.autograd.Function):
+    """Known maps, and their way back to the layers' queries and keys."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, chosen: Tensor | None, layers: Sequence[Layer], tokens: int, resize: str,
+                *states: Tensor) -> Tensor:
+        ctx.chosen, ctx.layers, ctx.tokens, ctx.resize = chosen, layers, tokens, resize
+        return values.view_as(values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
+        chosen = None if ctx.chosen is None else ctx.chosen.flatten(0, 1)
+        given = given.flatten(0, 1) / len(ctx.layers)
+        target = (given.shape[-2], given.shape[-1])
+        grads: list[Tensor | None] = [None] * 5
+        for layer in ctx.layers:
+            size, wanted = target, given
+            if ctx.resize == "maps":
+                size = (layer.query.shape[2], layer.query.shape[3])
+                own = mean_maps(layer, size, ctx.tokens)
+                own = own if chosen is None else own.gather(1, chosen[..., None, None].expand(-1, -1, *size))
+                with torch.enable_grad():
+                    wanted, = torch.autograd.grad(_resized(own.requires_grad_(), target), own, given)
+            grads += gradients(layer, size, ctx.tokens, chosen, wanted)
+        return tuple(grads)
 
 
 def native_maps(layer: Captured, *, tokens: int, views: int = 1) -> Float[Tensor, "B V N h w"]:
-    """Return one layer's maps at its own resolution, averaged over heads."""
+    """Return one layer's maps at its own resolution, averaged over heads; they carry no gradient."""
+    spatial = _spatial(layer, views, torch.float32)
+    maps = mean_maps(spatial, (spatial.query.shape[2], spatial.query.shape[3]), tokens)
+    return rearrange(maps, "(b v) n h w -> b v n h w", v=views)
+
+
+def _one_layer(layer: Layer, size: tuple[int, int], tokens: int, resize: str) -> Float[Tensor, "I N H W"]:
+    if resize == "logits":
+        return mean_maps(layer, size, tokens)
+    return _resized(mean_maps(layer, (layer.query.shape[2], layer.query.shape[3]), tokens), size)
+
+
+def _resized(maps: Float[Tensor, "I N h w"], size: tuple[int, int]) -> Float[Tensor, "I N H W"]:
+    """Return maps at ``size``; bicubic resizing overshoots below zero, and a map is never negative."""
+    return (maps if maps.shape[-2:] == size else resample(maps, size)).clamp_min(0)
+
+
+def _spatial(layer: Captured, views: int, dtype: torch.dtype) -> Layer:
+    """Return a layer with its canvas split into views: one image per view, rows and columns apart."""
     rows, columns = layout(views)
-    return _layer_maps(layer, (layer.size[0] // rows, layer.size[1] // columns), views, tokens, "maps", torch.float32)
-
-
-def _layer_maps(layer: Captured, size: tuple[int, int], views: int, tokens: int, resize: str,
-                dtype: torch.dtype) -> Tensor:
-    batch, head_count, _, _ = layer.query.shape
-    at_softmax = size[0] * size[1] * views if resize == "logits" else layer.query.shape[2]
-    per_head = batch * at_softmax * layer.key.shape[2]
-    step = max(1, BLOCK_ELEMENTS // per_head)
-    total: Tensor | None = None
-    for start in range(0, head_count, step):
-        block = (layer.query[:, start:start + step], layer.key[:, start:start + step], layer.bias, layer.scale,
-                 layer.size, size, views, tokens, resize, dtype)
-        again = step < head_count and torch.is_grad_enabled()
-        part: Tensor = checkpoint(_head_maps, *block, use_reentrant=False) if again else _head_maps(*block)
-        total = part if total is None else total + part
-    assert total is not None
-    maps = total / head_count
-    if resize == "maps":
-        flat = maps.flatten(0, 1)
-        resized = resample(flat, size) if flat.shape[-2:] != size else flat
-        # Bicubic resizing overshoots below zero; a map is never negative.
-        maps = resized.clamp_min(0).reshape(*maps.shape[:3], *size)
-    return maps
-
-
-def _head_maps(query: Heads, key: Float[Tensor, "B A T d"], bias: Tensor | None, scale: float,
-               native: tuple[int, int], size: tuple[int, int], views: int, tokens: int, resize: str, dtype: torch.dtype
-               ) -> Float[Tensor, "B V N h w"]:
-    rows, columns = layout(views)
-    logits = (query.to(dtype) @ key.to(dtype).transpose(-1, -2)) * scale
-    if bias is not None:
-        logits = logits + bias.to(dtype)
-    logits = rearrange(logits, "b a (r h c w) n -> b (r c) a n h w", r=rows, c=columns, h=native[0] // rows)
-    if resize == "logits" and logits.shape[-2:] != size:
-        logits = resample(logits, size)
-    return logits.softmax(3)[:, :, :, -tokens:].sum(2)
-
-
-def resample(values: Float[Tensor, "*batch h w"], size: tuple[int, int]) -> Float[Tensor, "*batch H W"]:
-    """Resize bicubically as `torch.nn.functional.interpolate` does by default, by two small matrix products."""
-    down = _bicubic(values.shape[-2], size[0]).to(values)
-    across = _bicubic(values.shape[-1], size[1]).to(values)
-    return down @ values @ across.T
-
-
-@cache
-def _bicubic(source: int, target: int) -> Float[Tensor, "target source"]:
-    identity = torch.eye(source, dtype=torch.float64)[None, :, :, None]
-    resized = F.interpolate(identity, size=(target, 1), mode="bicubic", align_corners=False)
-    return resized[0, :, :, 0].T.contiguous()
+    query = rearrange(layer.query, "b a (r h c w) d -> (b r c) a h w d", r=rows, c=columns, h=layer.size[0] // rows,
+                      w=layer.size[1] // columns)
+    key = repeat(layer.key, "b a t d -> (b v) a t d", v=views) if views > 1 else layer.key
+    return Layer(query, key, layer.scale, layer.bias, dtype)

@@ -75,10 +75,11 @@ def attend(attention: Any, query: Heads, context: Float[Tensor, "B T D"], bias: 
 
     ``bias`` is added to the logits; ``change`` replaces the probabilities (B A S T), which costs their explicit form.
     """
-    key, value = heads(attention.to_k(context), attention.heads), heads(attention.to_v(context), attention.heads)
+    key, value = project(attention.to_k, attention, context), project(attention.to_v, attention, context)
     mask = None if bias is None else bias.to(query)
     parts = query.split(getattr(attention, "rows_at_once", 0) or query.shape[2], dim=2)
-    output = torch.cat([_attended(part, key, value, mask, attention.scale, change) for part in parts], 2)
+    outputs = [_attended(part, key, value, mask, attention.scale, change) for part in parts]
+    output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)  # cat copies even a single one
     return rearrange(output, "b a s d -> b s (a d)")
 
 
@@ -88,6 +89,12 @@ def _attended(query: Heads, key: Heads, value: Heads, mask: Tensor | None, scale
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
     logits = query @ key.transpose(-1, -2) * scale
     return change((logits if mask is None else logits + mask).softmax(-1)) @ value
+
+
+def project(layer: Any, attention: Any, context: Float[Tensor, "B T D"]) -> Heads:
+    """Return the keys or values of a context; one that was expanded over the batch is projected once."""
+    shared = context[:1] if context.stride(0) == 0 else context
+    return heads(layer(shared), attention.heads).expand(len(context), -1, -1, -1)
 
 
 def heads(states: Float[Tensor, "B S C"], count: int) -> Heads:

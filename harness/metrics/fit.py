@@ -28,7 +28,7 @@ def pooled(fit: HeldOut | None) -> dict[str, float]:
     return {name: share(hit, fit.visible) for name, hit in _hits(fit).items()}
 
 
-def per_scene(fit: HeldOut | None) -> dict[str, list[int] | list[float]]:
+def per_scene(fit: HeldOut | None) -> dict[str, list[int] | list[float] | list[bool]]:
     """Return one row per scene: its number, how many points it shows, and their ``pck_fit@<alpha>``, NaN for none."""
     if fit is None:
         return {}

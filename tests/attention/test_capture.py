@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from harness.attention import capture
+from harness.attention import blocks
 from harness.attention.capture import Captured, map_size, native_maps, resample, token_maps, up_layers
 from harness.attention.views import assemble
 
@@ -82,7 +82,7 @@ def test_a_grid_of_native_maps_is_the_canvas():
 def test_blocks_give_the_same_maps_and_gradients(monkeypatch):
     found = []
     for elements in (2**30, 1):
-        monkeypatch.setattr(capture, "BLOCK_ELEMENTS", elements)
+        monkeypatch.setitem(blocks.BLOCK_ELEMENTS, "cpu", elements)
         one = layer()
         one.key.requires_grad_()
         maps = token_maps([one], (8, 6), tokens=5)
