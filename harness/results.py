@@ -40,6 +40,7 @@ class TrialResult:
     """What a trial leaves; everything on the CPU. ``scores`` depend on the spec alone, ``cost`` on the machine too.
 
     ``fit`` has one row per scene of the fit split: its cross-fitted ``pck_fit@<alpha>``; no row where it has none.
+    ``probes`` has one row per reading while it ran: the ``step`` that it followed, from 1, and ``pck_fit@<alpha>``.
     """
 
     status: str
@@ -52,6 +53,7 @@ class TrialResult:
     exhibit: Exhibit | None
     fingerprints: dict[str, str]
     fit: dict[str, Column] = field(default_factory=dict)
+    probes: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

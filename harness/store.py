@@ -44,6 +44,8 @@ class Result(Protocol):
     @property
     def fit(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
     @property
+    def probes(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
+    @property
     def fingerprints(self) -> dict[str, str]: ...  # noqa: D102
 
 
@@ -156,6 +158,7 @@ class Store:
             "curve.parquet": _parquet(result.curve),
             "points.parquet": _parquet(result.points),
             "fit.parquet": _parquet(result.fit),
+            **({"probes.parquet": _parquet(result.probes)} if result.probes else {}),
             "tokens.safetensors": save(tokens),
             **{f"{name}.png": picture for name, picture in panels.items()},
         }

@@ -100,6 +100,7 @@ def test_the_last_look_is_the_trials_own_score():
     result = run(small_spec(steps=3), steps.append, RunOptions(probe_every=3))
     assert steps[-1].probe == {name: result.scores[name] for name in steps[-1].probe}
     assert len(steps[-1].probe) == 3
+    assert result.probes == {"step": [3.0], **{name: [value] for name, value in steps[-1].probe.items()}}
 
 
 def test_the_fit_split_is_scored_scene_by_scene():

@@ -26,8 +26,8 @@ def curve(loss, **terms):
     return {"step": list(map(float, range(len(loss)))), "loss": list(map(float, loss)), **terms}
 
 
-def add(results, experiment="fake", seed=0, *, points=None, curve=None, scores=None, cost=None, panel=b"png",
-        status="finished", **changes):
+def add(results, experiment="fake", seed=0, *, points=None, curve=None, probes=None, scores=None, cost=None,
+        panel=b"png", status="finished", **changes):
     """Save one trial and return its record."""
     spec = TrialSpec.from_dict(plain(seed, **changes))
     store = Store(results, experiment)
@@ -35,7 +35,8 @@ def add(results, experiment="fake", seed=0, *, points=None, curve=None, scores=N
     tokens = torch.zeros(2, 3)
     result = SimpleNamespace(
         status=status, reason="" if status == "finished" else "made up", scores=scores or {}, cost=cost or {},
-        curve=curve or {}, points=points or {}, fit={}, fingerprints={"data": "d1", "weights": "w1"},
+        curve=curve or {}, points=points or {}, fit={}, probes=probes or {},
+        fingerprints={"data": "d1", "weights": "w1"},
         tokens={"tokens": tokens, "initial": tokens, "kept": torch.tensor([0, 1])},
     )
     store.begin(trial)

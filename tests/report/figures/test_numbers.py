@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from harness.commands._files import reader
 from harness.report import figures
@@ -86,13 +84,9 @@ def test_losses_that_differ_are_drawn_relative_to_their_start(tmp_path):
 
 
 def test_probes_are_drawn_at_the_steps_that_every_probed_seed_has(tmp_path):
-    readings = ({2: 0.2, 4: 0.4}, {2: 0.4}, {})
-    records = [stores.add(tmp_path, seed=seed, curve=stores.curve([1.0] * 4), scores=SEEN) for seed in range(3)]
-    for record, found in zip(records, readings, strict=True):
-        if found:
-            table = pa.table({"step": list(found), convergence.PROBE: list(found.values())})
-            parquet.write_table(table, tmp_path / "fake" / "trials" / record["id"] / "probes.parquet")
-            record["files"]["probes.parquet"] = 1
+    readings = ({"step": [2.0, 4.0], convergence.PROBE: [0.2, 0.4]}, {"step": [2.0], convergence.PROBE: [0.4]}, None)
+    records = [stores.add(tmp_path, seed=seed, curve=stores.curve([1.0] * 4), probes=found, scores=SEEN)
+               for seed, found in enumerate(readings)]
     (line,) = convergence.Convergence.of(source(tmp_path, records)).pck
     assert (line.x, line.mean) == ((2,), (pytest.approx(0.3),))
     assert line.high[0] == pytest.approx(0.3 + T2 * 0.1)
