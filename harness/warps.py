@@ -21,15 +21,18 @@ def affine(degrees: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
     return torch.stack([torch.stack([cos, sin, x], -1), torch.stack([-sin, cos, y], -1)], -2)
 
 
-def random_affine(generator: torch.Generator, count: int, degrees: float, scale: float,
-                  translate: float) -> Float[Tensor, "count 2 3"]:
+def random_affine(generator: torch.Generator, count: int, degrees: float, scale: float | tuple[float, float],
+                  translate: float | tuple[float, float]) -> Float[Tensor, "count 2 3"]:
     """Draw ``count`` warps: angle in +-degrees, scale in [scale, 1], shifts x, y in +-translate, in this order each.
 
-    Returns theta on the CPU; the generator must be a CPU one. Source: StableKeypoints, RandomAffineWithInverse.
+    A pair gives both ends of the scale, or the shifts of x and y. Returns theta on the CPU; the generator must be a CPU
+    one. Source: StableKeypoints, RandomAffineWithInverse.
     """
-    angle, size, x, y = torch.rand(count, 4, generator=generator).double().unbind(-1)
-    shift = torch.stack([x, y], -1) * 2 * translate - translate
-    return affine(angle * 2 * degrees - degrees, size * (1 - scale) + scale, shift)
+    low, high = scale if isinstance(scale, tuple) else (scale, 1.0)
+    furthest = torch.tensor(translate if isinstance(translate, tuple) else (translate, translate), dtype=torch.float64)
+    angle, size, *shift = torch.rand(count, 4, generator=generator).double().unbind(-1)
+    shifts = torch.stack(shift, -1) * 2 * furthest - furthest
+    return affine(angle * 2 * degrees - degrees, size * (high - low) + low, shifts)
 
 
 def inverse(theta: Theta) -> Theta:

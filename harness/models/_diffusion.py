@@ -176,16 +176,16 @@ class Diffusion:
         ``condition`` says what the text knows where tokens follow it (``concat``), and what views attend to beside
         themselves where the model lets them.
         """
-        count = 1 if canvas else noisy.shape[1]
         views = assemble(noisy) if canvas else rearrange(noisy, "b v c h w -> (b v) c h w")
-        context = tokens.to(self.dtype).expand(len(noisy), -1, -1)
+        context = tokens[None].to(self.dtype)
         if concat:
-            context = torch.cat([self._context(condition, len(noisy)), context], 1)
+            text = self._context(condition)
+            context = torch.cat([text, context.expand(len(text), -1, -1)], 1)
         capturing = CapturePass(layers, (views.shape[-2], views.shape[-1]), check=check)
         level = torch.full((len(noisy),), timestep, device=noisy.device)
-        current = self._beside(capturing, context, level, condition, reference_noise, until=layers[-1])
+        current = self._beside(capturing, each(context, len(noisy)), level, condition, reference_noise, layers[-1])
         with suppress(Enough):
-            self._run(views, timestep, repeat(context, "b t d -> (b v) t d", v=count), current)
+            self._run(views, timestep, each(context, len(views)), current)
         return capturing
 
     def keypoints_need_condition(self, concat: bool) -> bool:
@@ -212,13 +212,13 @@ class Diffusion:
         """Return the UNet's prediction for noisy views; ``inner`` decides what cross-attention does."""
         count = noisy.shape[1]
         views = assemble(noisy) if canvas else rearrange(noisy, "b v c h w -> (b v) c h w")
-        copies = 1 if canvas else count
-        steps, context = repeat(timestep, "b -> (b v)", v=copies), self._context(condition, len(noisy))
-        prediction = self._run(views, steps, repeat(context, "b t d -> (b v) t d", v=copies), inner or Pass())
+        steps = repeat(timestep, "b -> (b v)", v=1 if canvas else count)
+        prediction = self._run(views, steps, each(self._context(condition), len(views)), inner or Pass())
         return split(prediction, count) if canvas else rearrange(prediction, "(b v) c h w -> b v c h w", v=count)
 
-    def _context(self, condition: Condition, batch: int) -> Float[Tensor, "B T D"]:
-        return self.text.to(self.dtype).expand(batch, -1, -1)
+    def _context(self, condition: Condition) -> Float[Tensor, "_ T D"]:
+        """Return the text's states: one for all scenes, or each scene's own."""
+        return self.text.to(self.dtype)
 
     def _run(self, views: Tensor, timestep: Tensor | int, context: Tensor, current: Pass) -> Tensor:
         with self.hooks.during(current):
@@ -234,3 +234,8 @@ class Diffusion:
         ids = tokenizer([""], padding="max_length", max_length=length, return_tensors="pt").input_ids
         states: Tensor = encoder.eval().requires_grad_(False)(ids)[0]
         return states.to(self.device, torch.float32)
+
+
+def each(context: Float[Tensor, "_ T D"], images: int) -> Float[Tensor, "B T D"]:
+    """Return a context for each image, of a scene one after the other; one for all stays one in memory."""
+    return context.expand(images, -1, -1) if len(context) == 1 else context.repeat_interleave(images // len(context), 0)

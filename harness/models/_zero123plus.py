@@ -17,7 +17,7 @@ from harness.attention.capture import Enough
 from harness.attention.hooks import Pass
 from harness.attention.reference import ReadPass, WritePass
 from harness.attention.views import assemble, split
-from harness.models._diffusion import Condition, Diffusion, Parts, Timestep
+from harness.models._diffusion import Condition, Diffusion, Parts, Timestep, each
 from harness.plugins import knob
 from harness.tensors import Images, Latents
 
@@ -110,7 +110,7 @@ class Zero123Plus(Diffusion):
     def view_pass(self, noisy: Latents, timestep: Timestep, condition: Condition, *, canvas: bool = True,
                   inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:
         """Return the prediction for noisy views; the canvas attends to the condition, noised to the same level."""
-        context = self._context(condition, len(noisy))
+        context = each(self._context(condition), len(noisy))
         current = inner or Pass()
         if self.switches.reference != "none":
             current = self._referring(current, context, timestep, condition, reference_noise)
@@ -138,11 +138,10 @@ class Zero123Plus(Diffusion):
             self._run(noisy, timestep, context.detach(), writing)
         return ReadPass(writing.stored, inner)
 
-    def _context(self, condition: Condition, batch: int) -> Float[Tensor, "B T D"]:
-        text = self.text.expand(batch, -1, -1)
-        if condition.embedding is not None and self.switches.embedding:
-            text = text + self.ramp * condition.embedding[:, None]
-        return text.to(self.dtype)
+    def _context(self, condition: Condition) -> Float[Tensor, "_ T D"]:
+        if condition.embedding is None or not self.switches.embedding:
+            return super()._context(condition)
+        return (self.text + self.ramp * condition.embedding[:, None]).to(self.dtype)
 
     def _seen(self, images: Float[Tensor, "B 3 h w"]) -> Any:
         """Return the posterior of images in [0, 1]."""

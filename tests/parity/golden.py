@@ -54,6 +54,11 @@ class Case:
         torch.testing.assert_close(found if exact else found.to(expected.dtype), expected, check_dtype=exact, **limits,
                                    msg=lambda text: f"{self.name} {name}: {text}")
 
+    def check_set(self, found: Tensor, name: str) -> None:
+        """Assert that the rows of a tensor are those of the array, in any order."""
+        self.done.add(name)
+        assert sorted(found.tolist()) == sorted(self.arrays[name].tolist()), f"{self.name} {name}"
+
     def leave(self, *names: str, why: str) -> None:
         """Name outputs that the harness has no counterpart of, and why."""
         assert why

@@ -82,18 +82,17 @@ def check_attention_map_diffusers(given):
 def check_daam(given):
     constants, steps = given.constants, sample(given, ("up_blocks", "down_blocks"))
     grids = conditional(steps)
-    heat = heatmaps.daam(grids)
-    kept = constants["kept_tokens"]
+    kept, side = constants["kept_tokens"], given["out.global_heat_map"].shape[-1]
+    heat = heatmaps.daam(grids, side)
     given.check(heat[:kept], "out.global_heat_map")
     words = len(constants["tokens"])
     share = heat / (heat[1:words + 1].sum(0) + 1e-6)
-    given.check(share[:kept, ::4, ::4], "out.global_heat_map_normalized")
-    factors = [heatmaps.daam_factor(layer) for layer in grids[0]]
+    given.check(thinned(share[:kept], given, "out.global_heat_map_normalized"), "out.global_heat_map_normalized")
+    factors = [heatmaps.daam_factor(layer, side) for layer in grids[0]]
     # in the order of the layers, without those of factor 8
-    keys = [(factor, index, head) for index, factor in enumerate(factors) if factor != 8
+    keys = [[factor, index, head] for index, factor in enumerate(factors) if factor != 8
             for head in range(len(grids[0][index]))]
-    assert sorted(keys) == sorted(map(tuple, given["out.keys"].tolist()))
-    given.done.add("out.keys")
+    given.check_set(torch.tensor(keys), "out.keys")
     for name in given.names("out.raw."):
         factor, index, head = (int("".join(filter(str.isdigit, word))) for word in name.split(".")[-1].split("_"))
         assert factors[index] == factor
@@ -101,15 +100,18 @@ def check_daam(given):
         given.check(summed[:len(given[name])], name)
     for name in given.names("out.word_"):
         rows = rows_of(name.removeprefix("out.word_"), constants["tokens"])
-        given.check(heat[rows].mean(0)[::4, ::4], name)
+        given.check(thinned(heat[rows].mean(0), given, name), name)
+
+
+def thinned(values, given, name):
+    """The rows and columns that the case keeps: every so many, from the first."""
+    step = values.shape[-1] // given[name].shape[-1]
+    return values[..., ::step, ::step]
 
 
 def rows_of(word, tokens):
-    """The rows of a word's tokens; row 0 is the start token's."""
-    text = ""
-    for start in range(len(tokens)):
-        for end in range(start + 1, len(tokens) + 1):
-            text = "".join(tokens[start:end])
-            if text == f"{word}</w>":
-                return list(range(start + 1, end + 1))
-    raise AssertionError(f"{word!r} is not in {tokens}")
+    """The rows of a word's tokens, wherever it stands; row 0 is the start token's."""
+    spans = [(start, end) for start in range(len(tokens)) for end in range(start + 1, len(tokens) + 1)
+             if "".join(tokens[start:end]) == f"{word}</w>"]
+    assert spans, f"{word!r} is not in {tokens}"
+    return [row + 1 for start, end in spans for row in range(start, end)]

@@ -26,9 +26,9 @@ def check_peaks(given):
     given.check(maps.several_peaks(square, given.constants["k"]) * sides(square), "out.k_max_pixels")
     away = maps.outside(given["in.radius_centres"], *values.shape[-2:], given.constants["radius"])
     given.check(values * away, "out.masked")
-    radius, zeroed = float(given.constants["distance"]), given["out.weighted_avg_zeroed_maps"]
-    near = ~maps.outside(maps.peaks_px(values).float(), *values.shape[-2:], radius)
-    given.check(values * near, "out.weighted_avg_zeroed_maps")
+    radius = float(given.constants["distance"])
+    zeroed = values * ~maps.outside(maps.peaks_px(values).float(), *values.shape[-2:], radius)
+    given.check(zeroed, "out.weighted_avg_zeroed_maps")
     # the reference adds 1e-6 to the sum that it divides by, relative to the sum of the values in the window
     for radius_px, kept, name in ((radius, zeroed, "out.weighted_avg"), (None, values, "out.weighted_avg_global")):
         pulled = kept.sum((-2, -1)) / (kept.sum((-2, -1)) + 1e-6)

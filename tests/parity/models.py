@@ -38,9 +38,13 @@ def load(module, given: Case, prefix: str):
 
 
 def unet_key(given: Case, side: int) -> str:
-    """Return which UNet of the configuration the case ran: the one that was built for latents of its size, if any."""
-    built_for = {k: v["sample_size"] for k, v in configuration(given).items() if k.startswith("unet")}
-    return next((key for key, size in built_for.items() if size == side), "unet")
+    """Return which UNet of the configuration the case ran: the one that was built for latents of its size.
+
+    Where that does not tell, it is the first one, but for the case of layers beyond the size limit.
+    """
+    unets = {key: value["sample_size"] for key, value in configuration(given).items() if key.startswith("unet")}
+    fitting = [key for key, size in unets.items() if size == side]
+    return fitting[0] if len(fitting) == 1 else list(unets)[-1 if given.name.endswith("size_limit") else 0]
 
 
 def scheduler(settings: dict[str, Any]):

@@ -21,11 +21,9 @@ def check_affine(given):
 
 def check_draws(given):
     constants = given.constants
-    scale, translate = constants["scale"], constants["translate"]
-    assert scale[1] == 1, "the harness draws scales up to 1"
-    assert translate[0] == translate[1], "the harness shifts rows and columns alike"
+    scale, translate = tuple(constants["scale"]), tuple(constants["translate"])
     draws = torch.Generator().manual_seed(constants["torch_seed"])
-    theta = warps.random_affine(draws, len(given["in.img"]), constants["degrees"], scale[0], translate[0])
+    theta = warps.random_affine(draws, len(given["in.img"]), constants["degrees"], scale, translate)
     given.check(theta, "out.random_theta")
     given.check(warps.warp(given["in.img"], theta), "out.random_warped")
 

@@ -130,7 +130,7 @@ def check_conditioning(given):
     two = given["in.vae_noise_two_images"]
     given.check(torch.cat([nothing(two[1])] * 2 + [drawn(two[0])] * 2), "out.cond_lat_two_images")
     torch.testing.assert_close(model.encode_condition(image).latents, drawn(torch.zeros_like(two[0])))
-    given.check(model._context(Condition(None, given["in.image_embeds"]), 1), "out.encoder_hidden_states")
+    given.check(model._context(Condition(None, given["in.image_embeds"])), "out.encoder_hidden_states")
     given.check(zero123plus.unscale_latents(given["in.sampled_latents"]), "out.latents")
     given.check(model.decode(given["in.sampled_latents"][:, None])[:, 0], "out.image")
 
@@ -147,7 +147,7 @@ def check_sampling(given):
     condition = Condition(latents, embedding)
     negative = model.no_condition(condition, noise=given["in.vae_noise"][1:])
     model.no_condition = lambda condition: negative
-    given.check(torch.cat([model._context(negative, 1), model._context(condition, 1)]), "out.encoder_hidden_states")
+    given.check(torch.cat([model._context(negative), model._context(condition)]), "out.encoder_hidden_states")
 
     levels = schedule(model.parts.scheduler.config, constants["num_inference_steps"],
                       constants["scheduler"].get("timestep_spacing", "linspace"))
