@@ -14,7 +14,7 @@ from harness.plugins import UsageError
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
 from harness.store import Store
-from harness.tracking import MlflowTracker, sync
+from harness.tracking import MlflowTracker, attach, sync
 from tests.execution import fake
 
 CLOSED = "http://127.0.0.1:9"
@@ -202,6 +202,22 @@ def test_a_push_that_broke_off_is_completed_in_the_same_run(store, monkeypatch):
     assert (count, children[record["id"]].info.status) == (1, "FINISHED")
     assert len(client.get_metric_history(run_id, "curve/loss")) == 4
     assert len(client.get_metric_history(run_id, "pck_at_0.1")) == 1
+
+
+def test_an_experiments_own_files_are_its_parents_artifacts(store, monkeypatch):
+    run(store, fake.spec(seed=1))
+    (store.folder / "figures").mkdir()
+    for name in ("best.yaml", "figures/history.png", "lock.json"):
+        (store.folder / name).write_text(name)
+    assert attach(store) == ""
+    client, parent, _, _ = runs_of(store)
+    kept = {item.path for folder in ("", "figures") for item in client.list_artifacts(parent.info.run_id, folder)}
+    assert {"best.yaml", "figures/history.png"} <= kept
+    assert "lock.json" not in kept
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", CLOSED)
+    problem = attach(store)
+    assert problem.endswith("`harness sync` pushes the figures later")
+    assert "\n" not in problem
 
 
 def test_long_curves_are_thinned_and_keep_their_ends(store):

@@ -47,7 +47,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     return command
 
 
-def test_a_sweep_ends_with_the_best_setting_its_figures_and_a_table(run: Command, capsys: pytest.CaptureFixture) -> None:
+def test_a_sweep_ends_with_the_best_setting_figures_and_a_table(run: Command, capsys: pytest.CaptureFixture) -> None:
     assert run("sweep", "hunt.yaml") == 0
     out, err = capsys.readouterr()
     assert "### Best settings of 8 tried: 8 finished" in out
@@ -65,7 +65,7 @@ def test_the_best_setting_runs_by_itself_under_the_same_ids(run: Command, capsys
     best = next(tried for tried in found["settings"] if tried["number"] == found["best"])
     assert best["values"][0] == max(tried["values"][0] for tried in found["settings"])
     text = Path("results/hunt/best.yaml").read_text()
-    assert "number %d of the study 'hunt'" % found["best"] in text
+    assert f"number {found['best']} of the study 'hunt'" in text
     assert f"pck_fit@0.1 = {best['values'][0]:.4g}" in text
     assert "On the test split, which the search did not look at: pck@0.1" in text
     assert run("run", "results/hunt/best.yaml") == 0

@@ -79,7 +79,7 @@ class History(Chart):
 
 @dataclass(frozen=True)
 class Importances(Chart):
-    """How much of the objective's variation each setting explains, as shares."""
+    """How far each dimension of the space decides whether a setting is among the best, as shares."""
 
     objective: str
     shares: Mapping[str, float]
@@ -88,7 +88,7 @@ class Importances(Chart):
     @property
     def caption(self) -> str:
         """Return what is shown."""
-        return f"Share of the variation of {self.objective} over the finished trials that each setting explains."
+        return f"How far each dimension decides whether a setting is among the best by {self.objective} (PED-ANOVA)."
 
     def size_in(self) -> tuple[float, float]:
         """Return the size."""
