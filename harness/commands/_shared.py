@@ -1,7 +1,6 @@
-"""Flags that several commands share, what they mean, and how an experiment's plan is shown."""
+"""Flags that several commands share, and what they mean."""
 
 import argparse
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,6 @@ from harness import config
 from harness.plugins import UsageError, nearest
 
 if TYPE_CHECKING:
-    from harness.search._base import Planned
     from harness.spec import Experiment
 
 
@@ -65,19 +63,6 @@ def chosen(results: Path, names: Sequence[str]) -> tuple[str, ...]:
     if not known:
         raise UsageError(f"{results}: nothing was recorded there; `harness run fusion` records")
     return tuple(dict.fromkeys(names)) or known
-
-
-def show_plan(trials: "Iterable[Planned]", *, as_json: bool) -> None:
-    """Print ids, settings and status of planned trials, each as soon as it is known."""
-    if as_json:
-        plain = [{"id": t.id, "label": t.label, "status": t.status, "settings": t.spec.to_dict()} for t in trials]
-        print(json.dumps(plain, indent=1))
-        return
-    met: Counter[str] = Counter()
-    for trial in trials:
-        print(f"{trial.id}  {trial.status:<11}  {trial.label}")
-        met[trial.status] += 1
-    print(f"{met.total()} planned: {counts(met.elements())}")
 
 
 def counts(statuses: Iterable[str]) -> str:

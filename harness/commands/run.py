@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from harness.commands._conducting import OK, add_policy, exit_code, policy_of, say_where
 from harness.commands._executors import add_executor, executor_of
-from harness.commands._shared import add_experiment, add_results, planned_experiment, results_of, show_plan
+from harness.commands._plans import add_measure, show_plan
+from harness.commands._shared import add_experiment, add_results, planned_experiment, results_of
 
 if TYPE_CHECKING:
     from harness.conduct import Summary
@@ -27,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_policy(parser)
     parser.add_argument("--force", action="store_true", help="run finished trials again")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and start nothing")
+    add_measure(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -43,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
     store = Store(results, experiment.name)
     grid = Grid(experiment, store, force=args.force)
     if args.dry_run:
-        show_plan(grid, as_json=args.json)
+        show_plan(grid, store, args, force=args.force)
         return OK
     note = partial(_tables.note, store, experiment, grid)
     with executor_of(args, store) as executor, _progress.progress(note) as progress:

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from harness.__main__ import main
+from harness.commands import _plans
 from harness.optimise import Step
 from harness.results import TrialResult
 from harness.spec import RunOptions, TrialSpec
@@ -113,6 +115,57 @@ def test_a_dry_run_shows_the_plan_and_starts_nothing(run: Run, capsys: pytest.Ca
     assert run("run", "probe.yaml", "--dry-run") == 0
     assert "4 planned: 4 missing" in capsys.readouterr().out
     assert not Path("results").exists()
+
+
+def costing(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+    """Take 10 s, and 2 s for each step, by its own account."""
+    for step in range(1, spec.steps + 1):
+        on_step(Step(step, spec.steps, {"loss": 1.0}, 2.0 * step))
+    cost = {"seconds_total": 10.0 + 2.0 * spec.steps, "seconds_per_step": 2.0, "peak_memory_mb": 500.0}
+    return replace(fake(spec, lambda step: None, options), cost=cost)
+
+
+def test_a_plan_does_not_guess_what_it_costs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", "probe.yaml") == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1].startswith("cost: unknown, since nothing like it has finished here; --measure ")
+
+
+def test_a_plan_costs_what_finished_trials_did_and_says_what_it_knows_nothing_of(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.trial.run", costing)
+    assert run("run", "probe.yaml", "--set", "grid.fusion=[none]", "--set", "seeds=1") == 0
+    capsys.readouterr()
+    assert run("plan", "probe.yaml", "--set", "trial.steps=5", "--workers", "2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3] == "cost: 2 trials, 40 s of one worker, 20 s with 2, no GPU; 500 MB of memory each"
+    assert lines[-2].split() == ["2", "more", "of", "kinds", "that", "nothing", "is", "known", "of"]
+    assert lines[-1].strip().startswith("from finished trials of 1 kind on cpu: ")
+
+
+def test_a_plan_measures_each_kind_once_and_records_nothing(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[tuple[str, int]] = []
+
+    def noting(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+        measured.append((spec.fusion.name, spec.steps))
+        return costing(spec, on_step, options)
+
+    monkeypatch.setattr("harness.trial.run", noting)
+    assert run("plan", "probe.yaml", "--measure", "--executor", "inline", "--set", "trial.steps=20") == 0
+    out, err = capsys.readouterr()
+    assert measured == [("none", 3), ("concat", 3)]
+    assert "cost: 4 trials, 3 min of one worker, no GPU; 500 MB of memory each" in out  # 4 x (10 s + 20 x 2 s)
+    assert out.splitlines()[-1].strip() == "from a few measured steps of 2 kinds"
+    assert "measuring 2 of 2 kinds of trial" in err
+    assert not Path("results").exists()
+
+
+def test_an_empty_plan_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    _plans._print_json([])
+    assert json.loads(capsys.readouterr().out) == []
 
 
 def test_json_goes_to_stdout_alone(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
