@@ -12,7 +12,7 @@
 ``tracking``      when MLflow is told; ``mirror``: what it is told
 ``store``         what is kept of a trial; ``folders``: how it is written whole; ``lock``: who may write
 ``environment``   what a trial ran on
-``statistics``    how sure a mean over seeds is
+``statistics/``   how sure a mean over seeds is, and whether two settings differ
 
 ``trial``         what one trial is, from setting to scores
 ``optimise``      how tokens are optimised
