@@ -20,6 +20,7 @@
 ``localise``      where tokens look, and which keypoint each stands for
 ``denoise``       what tokens cost the generated views
 ``results``       what a trial leaves
+``demands``       whether model and data can serve a setting, told before anything is opened
 ``passes``        the keypoint pass and the view pass, with a trial's settings
 ``scenes``        which scenes a trial sees, rendered and encoded once
 

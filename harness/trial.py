@@ -14,6 +14,7 @@ from torch import Tensor
 from harness import plugins
 from harness.attention.capture import worst
 from harness.data._base import Dataset
+from harness.demands import check
 from harness.denoise import generated_quality, view_errors
 from harness.localise import choose, hold_out, locate, tie
 from harness.metrics.fit import per_scene, pooled
@@ -26,7 +27,7 @@ from harness.scenes import Encoder, Split
 from harness.selection._base import Selection
 from harness.spec import RESULTS_VERSION, Choice, RunOptions, TrialSpec
 
-__all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "dataset", "fingerprints", "run"]
+__all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "check", "dataset", "fingerprints", "run"]
 
 # Largest |captured probabilities @ V - the layer's real output| that rounding explains, relative to the largest output
 # where that exceeds 1.

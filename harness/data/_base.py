@@ -45,5 +45,15 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """Return a short hash that changes when the scenes change."""
 
+    @property
+    def has_condition(self) -> bool | None:
+        """Whether scenes have a condition image, None where only a scene tells."""
+        return None
+
+    @property
+    def has_cameras(self) -> bool | None:
+        """Whether scenes have cameras, None where only a scene tells."""
+        return None
+
 
 BASE = Dataset

@@ -48,6 +48,16 @@ class Figures(Dataset):
         """Return a short hash of the generator's version and the knobs."""
         return hashlib.sha256(repr((VERSION, *astuple(self))).encode()).hexdigest()[:12]
 
+    @property
+    def has_condition(self) -> bool:
+        """Six views come with the photograph that they are painted from."""
+        return self.views == 6
+
+    @property
+    def has_cameras(self) -> bool:
+        """Every view's camera is known."""
+        return True
+
     def phrases(self, split: str, index: int) -> tuple[str, ...]:
         """Return "red head" and so on, in the order of the mask channels, each as it stands in the caption."""
         pairs = zip(self._colours(split, index), PARTS[self.family], strict=True)

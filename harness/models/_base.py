@@ -18,5 +18,23 @@ class Model(ABC):
     def fingerprint(self) -> str:
         """Return a short hash of the weights and their configuration, without loading them."""
 
+    def up_layers(self) -> int | None:
+        """Return how many cross-attention layers the up path has, None where only opening the model tells."""
+        return None
+
+    @property
+    def needs_condition(self) -> bool:
+        """Whether the view pass paints from a condition image."""
+        return False
+
+    def keypoints_need_condition(self, concat: bool) -> bool:
+        """Return whether the keypoint pass looks at the condition image; ``concat``: its tokens follow the text."""
+        return False
+
+    @property
+    def needs_canvas(self) -> bool:
+        """Whether the view pass paints all views on one canvas, whatever the trial's setting."""
+        return False
+
 
 BASE = Model

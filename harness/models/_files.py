@@ -65,6 +65,28 @@ def fingerprint(folder: Path) -> str:
     return _hash(folder, stats)
 
 
+def up_layers(folder: Path) -> int | None:
+    """Return how many cross-attention layers the up path of a folder's UNet has, None where it has no such file.
+
+    Source: diffusers, UNet2DConditionModel: one layer more in each block of the way up than of the way down.
+    """
+    path = folder / "unet" / "config.json"
+    if not path.is_file():
+        return None
+    config = read_json(path)
+    blocks: Sequence[str] = config.get("up_block_types", ("UpBlock2D", *("CrossAttnUpBlock2D",) * 3))
+    layers = _per_block(config.get("layers_per_block", 2), len(blocks))
+    depths = config.get("reverse_transformer_layers_per_block")
+    depths = depths or _per_block(config.get("transformer_layers_per_block", 1), len(blocks))
+    return sum(sum(depth) if isinstance(depth, list) else (layer + 1) * depth
+               for block, layer, depth in zip(blocks, layers, depths, strict=True) if "CrossAttn" in block)
+
+
+def _per_block(value: Any, blocks: int) -> list[Any]:
+    """Return a setting for each block of the way up, of one number for all or a list along the way down."""
+    return list(reversed(value)) if isinstance(value, list) else [value] * blocks
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return a configuration file's content; raise UsageError if it is not there or not JSON."""
     try:

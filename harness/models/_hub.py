@@ -43,7 +43,7 @@ def snapshot(repository: str, revision: str, parts: Sequence[str], model: str) -
     """Return the folder with these parts of a repository at a commit, downloaded where the cache lacks any."""
     from huggingface_hub import snapshot_download
 
-    folder = _cached(repository) / "snapshots" / commit(repository, revision, model)
+    folder = place(repository, commit(repository, revision, model))
     if _complete(folder, parts):
         return folder
     names = ["model_index.json", *(f"{part}/*.{kind}" for part in parts for kind in ("json", "txt", "safetensors"))]
@@ -58,6 +58,11 @@ def snapshot(repository: str, revision: str, parts: Sequence[str], model: str) -
     except Exception as error:
         raise _unreachable(repository, folder.name, model, error) from error
     return folder
+
+
+def place(repository: str, commit: str) -> Path:
+    """Return where the cache keeps a repository's files at a commit, whether or not it has them."""
+    return _cached(repository) / "snapshots" / commit
 
 
 def _complete(folder: Path, parts: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from harness.models import _hub
 from harness.models._base import Model
 from harness.models._diffusion import DTYPES, Diffusion, Parts
-from harness.models._files import PLAIN, ZERO123PLUS, fingerprint
+from harness.models._files import PLAIN, ZERO123PLUS, fingerprint, up_layers
 from harness.models._folder import Expected, load_parts
 from harness.plugins import UsageError, knob
 
@@ -64,6 +64,12 @@ class Published(Model):
             raise UsageError(f"model {self.release.expected.name!r}: path {self.path!r} is no folder, and no hub "
                              "repository's name (owner/name)")
         return fingerprint(folder)
+
+    def up_layers(self) -> int | None:
+        """Return what the configuration says, None where it is still to be downloaded."""
+        if self._repository:
+            return up_layers(_hub.place(self._repository, self.fingerprint()))
+        return up_layers(Path(self.path).expanduser())
 
     @property
     def _repository(self) -> str:

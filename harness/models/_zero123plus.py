@@ -54,6 +54,20 @@ class Switches:
     reference: str = knob("views", "which passes attend to the condition image: none, the view pass, or both",
                           choices=("none", "views", "both"))
 
+    @property
+    def needs_condition(self) -> bool:
+        """Whether any switch looks at the condition image."""
+        return self.embedding or self.reference != "none"
+
+    def keypoints_need_condition(self, concat: bool) -> bool:
+        """Return whether the keypoint pass looks at the condition image, itself or through the text's embedding."""
+        return self.reference == "both" or (concat and self.embedding)
+
+    @property
+    def needs_canvas(self) -> bool:
+        """Zero123++ always paints a canvas."""
+        return True
+
 
 class Zero123Plus(Diffusion):
     """Zero123++ with its reference pass, ramped global image embedding and latent scaling."""
@@ -61,7 +75,7 @@ class Zero123Plus(Diffusion):
     def __init__(self, parts: Parts, precision: str, device: str, switches: Switches = Switches()) -> None:
         super().__init__(parts, precision, device)
         self.switches = switches
-        self.needs_condition = switches.embedding or switches.reference != "none"
+        self.needs_condition = switches.needs_condition
         self.vision = parts.vision_encoder.to(self._rest).requires_grad_(False).eval()
         self.ramp = torch.tensor(parts.ramp, device=self.device)[None, :, None]
 
@@ -118,7 +132,7 @@ class Zero123Plus(Diffusion):
 
     def keypoints_need_condition(self, concat: bool) -> bool:
         """Return whether the keypoint pass looks at the condition image, itself or through the text's embedding."""
-        return self.switches.reference == "both" or (concat and self.switches.embedding)
+        return self.switches.keypoints_need_condition(concat)
 
     def _beside(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
                 reference_noise: Tensor | None, until: str = "") -> Pass:

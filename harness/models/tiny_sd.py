@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.models._base import Model
 from harness.models._diffusion import Diffusion
+from harness.models._files import up_layers
 from harness.models._folder import SHIPPED, fingerprint, load_parts
 
 FOLDER = SHIPPED / "tiny_sd"
@@ -20,3 +21,7 @@ class TinySD(Model):
     def fingerprint(self) -> str:
         """Return the hash of the shipped folder."""
         return fingerprint(FOLDER)
+
+    def up_layers(self) -> int | None:
+        """Return what the shipped folder's configuration says."""
+        return up_layers(FOLDER)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.models._base import Model
 from harness.models._diffusion import Diffusion
+from harness.models._files import up_layers
 from harness.models._folder import SHIPPED, fingerprint, load_parts
 from harness.models._zero123plus import UNetAlone
 
@@ -21,3 +22,7 @@ class TinyZero123PlusWeights(Model):
     def fingerprint(self) -> str:
         """Return the hash of the shipped folder."""
         return fingerprint(FOLDER)
+
+    def up_layers(self) -> int | None:
+        """Return what the shipped folder's configuration says."""
+        return up_layers(FOLDER)

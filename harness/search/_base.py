@@ -55,17 +55,36 @@ class Source(Protocol):
 
 
 class Prints:
-    """Fingerprints of a trial's data and weights, looked at once per choice of them."""
+    """Fingerprints of a trial's data and weights, looked at once per choice of them.
+
+    Unless ``look`` stands in for them, a setting that its model or data cannot serve raises UsageError as well, so that
+    a plan is refused as a whole, before any of it runs.
+    """
 
     def __init__(self, look: Fingerprints | None = None) -> None:
-        self._look = look
+        self._look, self._checks = look, look is None
+        self._served: set[tuple[Any, ...]] = set()
         self._known: dict[str, Mapping[str, str]] = {}
         self._last: tuple[Choice, Choice, Mapping[str, str]] | None = None
 
     def __call__(self, spec: TrialSpec) -> Mapping[str, str]:
         """Return the trial's fingerprints, by `data` and `weights`."""
-        if self._last is not None and spec.data is self._last[0] and spec.model is self._last[1]:
-            return self._last[2]  # a grid's neighbours share them: 100,000 cells are planned in seconds
+        if self._last is None or spec.data is not self._last[0] or spec.model is not self._last[1]:
+            self._last = spec.data, spec.model, self._of_choice(spec)
+            self._served.clear()
+        if self._checks:  # a grid's neighbours share most of it: 100,000 cells are planned in seconds
+            self._check(spec)
+        return self._last[2]
+
+    def _check(self, spec: TrialSpec) -> None:
+        from harness.demands import check, deciding
+
+        part = deciding(spec)
+        if part not in self._served:
+            check(spec)
+            self._served.add(part)
+
+    def _of_choice(self, spec: TrialSpec) -> Mapping[str, str]:
         choice = json.dumps([spec.data.to_dict(), spec.model.to_dict()], sort_keys=True)
         if choice not in self._known:
             if self._look is None:
@@ -73,7 +92,6 @@ class Prints:
 
                 self._look = fingerprints
             self._known[choice] = self._look(spec)
-        self._last = spec.data, spec.model, self._known[choice]
         return self._known[choice]
 
 

@@ -1,0 +1,57 @@
+"""Whether model and data can do what a setting asks of them, told without opening the model or drawing a scene."""
+
+from typing import Any
+
+from harness import plugins
+from harness.data._base import SPLITS, Dataset
+from harness.models._base import Model
+from harness.plugins import UsageError
+from harness.spec import TrialSpec
+
+BETWEEN_VIEWS = ("consistency_epipolar", "consistency_triangulation", "consistency_pose_weighted")  # need cameras
+
+
+def check(spec: TrialSpec) -> None:
+    """Raise UsageError, one line, where this trial could only fail once its model and data are open.
+
+    Reads knobs and the model's config.json. What neither tells, such as of a model that is still to be downloaded or of
+    a dataset that does not say what its scenes hold, is left to the trial itself.
+    """
+    model: Model = plugins.build("models", spec.model.name, spec.model.knobs)
+    data: Dataset = plugins.build("data", spec.data.name, spec.data.knobs)
+    _layers(spec, model)
+    _scenes(spec, data)
+    losses = {loss.name for loss in spec.losses}
+    paints = "nvs" in losses or spec.view_scenes > 0 or spec.generated_scenes > 0
+    if paints and model.needs_condition and data.has_condition is False:
+        raise UsageError(f"model {spec.model.name!r} paints views from a condition image; data {spec.data.name!r} "
+                         "has none: drop the nvs loss and set view_scenes and generated_scenes to 0")
+    if model.keypoints_need_condition(spec.context == "concat") and data.has_condition is False:
+        raise UsageError(f"model {spec.model.name!r}: its keypoint pass looks at a condition image; data "
+                         f"{spec.data.name!r} has none: set model.reference to none and model.embedding to false")
+    canvas = spec.loss_level == "grid" or spec.view_pass == "canvas" or (paints and model.needs_canvas)
+    if canvas and data.views not in (1, 6):
+        raise UsageError(f"trial.data: a canvas holds 1 or 6 views; {spec.data.name!r} has {data.views}")
+    for name in BETWEEN_VIEWS:
+        if name in losses and data.views > 1 and data.has_cameras is False:
+            raise UsageError(f"losses.{name}: the data has no cameras; drop the term or choose data with cameras")
+
+
+def deciding(spec: TrialSpec) -> tuple[Any, ...]:
+    """Return what `check` looks at besides model and data: trials that share all of it pass or fail alike."""
+    return (spec.layers, spec.loss_level, spec.view_pass, spec.context, spec.view_scenes > 0, spec.generated_scenes > 0,
+            spec.optimise_scenes, spec.fit_scenes, spec.test_scenes, tuple(loss.name for loss in spec.losses))
+
+
+def _layers(spec: TrialSpec, model: Model) -> None:
+    count = model.up_layers()
+    for index in spec.layers:
+        if count is not None and index >= count:
+            raise UsageError(f"trial.layers: {index} is out of range; this model's up path has {count}, from 0")
+
+
+def _scenes(spec: TrialSpec, data: Dataset) -> None:
+    for split in SPLITS:
+        count, size = getattr(spec, f"{split}_scenes"), data.size(split)
+        if size is not None and count > size:
+            raise UsageError(f"trial.{split}_scenes: {count} asked for; the data's split {split!r} has {size}")
