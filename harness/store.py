@@ -122,8 +122,9 @@ class Store:
         return _table(self.path(trial) / "curve.parquet")
 
     def fit(self, trial: str) -> dict[str, list[Any]]:
-        """Return the columns of fit.parquet: one row per scene of the fit split, its cross-fitted PCK."""
-        return _table(self.path(trial) / "fit.parquet")
+        """Return the columns of fit.parquet, one row per scene of the fit split; none of a record that is older."""
+        path = self.path(trial) / "fit.parquet"
+        return _table(path) if path.is_file() else {}
 
     def tokens(self, trial: str) -> dict[str, Any]:
         """Return the tensors of tokens.safetensors."""

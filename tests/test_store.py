@@ -275,3 +275,20 @@ def dead_process():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+def test_the_fit_splits_scenes_read_back(store):
+    save(store, fit={"scene": [0, 1], "pck_fit@0.1": [0.5, math.nan]})
+    assert "fit.parquet" in store.record("t1")["files"]
+    assert store.fit("t1")["scene"] == [0, 1]
+    assert store.fit("t1")["pck_fit@0.1"][0] == 0.5
+    assert math.isnan(store.fit("t1")["pck_fit@0.1"][1])
+
+
+def test_a_record_from_before_the_fit_split_was_scored_is_read(store):
+    save(store)
+    files = store.record("t1")["files"]
+    (store.path("t1") / "fit.parquet").unlink()
+    edit(store, "t1", files={name: size for name, size in files.items() if name != "fit.parquet"})
+    assert store.status("t1") == "finished"
+    assert store.fit("t1") == {}
