@@ -1,0 +1,77 @@
+"""What the coordinator adds to a trial: everything from one trial's end to the next one's start on the same worker.
+
+Trials note when they begin and end, so the gap holds all there is: the result on its way back, records forced to disk,
+the next trial's note, the way out. Runs with and without MLflow's mirror take turns: the mirror must not hold it up.
+"""
+
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from _chaos import trials
+
+from harness.conduct import Policy, conduct
+from harness.execution.processes import Processes
+from harness.mirror import _client, default_uri
+from harness.search.grid import Grid
+from harness.spec import Choice, Experiment, ReportSpec, TrialSpec
+from harness.store import Store
+from harness.tracking import MlflowTracker, Untracked
+
+if TYPE_CHECKING:
+    from harness.execution._base import Executor
+
+TARGET_MS = 50.0
+
+
+def measure(count: int = 40, rounds: int = 3) -> dict[str, Any]:
+    """Return the median gap in ms with and without MLflow, round by round in turn, and their ratio."""
+    found: dict[str, list[float]] = {"mirrored_ms": [], "alone_ms": []}
+    with tempfile.TemporaryDirectory(prefix="bench-coordinator-") as folder, journal(Path(folder)) as noted:
+        results = Path(folder) / "results"
+        _client(default_uri(results))  # makes the database, which takes seconds
+        with Processes("_chaos.trials:run", threads=1, devices=()) as executor:
+            run(results, "imports", 1, executor, lambda store: Untracked())
+            for number in range(rounds):
+                for name, tracker in (("mirrored_ms", MlflowTracker), ("alone_ms", lambda store: Untracked())):
+                    noted.write_text("")
+                    run(results, f"{name.partition('_')[0]}{number}", count, executor, tracker)
+                    found[name].append(round(1000.0 * statistics.median(gaps(noted)), 2))
+    median = {name: statistics.median(values) for name, values in found.items()}
+    return {**found, "median_ms": median["mirrored_ms"], "target": TARGET_MS,
+            "mirror_ratio": round(median["mirrored_ms"] / median["alone_ms"], 3)}
+
+
+@contextmanager
+def journal(folder: Path) -> Iterator[Path]:
+    """Name the file that trials note themselves in."""
+    path, before = folder / "journal", os.environ.get(trials.JOURNAL)
+    os.environ[trials.JOURNAL] = str(path)
+    try:
+        yield path
+    finally:
+        os.environ.pop(trials.JOURNAL) if before is None else os.environ.update({trials.JOURNAL: before})
+
+
+def run(results: Path, name: str, count: int, executor: "Executor", tracker: Callable[[Store], Any]) -> None:
+    """Conduct so many trials, each an own seed; raise RuntimeError unless every one finishes."""
+    plain = Choice("bench")
+    specs = [TrialSpec(plain, plain, plain, plain, (), seed=seed, steps=trials.STEPS) for seed in range(count)]
+    store = Store(results, name)
+    grid = Grid(Experiment(name, specs, (), tuple(range(count)), ReportSpec(), ""), store, trials.fingerprints)
+    summary = conduct(grid, store, executor, tracker(store), policy=Policy(retries=0))
+    if summary.done != count:
+        reasons = {record["reason"] for record in store.records() if record["reason"]}
+        raise RuntimeError(f"{summary.done} of {count} trials finished; {', '.join(reasons)}")
+
+
+def gaps(noted: Path) -> list[float]:
+    """Return the seconds from each trial's end to the next one's beginning."""
+    lines = [line.split() for line in noted.read_text().splitlines()]
+    return [float(after[2]) - float(before[2]) for before, after in pairwise(lines)
+            if (before[0], after[0]) == ("end", "begin")]
