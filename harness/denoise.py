@@ -30,7 +30,7 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
     entropies = []
     for scene in range(min(spec.view_scenes, len(split))):
         clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]
-        true_maps = passes.maps(clean, tokens)[:, :, kept]
+        true_maps = passes.maps(clean, tokens, condition)[:, :, kept]
         for timestep in spec.view_timesteps:
             draws = generator("view error", scene, timestep)
             noise = torch.randn(clean.shape, generator=draws).to(clean)
@@ -38,7 +38,7 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
             level = torch.tensor([timestep], device=clean.device)
             noisy, target = model.noised(clean, noise, level), model.target(clean, noise, level)
             plain, _ = passes.view(noisy, level, condition, reference)
-            own_maps = passes.maps(model.clean(noisy, plain, level), tokens)[:, :, kept]
+            own_maps = passes.maps(model.clean(noisy, plain, level), tokens, condition)[:, :, kept]
             guide: dict[str, Any] = {"tokens": tokens[kept], "gates": gates}
             guided, watching = passes.view(noisy, level, condition, reference, maps=own_maps, watch=passes.layers,
                                            **guide)
@@ -75,7 +75,7 @@ def paint(passes: Passes, condition: Condition, levels: Schedule, draws: Draws, 
         unknown, known = (None, None) if draws.reference is None else draws.reference[number].to(scaled)
         guided, _ = passes.view(scaled, level, condition, known)
         if passes.acts:
-            maps = passes.maps(model.clean(scaled, guided, level), tokens)[:, :, kept]
+            maps = passes.maps(model.clean(scaled, guided, level), tokens, condition)[:, :, kept]
             guided, _ = passes.view(scaled, level, condition, known, maps=maps, tokens=tokens[kept], gates=gates)
         if negative is None:
             return guided

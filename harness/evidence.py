@@ -70,7 +70,8 @@ def observe(passes: Passes, split: Split, selection: Selection, tokens: Tensor, 
     for rows in parts:
         clean, noise = batch.clean[:, rows].flatten(0, 1), batch.noise[:, rows].flatten(0, 1)
         noisy = passes.model.noised(clean, noise, spec.timestep)
-        captured.append(_run(len(parts) > 1, passes.keypoint, noisy, tokens))
+        captured.append(_run(len(parts) > 1, passes.keypoint, noisy, tokens,
+                             split.condition[batch.scenes[rows]]))
         with torch.no_grad():
             still.append(passes.read(captured[-1], views, len(tokens)))
             picks.append(_pick(passes, selection, still[-1].unflatten(0, (copies, -1))))

@@ -46,9 +46,9 @@ def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -
     level = on_canvas if spec.loss_level == "grid" else lambda maps: maps
     picks = []
     for rows in _batches(split, passes):
-        arranged = spread = level(passes.maps(split.latents[rows], tokens))
+        arranged = spread = level(passes.maps(split.latents[rows], tokens, split.condition[rows]))
         if split.warped is not None:
-            spread = level(passes.maps(split.warped[rows, 0], tokens))
+            spread = level(passes.maps(split.warped[rows, 0], tokens, split.condition[rows]))
         picks.append(selection(arranged, spread, keypoints=spec.keypoints, sigma_px=spec.sigma_px).flatten(0, 1))
     return most_frequent(torch.cat(picks), spec.tokens, len(picks[0][0]))
 
@@ -60,7 +60,7 @@ def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"]
     for rows in _batches(split, passes):
         clean = split.latents[rows]
         noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
-        capturing = passes.keypoint(noisy, tokens)
+        capturing = passes.keypoint(noisy, tokens, split.condition[rows])
         maps = passes.read(capturing, views, len(tokens))
         if not bool(maps.isfinite().all()):
             raise Diverged("the tokens' maps are not finite")

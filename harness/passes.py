@@ -44,16 +44,28 @@ class Passes:
         """Return whether the tokens can change the view pass at all."""
         return self.fusion.strength > 0 and self.spec.fusion.name != "none"
 
-    def keypoint(self, noisy: Latents, tokens: Float[Tensor, "N D"], *, check: bool = False) -> CapturePass:
-        """Run the keypoint pass on noisy views and return what was captured."""
-        spec = self.spec
-        return self.model.keypoint_pass(noisy, tokens, spec.timestep, layers=self.layers,
-                                        canvas=spec.view_pass == "canvas", concat=spec.context == "concat", check=check)
+    def keypoint(self, noisy: Latents, tokens: Float[Tensor, "N D"], condition: Condition, *,
+                 check: bool = False) -> CapturePass:
+        """Run the keypoint pass on noisy views and return what was captured; the condition's noise is always the same.
 
-    def maps(self, clean: Latents, tokens: Float[Tensor, "N D"], noise: Latents | None = None) -> Maps:
+        Where there are more scenes than the condition has, they are the same scenes over again: warped copies.
+        """
+        spec = self.spec
+        reference = None
+        if condition.latents is not None:
+            draws = torch.randn(condition.latents.shape[1:], generator=generator("keypoint pass reference"))
+            condition = condition.copies(len(noisy) // len(condition.latents))
+            assert condition.latents is not None
+            reference = draws.to(condition.latents).expand_as(condition.latents)
+        return self.model.keypoint_pass(noisy, tokens, spec.timestep, layers=self.layers,
+                                        canvas=spec.view_pass == "canvas", concat=spec.context == "concat", check=check,
+                                        condition=condition, reference_noise=reference)
+
+    def maps(self, clean: Latents, tokens: Float[Tensor, "N D"], condition: Condition,
+             noise: Latents | None = None) -> Maps:
         """Return every token's map of clean views (B V N H W); without ``noise`` the noise is always the same."""
         noise = self.fixed_noise(clean) if noise is None else noise
-        capturing = self.keypoint(self.model.noised(clean, noise, self.spec.timestep), tokens)
+        capturing = self.keypoint(self.model.noised(clean, noise, self.spec.timestep), tokens, condition)
         return self.read(capturing, clean.shape[1], len(tokens))
 
     def read(self, capturing: CapturePass, views: int, tokens: int) -> Maps:

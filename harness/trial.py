@@ -48,7 +48,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     warps = (spec.warp_bank, spec.warp_degrees, spec.warp_scale, spec.warp_translate)
     train = encoder.split("optimise", spec.optimise_scenes, warps)
     fit, test = encoder.split("fit", spec.fit_scenes), encoder.split("test", spec.test_scenes)
-    _demand_views(passes, test, needed="nvs" in losses or spec.view_scenes > 0 or spec.generated_scenes > 0)
+    _demand_condition(passes, test, needed="nvs" in losses or spec.view_scenes > 0 or spec.generated_scenes > 0)
     curve: dict[str, list[float]] = {}
     probes: dict[str, list[float]] = {}
     with arithmetic(exact=spec.precision != "tf32"):
@@ -106,12 +106,15 @@ def _noting(on_step: Callable[[Step], None], probes: dict[str, list[float]]) -> 
     return told
 
 
-def _demand_views(passes: Passes, test: Split, *, needed: bool) -> None:
-    """Raise UsageError where the view pass is asked for and cannot run, before anything is optimised."""
+def _demand_condition(passes: Passes, test: Split, *, needed: bool) -> None:
+    """Raise UsageError where a pass lacks the condition image it looks at, before anything is optimised."""
     spec, model = passes.spec, passes.model
     if needed and model.needs_condition and test.condition.latents is None:
         raise UsageError(f"model {spec.model.name!r} paints views from a condition image; data {spec.data.name!r} "
                          "has none: drop the nvs loss and set view_scenes and generated_scenes to 0")
+    if model.keypoints_need_condition(spec.context == "concat") and test.condition.latents is None:
+        raise UsageError(f"model {spec.model.name!r}: its keypoint pass looks at a condition image; data "
+                         f"{spec.data.name!r} has none: set model.reference to none and model.embedding to false")
 
 
 @torch.no_grad()
@@ -119,7 +122,7 @@ def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dic
     """Return how far captured probabilities are from what the layers computed on one scene, and the worst of it."""
     clean = split.latents[:1]
     noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
-    checked = passes.keypoint(noisy, tokens, check=True)
+    checked = passes.keypoint(noisy, tokens, split.condition[:1], check=True)
     residuals = {"attention_residual": checked.residual, "row_sum_residual": checked.row_residual}
     return residuals, worst(checked.residual / worst(checked.largest, 1.0), checked.row_residual)
 

@@ -55,6 +55,11 @@ class Condition:
     def __getitem__(self, index: Any) -> "Condition":
         return Condition(*(None if part is None else part[index] for part in (self.latents, self.embedding)))
 
+    def copies(self, count: int) -> "Condition":
+        """Return the scenes over and over: those of the views, then those of their warped copies."""
+        return self if count == 1 else Condition(*(None if part is None else part.repeat(count, *[1] * (part.ndim - 1))
+                                                   for part in (self.latents, self.embedding)))
+
 
 class Diffusion:
     """A plain text-to-image model (Stable Diffusion): views are denoised one by one, or as one canvas."""
