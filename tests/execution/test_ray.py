@@ -204,7 +204,7 @@ def test_nothing_reaches_stdout_and_an_interrupt_reaches_no_worker(tmp_path):
     alone = {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": "local", "HOME": str(tmp_path)}  # Ray keeps a token at home
     ran = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=300,
                          start_new_session=True, env={**os.environ, **alone})
-    assert (ran.returncode, ran.stdout) == (0, "")
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
     assert ran.stderr.splitlines()[-1] == "Done Failed Done"
 
 
