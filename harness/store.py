@@ -79,9 +79,9 @@ class Store:
 
     def status(self, trial: str) -> str:
         """Return one of STATUSES: `stale` is of another results version, `unreadable` a torn or foreign folder."""
-        if self.path(trial).exists():
-            record, problem = self._read(trial)
-            return "unreadable" if problem else str(record["status"])
+        kept = self._kept(trial)
+        if kept != "missing":
+            return kept
         marker = _json(self._marker(trial))
         if marker is None:
             return "missing"
@@ -191,7 +191,7 @@ class Store:
 
     def _put(self, trial: str, spec: TrialSpec, head: dict[str, Any], environment: Mapping[str, Any],
              files: dict[str, bytes]) -> None:
-        marker, before, ended = self._marker(trial), self.status(trial), lock.now()
+        marker, before, ended = self._marker(trial), self._kept(trial), lock.now()
         begun = _json(marker) or {}
         started = begun.get("since", ended)
         sizes = {name: len(content) for name, content in files.items()}
@@ -204,6 +204,13 @@ class Store:
             text = json.dumps(_strict({key: record[key] for key in KEYS}), indent=1, allow_nan=False)
             write_folder(self.path(trial), {**files, "record.json": text.encode()})
         marker.unlink(missing_ok=True)
+
+    def _kept(self, trial: str) -> str:
+        """Return the status of what is kept of a trial, whether or not it is under way again."""
+        if not self.path(trial).exists():
+            return "missing"
+        record, problem = self._read(trial)
+        return "unreadable" if problem else str(record["status"])
 
     def _read(self, trial: str) -> tuple[dict[str, Any], str]:
         """Return a record and "", or what is wrong with the folder."""
