@@ -4,7 +4,6 @@ Axes of one setting (`fusion` and `fusion.alpha`) are checked in all their combi
 another, but for the few that `check_together` looks at. So 100,000 cells cost as many checks as there are values.
 """
 
-import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -105,6 +104,7 @@ class Cells(Sequence[TrialSpec]):
 
 def _with(spec: TrialSpec, changes: Mapping[str, Any]) -> TrialSpec:
     """Return a copy with fields replaced that were checked before: a tenth of the time of `dataclasses.replace`."""
-    made = copy.copy(spec)
+    made = object.__new__(TrialSpec)
+    vars(made).update(vars(spec))
     vars(made).update(changes)
     return made

@@ -33,12 +33,18 @@ def show_plan(trials: "Iterable[Planned]", store: "Store", args: argparse.Namesp
         return
     met: Counter[str] = Counter()
     todo: list[TrialSpec] = []
+    known = args.measure or any(store.known())  # else nothing can be told of costs, and nothing need be remembered
+    left = False
     for trial in trials:
         print(f"{trial.id}  {trial.status:<11}  {trial.label}")
         met[trial.status] += 1
         if force or trial.status != "finished":
-            todo.append(trial.spec)
+            left = True
+            if known:
+                todo.append(trial.spec)
     print(f"{met.total()} planned: {counts(met.elements())}")
+    if left and not known:
+        print("cost: unknown, since nothing like it has finished here; --measure runs a few steps of each kind")
     for line in _estimate(todo, store, args) if todo else ():
         print(line)
 
@@ -58,10 +64,6 @@ def _estimate(todo: "list[TrialSpec]", store: "Store", args: argparse.Namespace)
     from harness.commands._progress import duration
     from harness.coordinator.estimate import estimate, finished_costs
 
-    known = any(store.known())
-    if not known and not args.measure:
-        yield "cost: unknown, since nothing like it has finished here; --measure runs a few steps of each kind"
-        return
     device = environment.machine()["device"]
     costs = finished_costs((record for trial in store.known() if (record := store.record(trial))), device)
     before = len(costs)

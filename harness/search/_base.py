@@ -95,22 +95,38 @@ class Prints:
         return self._known[choice]
 
 
+class Labels:
+    """Labels of many trials, one after the other: only settings that differ from the last one's are put into words."""
+
+    def __init__(self, axes: Sequence[str]) -> None:
+        self._axes = [(axis, *axis.split(".")) for axis in dict.fromkeys((*axes, "seed"))]
+        self._last: list[Any] = [None] * len(self._axes)
+        self._words = [""] * len(self._axes)
+
+    def of(self, spec: TrialSpec) -> str:
+        """Return the settings in which the trials differ, in words: `fusion=spatial seed=0`."""
+        for place, (axis, first, *rest) in enumerate(self._axes):
+            value = getattr(spec, first, None)
+            if value is not self._last[place]:
+                self._last[place], self._words[place] = value, _word(axis, value, rest)
+        return " ".join(filter(None, self._words))
+
+
 def label(spec: TrialSpec, axes: Sequence[str]) -> str:
     """Return the settings in which the trials differ, in words: `fusion=spatial seed=0`."""
-    words = []
-    for axis in dict.fromkeys((*axes, "seed")):
-        first, *rest = axis.split(".")
-        value: Any = getattr(spec, first, None)
-        if first == "losses":
-            value = {loss.name: loss.knobs for loss in spec.losses}
-        elif isinstance(value, Choice) and rest:
-            value = value.knobs
-        for key in rest:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if isinstance(value, Choice):
-            value = value.name
-        elif isinstance(value, Mapping):
-            value = "+".join(value)
-        if value is not None:
-            words.append(f"{axis}={value}")
-    return " ".join(words)
+    return Labels(axes).of(spec)
+
+
+def _word(axis: str, value: Any, rest: Sequence[str]) -> str:
+    """Return one axis and its value, nothing where the trial has no such setting."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Choice):  # losses
+        value = {loss.name: loss.knobs for loss in value}
+    elif isinstance(value, Choice) and rest:
+        value = value.knobs
+    for key in rest:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if isinstance(value, Choice):
+        value = value.name
+    elif isinstance(value, Mapping):
+        value = "+".join(value)
+    return "" if value is None else f"{axis}={value}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.search._base import Fingerprints, Planned, Prints, label
+from harness.search._base import Fingerprints, Labels, Planned, Prints
 from harness.spec import Experiment, Ids, RunOptions
 from harness.store import Store
 
@@ -27,14 +27,14 @@ class Grid:
 
     def __iter__(self) -> Iterator[Planned]:
         """Yield every trial of the plan, with what the store has of it now."""
-        known, ids, seen = self._store.known(), Ids(), set()
+        known, ids, labels, seen = self._store.known(), Ids(), Labels(self._experiment.axes), set()
         for spec in self._experiment.trials:
             prints = self._prints(spec)
             trial = ids.of(spec, prints["data"], prints["weights"])
             if trial not in seen:
                 seen.add(trial)
                 status = self._store.status(trial) if trial in known else "missing"
-                yield Planned(trial, spec, label(spec, self._experiment.axes), prints, status)
+                yield Planned(trial, spec, labels.of(spec), prints, status)
 
     @property
     def total(self) -> int:
