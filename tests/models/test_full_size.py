@@ -13,7 +13,7 @@ from harness.models._zero123plus import Zero123Plus
 from harness.passes import Passes
 from tests.conftest import small_spec
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.slow, pytest.mark.huge, pytest.mark.timeout(7200)]
 
 LEVELS = {"layers_per_block": 2, "block_out_channels": (320, 640, 1280, 1280), "norm_num_groups": 32,
           "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
