@@ -106,6 +106,7 @@ class Mirror:
         self._log(run, metrics, flat(record["spec"]), tags)  # params again: the same ones change nothing
         self._client.set_terminated(run, STATUS[record["status"]], end_time=ended)
         self._whole.add(attempt)
+        self._runs.pop(attempt, None)
         return True
 
     def _metrics(self, record: Mapping[str, Any], began: int, ended: int) -> Iterator[tuple[str, float, int, int]]:

@@ -74,7 +74,7 @@ class MlflowTracker:
         self._thread: threading.Thread | None = None
         self._pending = store.folder / PENDING
         self._behind = self._failed = False
-        self._ended: set[str] = set()  # whose push waits in the queue
+        self._starting: dict[str, tuple[str, str, Mapping[str, Any]]] = {}  # whose run is not opened yet
 
     def resume(self) -> None:
         """Open if a mark of an earlier run is there; its records are pushed first."""
@@ -92,21 +92,17 @@ class MlflowTracker:
 
     def started(self, trial: str, started: str, label: str, spec: Mapping[str, Any]) -> None:
         """Open the trial's run."""
-        def start(mirror: Mirror) -> None:
-            if trial not in self._ended:  # else its push, which waits in the queue, does all of it
-                mirror.start(trial, started, label, spec)
-
-        self._put(start)
+        self._starting[trial] = started, label, spec
+        self._put(lambda mirror: self._start(mirror, trial))
 
     def ended(self, trial: str, label: str) -> None:
         """Push the trial's record."""
         def push(mirror: Mirror) -> None:
-            self._ended.discard(trial)
             record = self._store.record(trial)
             if record is not None:
                 mirror.push(record, label)
 
-        self._ended.add(trial)
+        self._starting.pop(trial, None)
         self._put(push)
 
     def close(self, status: str) -> None:
@@ -127,6 +123,11 @@ class MlflowTracker:
         while not self._warnings.empty():
             found.append(self._warnings.get())
         return found
+
+    def _start(self, mirror: Mirror, trial: str) -> None:
+        begun = self._starting.pop(trial, None)
+        if begun is not None:  # else it has ended by now, and its push does all of it
+            mirror.start(trial, *begun)
 
     def _put(self, order: Callable[[Mirror], object]) -> None:
         if not self._failed:  # else nobody would take it up, and the queue would grow with every trial

@@ -1,12 +1,17 @@
-"""How long a plan of 100,000 cells takes to list, in a process of its own, imports included: under 5 s."""
+"""How long a plan of 100,000 cells takes to list, in a process of its own, imports included: under 5 s.
 
+The target is held against processor time: the process is one thread that waits for nothing, so on a machine that does
+nothing else that is its wall-clock time, which is told beside it.
+"""
+
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
-
-from _bench.report import run
 
 SECONDS = 5.0
 CELLS = """\
@@ -30,11 +35,18 @@ def measure(seeds: int = 5, rounds: int = 3) -> dict[str, Any]:
         for _ in range(rounds):
             large.append(_seconds(file))
             small.append(_seconds(Path(folder) / "small.yaml"))
-    took = statistics.median(large)
-    return {"cells": 20_000 * seeds, "seconds": took, "one_trial_seconds": statistics.median(small),
-            "ratio_to_one_trial": round(took / statistics.median(small), 2), "target": SECONDS}
+    processor, wall = (round(statistics.median(values), 2) for values in zip(*large, strict=True))
+    alone = round(statistics.median(processor for processor, _ in small), 2)
+    return {"cells": 20_000 * seeds, "processor_seconds": processor, "wall_seconds": wall,
+            "one_trial_processor_seconds": alone, "ratio_to_one_trial": round(processor / alone, 2), "target": SECONDS}
 
 
-def _seconds(file: Path) -> float:
-    results = str(file.parent / "results")
-    return run([sys.executable, "-m", "harness", "plan", str(file), "--results", results])["seconds"]
+def _seconds(file: Path) -> tuple[float, float]:
+    """Return the processor's and the wall clock's seconds of a plan; raise RuntimeError where it fails."""
+    command = [sys.executable, "-m", "harness", "plan", str(file), "--results", str(file.parent / "results")]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - began
