@@ -17,6 +17,7 @@ from harness.passes import Passes, on_canvas
 from harness.scenes import Split
 from harness.selection._base import Selection
 from harness.tensors import Maps
+from harness.warps import unwarped_mean
 
 IMAGES_AT_ONCE = 48
 
@@ -62,6 +63,8 @@ def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"]
         noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
         capturing = passes.keypoint(noisy, tokens, split.condition[rows])
         maps = passes.read(capturing, views, len(tokens))
+        if split.warped is not None and passes.spec.localise_copies:
+            maps = _over_copies(passes, split, rows, tokens)
         if not bool(maps.isfinite().all()):
             raise Diverged("the tokens' maps are not finite")
         points.append(peaks(maps).cpu())
@@ -72,6 +75,15 @@ def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"]
     joined = {name: torch.cat([part[name].cpu() for part in numbers]) for name in numbers[0]}
     empty = torch.empty(0, views, len(kept), 1, 1)
     return Located(torch.cat(points).double(), joined, torch.cat(shown) if shown else empty)
+
+
+def _over_copies(passes: Passes, split: Split, rows: slice, tokens: Float[Tensor, "N D"]) -> Maps:
+    """Return the mean of the views' warped copies' maps, brought back to the views."""
+    assert split.warped is not None
+    assert split.theta is not None
+    warped, theta = split.warped[rows], split.theta[rows]
+    return unwarped_mean((passes.maps(warped[:, copy], tokens, split.condition[rows]), theta[:, copy])
+                         for copy in range(passes.spec.localise_copies))
 
 
 def tie(found: Located, split: Split, kept: Int[Tensor, " J"]) -> Ties:

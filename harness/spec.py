@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from operator import itemgetter
+from operator import is_, itemgetter
 from typing import Any
 
 from harness.plugins import knob
@@ -55,6 +55,7 @@ class TrialSpec:
     warp_scale: float = knob(0.8, "smallest scale of the warped copies' sampling grid", low=0.1, high=1.0)
     warp_translate: float = knob(0.25, "largest shift of the sampling grid, half image sides", low=0.0, high=1.0)
     warp_bank: int = knob(4, "warped copies kept per image", low=1, high=1000)
+    localise_copies: int = knob(0, "warped copies whose maps are averaged to localise; 0: the view alone", low=0, high=100)
     optimise_scenes: int = knob(48, "scenes that the tokens are optimised on", low=1)
     fit_scenes: int = knob(40, "scenes whose labels tie tokens to keypoints", low=1)
     test_scenes: int = knob(40, "scenes that are scored", low=1)
@@ -96,19 +97,22 @@ class Ids:
     def __init__(self) -> None:
         self._names = sorted(f.name for f in fields(TrialSpec))
         self._values = itemgetter(*self._names)
-        self._last: Sequence[Any] = [None] * len(self._names)
-        self._words: list[str] = [""] * len(self._names)
+        self._last: Sequence[Any] = [object()] * len(self._names)  # like no value, so that all differ at first
+        self._words = [""] * len(self._names)
+        self._surroundings, self._rest = ("", ""), ""
 
     def of(self, spec: TrialSpec, data_fingerprint: str, weights_fingerprint: str) -> str:
         """Return the hash of the sorted JSON of setting, data, weights and RESULTS_VERSION."""
         values = self._values(vars(spec))
-        for place, (value, before) in enumerate(zip(values, self._last, strict=True)):
-            if value is not before or not self._words[place]:
+        for place, same in enumerate(map(is_, values, self._last)):
+            if not same:
                 name = self._names[place]
                 self._words[place] = _json({name: spec.plain(name)})[1:-1]
         self._last = values
-        rest = _json([data_fingerprint, weights_fingerprint, RESULTS_VERSION])[1:]
-        return hashlib.sha256(f"[{{{','.join(self._words)}}},{rest}".encode()).hexdigest()[:16]
+        if (data_fingerprint, weights_fingerprint) != self._surroundings or not self._rest:
+            self._surroundings = data_fingerprint, weights_fingerprint
+            self._rest = _json([*self._surroundings, RESULTS_VERSION])[1:]
+        return hashlib.sha256(f"[{{{','.join(self._words)}}},{self._rest}".encode()).hexdigest()[:16]
 
 
 def _json(plain: Any) -> str:

@@ -5,6 +5,8 @@ to the place in the input, normalised (x, y) in [-1, 1]. So a scale of 0.8 zooms
 width. On images that are not square a rotation also shears. Sampling is bilinear, zero outside.
 """
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -54,13 +56,17 @@ def unwarp(maps: Float[Tensor, "*batch N H W"], theta: Theta) -> Float[Tensor, "
     return warp(maps, inverse(theta.float()))  # linear algebra knows no half precision
 
 
-def unwarped_mean(maps: Float[Tensor, "A N H W"], theta: Float[Tensor, "A 2 3"]) -> Float[Tensor, "N H W"]:
-    """Return the mean of A copies' unwarped maps, each pixel over what of it the copies show; 0 where none shows it.
+def unwarped_mean(copies: Iterable[tuple[Float[Tensor, "*batch N H W"], Theta]]) -> Float[Tensor, "*batch N H W"]:
+    """Return the mean of warped copies' maps, brought back, each pixel over what of it the copies show; 0 for nothing.
 
-    Source: StableKeypoints, run_image_with_context_augmented.
+    Takes each copy's maps and theta one after the other, and keeps only their sum. Source: StableKeypoints,
+    run_image_with_context_augmented.
     """
-    shown = unwarp(torch.ones_like(maps[:, :1]), theta).sum(0)
-    return torch.where(shown > 0, unwarp(maps, theta).sum(0) / shown, 0.0)
+    total, shown = torch.zeros(()), torch.zeros(())
+    for maps, theta in copies:
+        total = total.to(maps) + unwarp(maps, theta)
+        shown = shown.to(maps) + unwarp(torch.ones_like(maps[..., :1, :, :]), theta)
+    return torch.where(shown > 0, total / shown, 0.0)
 
 
 def warp_points(points_yx: Float[Tensor, "*batch K 2"], theta: Theta) -> Float[Tensor, "*batch K 2"]:

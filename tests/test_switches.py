@@ -39,3 +39,13 @@ def test_data_without_a_condition_image_is_refused_by_name(random_models):
     knobs = {"scaling": True, "embedding": True, "reference": "both"}
     with pytest.raises(UsageError, match="its keypoint pass looks at a condition image; data 'figures' has none"):
         run(replace(spec, model=Choice("tiny_zero123plus", knobs)))
+
+
+def test_points_can_be_read_over_warped_copies(random_models):
+    """At no rotation, zoom or shift a copy is the view: the mean over copies changes nothing."""
+    still = {"warp_degrees": 0.0, "warp_scale": 1.0, "warp_translate": 0.0, "steps": 0, "view_scenes": 0}
+    one, mean = (run(small_spec("tiny_sd", losses=("sharpening",), localise_copies=n, **still)) for n in (0, 3))
+    assert mean.scores["pck@0.2"] == one.scores["pck@0.2"]
+    assert mean.scores["entropy"] == pytest.approx(one.scores["entropy"], rel=1e-4)
+    moved = run(small_spec("tiny_sd", losses=("sharpening",), localise_copies=3, steps=0, view_scenes=0))
+    assert moved.scores["entropy"] != pytest.approx(one.scores["entropy"], rel=1e-6)

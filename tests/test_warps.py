@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from harness.maps import gaussians, soft_peaks
 from harness.tensors import generator
-from harness.warps import affine, inverse, random_affine, unwarp, valid, warp, warp_points
+from harness.warps import affine, inverse, random_affine, unwarp, unwarped_mean, valid, warp, warp_points
 
 TWO_COLUMNS = torch.tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]])  # on 8 columns
 
@@ -82,3 +82,13 @@ def test_warps_carry_gradients_to_the_maps():
     maps = torch.rand(1, 1, 6, 6, generator=generator("grad")).requires_grad_()
     unwarp(maps, theta(10.0, 0.9, 0.1, 0.0)[None]).sum().backward()
     assert maps.grad.sum() == pytest.approx(36 * 0.81, rel=0.1)  # the copy shows 0.9 of each side
+
+
+def test_the_mean_over_copies_weighs_each_pixel_by_what_shows_it():
+    """One copy shifted by half the width shows its right half alone, and twice as bright; a still one shows all."""
+    still = torch.tensor([[1.0, 0, 0], [0, 1, 0]])
+    shifted = torch.tensor([[1.0, 0, 1], [0, 1, 0]])  # a place x in the copy is x + half the width in the image
+    image = torch.arange(1.0, 5).expand(1, 1, 4)
+    copies = [(image, still), (2 * warp(image[None], shifted[None])[0], shifted)]
+    assert torch.allclose(unwarped_mean(copies), torch.tensor([[[1.0, 2.0, 4.5, 6.0]]]))
+    assert torch.equal(unwarped_mean(copies[1:])[..., :2], torch.zeros(1, 1, 2))

@@ -83,7 +83,7 @@ def check_augmented(given):
     chosen = maps[:, 0, given["in.indices"]]
     larger = torch.nn.functional.interpolate(chosen, size=(size, size), mode="bilinear", align_corners=False)
     given.check(larger, "out.maps_per_copy")
-    given.check(unwarped_mean(larger, theta), "out.attention_maps")
+    given.check(unwarped_mean(zip(larger, theta, strict=True)), "out.attention_maps")
 
 
 @covers("sk_optimize_embedding")
