@@ -32,9 +32,11 @@
 ``metrics/``      families of scores, one per file
 
 ``attention/``    how attention is captured, replaced, and laid on the canvas
+``images``        pictures with a transparent background, over grey
 ``maps``          peaks of maps, and how far a map is from a Gaussian
 ``warps``         affine warps of images and maps, and back
 ``matching``      which tokens stand for a collection, and which for each keypoint
+``sampling``      how latents are drawn from noise, every random number given
 ``geometry``      where a 3D point lands in each view, and back
 
 ``config``        what an experiment's YAML says; ``_settings``, ``_grid``, ``_search``, ``_space``, ``_enqueue`` and ``_yaml``: how

@@ -6,6 +6,7 @@ import torch
 from harness import plugins
 from harness.attention.fused import Layout, layer_maps
 from harness.fusion._base import Guidance
+from harness.models._diffusion import Condition
 from harness.passes import Passes
 from tests.conftest import open_session, small_spec
 
@@ -106,7 +107,7 @@ def test_attention_answers_where_a_view_is_painted(view_pass):
     images = empty.clone()
     images[:, 3] = scene.views[3]
     tokens = torch.randn(8, looking.model.width, generator=torch.Generator().manual_seed(2))
-    without, painted = (looking.maps(looking.model.encode(views), tokens) for views in (empty, images))
+    without, painted = (looking.maps(looking.model.encode(views), tokens, Condition()) for views in (empty, images))
     answer = (painted - without).abs().mean((0, 2, 3, 4))
     others = answer[[0, 1, 2, 4, 5]].max()
     assert others < answer[3]

@@ -59,9 +59,9 @@ def test_no_more_than_a_micro_batch_runs_at_once(monkeypatch):
     spec = small_spec(scenes_per_step=4, optimise_scenes=4, steps=1, fit_scenes=4, test_scenes=4)
     sizes, keypoint = [], Passes.keypoint
 
-    def noted(self, noisy, tokens, **checks):
+    def noted(self, noisy, *others, **checks):
         sizes.append(len(noisy))
-        return keypoint(self, noisy, tokens, **checks)
+        return keypoint(self, noisy, *others, **checks)
 
     monkeypatch.setattr(Passes, "keypoint", noted)
     run(spec, options=RunOptions(micro_batch=2))
