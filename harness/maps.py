@@ -110,7 +110,8 @@ def kl_to_peaks(maps: Float[Tensor, "*batch H W"], sigma_px: float, divergence: 
     """Return `kl_to_peak` for several objects alike: t is the mean of Gaussians at the map's ``subjects`` peaks."""
     if subjects == 1:
         return kl_to_peak(maps, sigma_px, divergence)
-    target = gaussians(several_peaks(maps, subjects), *maps.shape[-2:], sigma_px).mean(0) + FLOOR
+    height, width = maps.shape[-2:]
+    target = gaussians(several_peaks(maps, subjects), height, width, sigma_px).mean(0) + FLOOR
     target = target / target.sum((-2, -1), keepdim=True)
     logits = _logits(maps, divergence)
     return (target * (target.log() - logits)).sum((-2, -1)) + logits.flatten(-2).logsumexp(-1)

@@ -38,28 +38,32 @@ def fit_visible(x: Float[Tensor, "M F"], truth: Points, counted: Bool[Tensor, "M
         else torch.zeros(x.shape[1], dtype=torch.float64)
         for c in range(flat.shape[1])
     ]
-    return torch.stack(fitted).unflatten(0, truth.shape[1:])
+    regressors: Tensor = torch.stack(fitted).unflatten(0, truth.shape[1:])
+    return regressors
 
 
 def pooled(predicted: Points, truth: Points, visible: Bool[Tensor, "M K"]) -> Tensor:
     """Return the mean error over all visible points of all images (CUB)."""
-    return (predicted - truth).norm(dim=-1)[visible].sum() / visible.sum()
+    total: Tensor = (predicted - truth).norm(dim=-1)[visible].sum()
+    return total / visible.sum()
 
 
 def by_coordinate(predicted: Points, truth: Points, counted: Bool[Tensor, "M K C"]) -> Tensor:
     """Return the sum over coordinates of their mean |error| over the images that count them (Tai-Chi)."""
-    errors = torch.where(counted, (predicted - truth).abs(), 0).sum(0) / counted.sum(0)
+    errors: Tensor = torch.where(counted, (predicted - truth).abs(), 0).sum(0) / counted.sum(0)
     return errors.nansum()
 
 
 def below_6px(predicted_px: Points, truth_px: Points) -> Tensor:
     """Return the share of points less than 6 px off (DeepFashion); AutoLink's found points span 255 px, not 256."""
-    return ((predicted_px - truth_px).norm(dim=-1) < 6).double().mean()
+    errors: Tensor = (predicted_px - truth_px).norm(dim=-1)
+    return (errors < 6).double().mean()
 
 
 def by_eyes(predicted: Points, truth: Points, eyes: Float[Tensor, " M"]) -> Tensor:
     """Return the mean over points and images of error over the distance of the eyes (CelebA)."""
-    return ((predicted - truth).norm(dim=-1) / eyes[:, None]).mean()
+    errors: Tensor = (predicted - truth).norm(dim=-1)
+    return (errors / eyes[:, None]).mean()
 
 
 def exchange(predicted: Points, truth: Points, mirror: Int[Tensor, " K"], patience: int = 10) -> tuple[Points, bool]:
@@ -99,8 +103,10 @@ def mirrored(predicted: Points, truth: Points, mirror: Int[Tensor, " K"]) -> Ten
         truth, changed = exchange(predicted, truth, mirror)
         if not changed:
             break
-    return (predicted - truth).norm(dim=-1).mean()
+    errors: Tensor = (predicted - truth).norm(dim=-1)
+    return errors.mean()
 
 
 def _apply(x: Tensor, regressor: Tensor, like: Tensor) -> Tensor:
-    return (x.double() @ regressor).unflatten(1, like.shape[1:])
+    points: Tensor = (x.double() @ regressor).unflatten(1, like.shape[1:])
+    return points

@@ -97,7 +97,8 @@ class Diffusion:
     def decode(self, latents: Latents) -> Images:
         """Return images in [0, 1]."""
         images = self._decoded(latents.flatten(0, 1).float() / self.vae.config.scaling_factor)
-        return (images / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:2])
+        decoded: Tensor = (images / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:2])
+        return decoded
 
     def _posterior(self, images: Float[Tensor, "B 3 h w"]) -> Any:
         """Return the autoencoder's posterior of images in [-1, 1]."""

@@ -1,6 +1,5 @@
 """Load the parts of a diffusers folder: safetensors only, never remote code, nothing left at random values."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,8 +103,9 @@ def _scheduler(folder: Path) -> Any:
     import diffusers
 
     name = str(read_json(folder / "scheduler" / "scheduler_config.json").get("_class_name", ""))
-    kind: Callable[..., Any] | None = getattr(diffusers, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)):
+    kind: Any = getattr(diffusers, name, None)
+    known = isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)
+    if not known:
         raise UsageError(f"model folder {folder}: scheduler {name!r} is none of diffusers' own")
     return kind.from_pretrained(folder / "scheduler")
 

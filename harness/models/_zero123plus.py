@@ -84,8 +84,8 @@ class Zero123Plus(Diffusion):
         """Return the posterior means of images in [0, 1] in the UNet's scaling."""
         views = images.flatten(0, 1).to(self.device)
         latents = torch.cat([self._seen(view[None]).mean for view in views]) * self.vae.config.scaling_factor
-        scaled: Tensor = scale_latents(latents) if self.switches.scaling else latents
-        return scaled.unflatten(0, images.shape[:2])
+        scaled: Tensor = (scale_latents(latents) if self.switches.scaling else latents).unflatten(0, images.shape[:2])
+        return scaled
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
