@@ -39,8 +39,8 @@
 ``sampling``      how latents are drawn from noise, every random number given
 ``geometry``      where a 3D point lands in each view, and back
 
-``config``        what an experiment's YAML says; ``_settings``, ``_grid``, ``_search``, ``_space``, ``_enqueue`` and ``_yaml``: how
-                  it is read
+``config``        what an experiment's YAML says; ``_settings``, ``_grid``, ``_search``, ``_space``, ``_enqueue`` and
+                  ``_yaml``: how it is read
 ``spec``          what a trial's setting is, and its id; ``space``: what a search draws settings from
 ``scores``        which way a score is better, and what it is read from
 ``plugins``       which variants there are, and their knobs

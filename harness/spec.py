@@ -55,7 +55,7 @@ class TrialSpec:
     warp_scale: float = knob(0.8, "smallest scale of the warped copies' sampling grid", low=0.1, high=1.0)
     warp_translate: float = knob(0.25, "largest shift of the sampling grid, half image sides", low=0.0, high=1.0)
     warp_bank: int = knob(4, "warped copies kept per image", low=1, high=1000)
-    localise_copies: int = knob(0, "warped copies whose maps are averaged to localise; 0: the view alone", low=0, high=100)
+    localise_copies: int = knob(0, "warped copies averaged to localise; 0: the view alone", low=0, high=100)
     optimise_scenes: int = knob(48, "scenes that the tokens are optimised on", low=1)
     fit_scenes: int = knob(40, "scenes whose labels tie tokens to keypoints", low=1)
     test_scenes: int = knob(40, "scenes that are scored", low=1)

@@ -35,7 +35,8 @@ def extended(tmp_path, monkeypatch):
         (tmp_path / path).write_text(text)
     for kind, _ in added:
         package = importlib.import_module(f"harness.{kind}")
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / "harness" / kind.replace(".", "/"))])
+        folder = tmp_path / "harness" / kind.replace(".", "/")
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     forget()
     yield tmp_path
     for kind, name in added:
@@ -109,7 +110,8 @@ def test_its_sampler_and_pruner_search(extended, tmp_path):
     from tests.search import synthetic
 
     store = Store(tmp_path / "results", "hunt")
-    asked = synthetic.experiment(tmp_path, "  sampler: {name: sobol, seed: 1}\n  pruner: {name: percentile, keep: 20}\n",
+    block = "  sampler: {name: sobol, seed: 1}\n  pruner: {name: percentile, keep: 20}\n"
+    asked = synthetic.experiment(tmp_path, block,
                                  space="    learning_rate: {low: 0.001, high: 0.1, log: true}\n", seeds=2,
                                  budget="{trials: 16}")
     summary = synthetic.go(asked, store)

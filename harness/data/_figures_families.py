@@ -1,7 +1,8 @@
 """The three families: proportions and joint angles drawn at random, then the figure they give.
 
 Colours are drawn elsewhere and say nothing about identity, so every family wears fixed marks: a white face with
-dark eyes, a pale belly, dark feet that point forward, and a band around each limb, white on the left, dark on the right.
+dark eyes, a pale belly, dark feet that point forward, and a band around each limb, white on the left and dark on the
+right.
 """
 
 from collections.abc import Callable

@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import chaos
 from _chaos.checks import violations
+
 from harness import mirror
 
 
