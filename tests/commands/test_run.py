@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,38 @@ def test_an_interrupted_run_exits_75_and_resumes(
     monkeypatch.setattr("harness.trial.run", fake)
     assert run("run", "probe.yaml") == 0
     assert "3 done, 1 done before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("signals", "code"), [
+    ([signal.SIGTERM], 143), ([signal.SIGINT] * 2, 75), ([signal.SIGINT] * 3, 130)])
+def test_the_exit_code_tells_how_a_run_was_stopped_and_it_resumes(
+    run: Run, monkeypatch: pytest.MonkeyPatch, signals: list[int], code: int
+) -> None:
+    def stopping(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+        for number in signals:
+            os.kill(os.getpid(), number)
+            time.sleep(0.05)  # signals that come together count as one
+        return fake(spec, on_step, options)
+
+    monkeypatch.setattr("harness.trial.run", stopping)
+    assert run("run", "probe.yaml") == code
+    assert [record["status"] for record in Store("results", "probe").records()] == (
+        [] if code == 130 else ["interrupted"])
+    monkeypatch.setattr("harness.trial.run", fake)
+    assert run("run", "probe.yaml") == 0
+    assert {record["status"] for record in Store("results", "probe").records()} == {"finished"}
+
+
+@pytest.mark.parametrize("wrong", [
+    ["--retries", "-1"], ["--timeout", "0"], ["--max-failures", "few"], ["--probe", "x"]])
+def test_a_wrong_number_is_refused_in_one_line(
+    run: Run, capsys: pytest.CaptureFixture[str], wrong: list[str]
+) -> None:
+    assert run("run", "probe.yaml", *wrong) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: argument {wrong[0]}: ")
+    assert len(err.splitlines()) == 1
+    assert not Path("results").exists()
 
 
 def test_the_results_flag_beats_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,10 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import chaos
 from _chaos.checks import violations
 
-from harness import mirror
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["grid", "search"])
 def test_nothing_is_lost_or_done_twice_when_workers_and_coordinators_are_killed(tmp_path, capsys, source):
-    mirror._client(f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}")  # makes the database, which takes seconds
     size = ["--trials", "24", "--workers", "2", "--worker-kills", "3", "--coordinator-kills", "1"]
     assert chaos.main([*size, "--folder", str(tmp_path), *(["--search"] if source == "search" else [])]) == 0
     found = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()[:-1])
