@@ -9,8 +9,8 @@
 ``search/``       which trial is next: a grid's, or what a study proposes; samplers and pruners, one per file
 ``execution/``    where trials run: worker processes, this process, or a Ray cluster
 ``visual/``       what a trial's picture shows
-``tracking``      when MLflow is told; ``mirror``: what it is told
-``store``         what is kept of a trial; ``folders``: how it is written whole; ``lock``: who may write
+``tracking``      when MLflow is told; ``mirror``: what it is told; ``mlflow_server``: where it lies
+``store``         what is kept of a trial; ``folders``, ``formats``: how it is written; ``lock``: who may write
 ``environment``   what a trial ran on
 ``statistics/``   how sure a mean over seeds is, and whether two settings differ
 
@@ -39,10 +39,11 @@
 ``sampling``      how latents are drawn from noise, every random number given
 ``geometry``      where a 3D point lands in each view, and back
 
-``config``        what an experiment's YAML says; ``_settings``, ``_grid``, ``_search``, ``_space``, ``_enqueue`` and
-                  ``_yaml``: how it is read
+``config``        what an experiment's YAML says; ``_settings``, ``_grid``, ``_search``, ``_space``, ``_enqueue``,
+                  ``_report`` and ``_yaml``: how it is read
 ``spec``          what a trial's setting is, and its id; ``space``: what a search draws settings from
 ``scores``        which way a score is better, and what it is read from
+``paths``         what stands at a dotted path such as `fusion.strength`
 ``plugins``       which variants there are, and their knobs
 ``tensors``       what the axes are called; where random numbers come from
 

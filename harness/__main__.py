@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `harness list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except Exception as error:
+    except Exception as error:  # the user gets one line whatever it is
         if os.environ.get("HARNESS_DEBUG") == "1":
             raise
         if isinstance(error, UsageError):

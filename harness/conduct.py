@@ -108,7 +108,7 @@ class _Loop:
             self.finish()
             unfinished = self.interrupts.level or self.given_up
             self.tracker.close(overall([*self.ended, *(["interrupted"] if unfinished else [])]))
-        except Exception:
+        except Exception:  # whatever it is goes on upwards, once MLflow knows
             self.tracker.close("FAILED")
             raise
         finally:

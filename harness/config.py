@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from harness._grid import Cells
+from harness._report import read_report
 from harness._search import KEYS as SEARCH_KEYS
 from harness._search import read_search, settled
 from harness._settings import SETTINGS, base, described, mapping
 from harness._yaml import Located, parse
 from harness.plugins import UsageError, nearest
-from harness.spec import Experiment, ReportSpec, TrialSpec
+from harness.spec import Experiment
 
 KEYS = ("name", "trial", "grid", "search", "seeds", "report")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -46,7 +47,7 @@ def load(experiment: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     if "search" in document:
         return _searched(name, document, seeds, _shown(path))
     trials = _trials(document.get("trial"), axes, seeds)
-    report = _report(document.get("report"), tuple(axes), tuple(trials.examples()))
+    report = read_report(document.get("report"), tuple(axes), tuple(trials.examples()))
     return Experiment(name, trials, tuple(axes), seeds, report, _shown(path))
 
 
@@ -62,7 +63,7 @@ def _searched(name: str, document: Mapping[str, Located], seeds: tuple[int, ...]
     search = read_search(block, document.get("trial"), len(seeds))
     examples = [settled(search, params) for params in search.space.corners()]
     paths = tuple(dict.fromkeys(dimension.path for dimension, _ in search.space.walk()))
-    return Experiment(name, (), paths, seeds, _report(document.get("report"), paths, examples), source, search)
+    return Experiment(name, (), paths, seeds, read_report(document.get("report"), paths, examples), source, search)
 
 
 def find(experiment: str) -> Path:
@@ -217,53 +218,3 @@ def _check_no_dead_setting(trial: Located | None, axes: Collection[str], group: 
             if f"{path}.".startswith(f"{axis}."):
                 reason = f"has no effect, because the {group.rpartition('.')[2]} varies it; set {group}.{axis}"
                 raise UsageError(f"{value.where}: trial.{path}: {reason}")
-
-
-def _report(value: Located | None, axes: tuple[str, ...], trials: Sequence[TrialSpec]) -> ReportSpec:
-    """Return the report's layout; its rows must be settings, and its baseline one of the rows."""
-    given = mapping(value, "report") if value is not None and value.value is not None else {}
-    known = ("rows", "baseline", "columns", "tests")
-    for key, item in given.items():
-        if key not in known:
-            raise UsageError(f"{item.where}: report: unknown key {key!r}{nearest(key, known)}")
-    plain = [trial.to_dict() for trial in trials]
-    rows = _words(given["rows"], "report.rows") if "rows" in given else axes
-    for row in rows:
-        if not any(_has(trial, row) for trial in plain):
-            raise UsageError(f"{given['rows'].where}: report.rows: no trial has a setting {row!r}{nearest(row, axes)}")
-    baseline = dict(mapping(given["baseline"], "report.baseline")) if "baseline" in given else {}
-    for path, wanted in baseline.items():
-        if not any(_has(trial, path) and _matches(_get(trial, path), wanted.plain) for trial in plain):
-            raise UsageError(f"{wanted.where}: report.baseline: no trial has {path} = {wanted.plain}")
-    columns, tests = (_words(given[key], f"report.{key}") if key in given else () for key in ("columns", "tests"))
-    return ReportSpec(rows, {path: wanted.plain for path, wanted in baseline.items()}, columns, tests)
-
-
-def _words(value: Located, label: str) -> tuple[str, ...]:
-    items = value.value if isinstance(value.value, tuple) else ()
-    if not items or not all(isinstance(item.value, str) for item in items):
-        raise UsageError(f"{value.where}: {label}: expected a list of names, found {described(value)}")
-    return tuple(item.value for item in items)
-
-
-def _get(trial: Any, path: str) -> Any:
-    for word in path.split("."):
-        trial = trial[word] if isinstance(trial, Mapping) and word in trial else KeyError
-    return trial
-
-
-def _has(trial: Mapping[str, Any], path: str) -> bool:
-    return _get(trial, path) is not KeyError
-
-
-def _matches(found: Any, wanted: Any) -> bool:
-    """Return whether a setting is the wanted one; names stand for a choice, or for losses, whatever their knobs."""
-    if isinstance(found, Mapping) and isinstance(wanted, str):
-        return bool(found.get("name") == wanted)
-    if isinstance(found, Mapping) and isinstance(wanted, list):
-        return set(found) == set(map(str, wanted))
-    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
-        known = all(key in found and _matches(found[key], item) for key, item in wanted.items())
-        losses = all(isinstance(knobs, Mapping) for knobs in found.values())  # a loss that is not named is not wanted
-        return known and (len(found) == len(wanted) or not losses)
-    return bool(found == wanted)

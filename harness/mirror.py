@@ -8,19 +8,13 @@ again changes nothing. ``harness.complete`` marks a run that holds all there is,
 
 import hashlib
 import json
-import logging
 import math
-import os
-import sqlite3
-import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from harness.mlflow_server import connect, experiment_of, runs_of, shown
 from harness.store import Store
 
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED", "interrupted": "KILLED"}
@@ -31,32 +25,19 @@ PARAMS = 100  # the same for params
 LONGEST_PARAM = 6000  # characters; MLflow cuts silently, the whole spec is in record.json
 LONGEST_CURVE = 1000  # points of one curve; longer ones are thinned, curve.parquet holds them all
 ATTACHED = ("best.yaml", "report.*", "figures/*")  # of an experiment's folder, to its parent run
-QUICKLY = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-           "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-
-
-def default_uri(results: Path) -> str:
-    """Return the address of the runs: MLFLOW_TRACKING_URI, else the database in the results folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow.db').absolute()}"
-
-
-def shown(uri: str) -> str:
-    """Return an address without the user name and password it may carry."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
 
 
 class Mirror:
     """The runs of one experiment: a parent, and a child per attempt. Imports mlflow; connects when it is made."""
 
     def __init__(self, store: Store, uri: str) -> None:
-        client = _client(uri)
+        client = connect(uri)
         self._store, self._client = store, client
-        self._experiment = _experiment(client, store, uri)
+        self._experiment = experiment_of(client, store, uri)
         self._runs: dict[Attempt, str] = {}  # ids alone: what MLflow says of a run is large, and there may be many
         self._whole: set[Attempt] = set()
         self._left_running: list[str] = []
-        for run in _runs(client, store, self._experiment):
+        for run in runs_of(client, store, self._experiment):
             self._note(run)
         self._parent = self._runs.get(PARENT) or self._create(*PARENT, store.experiment, {})
 
@@ -166,9 +147,9 @@ def pages(store: Store, uri: str) -> dict[Attempt, str]:
     """Return the page of every attempt's run on an MLflow server; none where nothing was pushed. Writes nothing."""
     if not (store.folder / "identity").exists():
         return {}
-    client = _client(uri)
+    client = connect(uri)
     found = client.get_experiment_by_name(store.experiment)
-    runs = _runs(client, store, str(found.experiment_id)) if found else ()
+    runs = runs_of(client, store, str(found.experiment_id)) if found else ()
     return {_attempt(run): f"{shown(uri).rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
             for run in runs if _attempt(run) != PARENT}
 
@@ -188,63 +169,6 @@ def flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def metric_name(name: str) -> str:
     """Return a score's name in the characters that MLflow takes: `pck@0.1` becomes `pck_at_0.1`."""
     return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name.replace("@", "_at_"))
-
-
-def _client(uri: str) -> Any:
-    for name, value in QUICKLY.items():
-        os.environ.setdefault(name, value)
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(mlflow|sqlalchemy)(\..*)?")
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    if uri.startswith("sqlite:///"):
-        _create_database(Path(uri.removeprefix("sqlite:///")))
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-def _create_database(path: Path) -> None:
-    """Create MLflow's tables beside ``path``, then link them in: two creators at once break a database for good."""
-    if path.exists():
-        return
-    from mlflow import MlflowClient
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
-        draft, whole = Path(folder) / "draft.db", Path(folder) / "whole.db"
-        MlflowClient(tracking_uri=f"sqlite:///{draft}", registry_uri=f"sqlite:///{draft}").search_experiments()
-        with closing(sqlite3.connect(draft)) as old, closing(sqlite3.connect(whole)) as new:
-            old.backup(new)
-        try:
-            path.hardlink_to(whole)
-        except FileExistsError:
-            return  # another experiment's coordinator was first
-        except OSError:
-            whole.replace(path)  # no hard links here
-
-
-def _experiment(client: Any, store: Store, uri: str) -> str:
-    """Return the id of MLflow's experiment; local artifacts lie in the results folder, a server's where it decides."""
-    found = client.get_experiment_by_name(store.experiment)
-    if found is None:
-        place = (store.results / "artifacts" / store.experiment).absolute().as_uri()
-        local = not uri.startswith(("http:", "https:"))
-        return str(client.create_experiment(store.experiment, artifact_location=place if local else None))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
-
-
-def _runs(client: Any, store: Store, experiment: str) -> Iterator[Any]:
-    """Yield every run that stands for this very store."""
-    page = None
-    while True:
-        batch = client.search_runs([experiment], f"tags.\"harness.store\" = '{store.identity}'", max_results=100,
-                                   page_token=page)
-        yield from batch
-        page = batch.token
-        if not page:
-            return
 
 
 def _attempt(run: Any) -> Attempt:

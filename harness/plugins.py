@@ -24,7 +24,7 @@ class UsageError(Exception):
 
 
 class Resumable(Exception):
-    """The work cannot go on for now, through no fault of the input: one line; the same command resumes."""
+    """The work is held up through no fault of the input: one line; the same command resumes."""
 
 
 @dataclass(frozen=True)

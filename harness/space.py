@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
 from typing import Any
 
+from harness.paths import at
+
 OFF = "off"  # instead of a loss's knobs: the trial has no such loss
 DIGITS = 6  # significant ones of a number that is drawn
 Value = bool | int | float | str | None
@@ -188,21 +190,14 @@ def _matches(dimensions: tuple[Dimension, ...], plain: Mapping[str, Any]) -> Ite
     heads: list[list[dict[str, Value]]] = []
     for dimension in dimensions:
         if isinstance(dimension, Range):
-            found = _get(plain, dimension.path)
+            found = at(plain, dimension.path, OFF)
             heads.append([{dimension.name: found}] if found in dimension else [])
         else:
             heads.append([{dimension.name: option.label, **inner} for option in dimension.options
-                          if all(_covers(_get(plain, path), wanted) for path, wanted in option.given.items())
+                          if all(_covers(at(plain, path, OFF), wanted) for path, wanted in option.given.items())
                           for inner in _matches(option.inner, plain)])
     for combined in product(*heads):
         yield {name: value for part in combined for name, value in part.items()}
-
-
-def _get(plain: Any, path: str) -> Any:
-    """Return a dotted setting, OFF where there is none."""
-    for word in path.split("."):
-        plain = plain[word] if isinstance(plain, Mapping) and word in plain else OFF
-    return plain
 
 
 def _covers(found: Any, wanted: Any) -> bool:

@@ -4,7 +4,6 @@
 ``tokens.safetensors``, pictures, and ``traceback.txt`` where a trial raised. Hidden entries are the store's own.
 """
 
-import io
 import json
 import math
 import time
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 from harness import lock
 from harness.folders import make_folder, put_file, recover, replace_file, write_folder
+from harness.formats import read_json, read_parquet, strict, to_parquet
 from harness.spec import RESULTS_VERSION, TrialSpec
 
 STATUSES = ("finished", "failed", "pruned", "interrupted", "running", "stale", "unreadable", "missing")
@@ -82,7 +82,7 @@ class Store:
         kept = self._kept(trial)
         if kept != "missing":
             return kept
-        marker = _json(self._marker(trial))
+        marker = read_json(self._marker(trial))
         if marker is None:
             return "missing"
         return "running" if lock.alive(marker) else "interrupted"
@@ -115,16 +115,16 @@ class Store:
 
     def points(self, trial: str) -> dict[str, list[Any]]:
         """Return the columns of points.parquet: one row per scene, view and keypoint."""
-        return _table(self.path(trial) / "points.parquet")
+        return read_parquet(self.path(trial) / "points.parquet")
 
     def curve(self, trial: str) -> dict[str, list[float]]:
         """Return the columns of curve.parquet: one row per step."""
-        return _table(self.path(trial) / "curve.parquet")
+        return read_parquet(self.path(trial) / "curve.parquet")
 
     def fit(self, trial: str) -> dict[str, list[Any]]:
         """Return the columns of fit.parquet, one row per scene of the fit split; none of a record that is older."""
         path = self.path(trial) / "fit.parquet"
-        return _table(path) if path.is_file() else {}
+        return read_parquet(path) if path.is_file() else {}
 
     def tokens(self, trial: str) -> dict[str, Any]:
         """Return the tensors of tokens.safetensors."""
@@ -146,7 +146,7 @@ class Store:
 
     def again(self, trial: str, attempts: Sequence[Mapping[str, Any]]) -> None:
         """Note that a trial that has begun starts once more, after these attempts."""
-        put_file(self._marker(trial), json.dumps({**(_json(self._marker(trial)) or lock.me()),
+        put_file(self._marker(trial), json.dumps({**(read_json(self._marker(trial)) or lock.me()),
                                                   "attempts": list(attempts)}).encode())
 
     def save(self, trial: str, spec: TrialSpec, result: Result, panels: Mapping[str, bytes],
@@ -156,10 +156,10 @@ class Store:
 
         tokens = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in result.tokens.items()}
         files = {
-            "curve.parquet": _parquet(result.curve),
-            "points.parquet": _parquet(result.points),
-            "fit.parquet": _parquet(result.fit),
-            **({"probes.parquet": _parquet(result.probes)} if result.probes else {}),
+            "curve.parquet": to_parquet(result.curve),
+            "points.parquet": to_parquet(result.points),
+            "fit.parquet": to_parquet(result.fit),
+            **({"probes.parquet": to_parquet(result.probes)} if result.probes else {}),
             "tokens.safetensors": save(tokens),
             **{f"{name}.png": picture for name, picture in panels.items()},
         }
@@ -183,7 +183,7 @@ class Store:
     def orphans(self) -> dict[str, dict[str, Any]]:
         """Return what was noted of each trial that began and left no newer record; all dead to the lock's holder."""
         found = {path.name[1:].removesuffix(".started"): path for path in self.trials.glob(".*.started")}
-        return {trial: _json(path) or {} for trial, path in sorted(found.items())}
+        return {trial: read_json(path) or {} for trial, path in sorted(found.items())}
 
     def forget(self, trial: str) -> None:
         """Drop the note that a trial began."""
@@ -192,7 +192,7 @@ class Store:
     def _put(self, trial: str, spec: TrialSpec, head: dict[str, Any], environment: Mapping[str, Any],
              files: dict[str, bytes]) -> None:
         marker, before, ended = self._marker(trial), self._kept(trial), lock.now()
-        begun = _json(marker) or {}
+        begun = read_json(marker) or {}
         started = begun.get("since", ended)
         sizes = {name: len(content) for name, content in files.items()}
         record = {"id": trial, "experiment": self.experiment, "spec": spec.to_dict(), **head, "started": started,
@@ -201,7 +201,7 @@ class Store:
         if before == "unreadable":
             self.set_aside(trial)
         if before != "finished" or head["status"] == "finished":
-            text = json.dumps(_strict({key: record[key] for key in KEYS}), indent=1, allow_nan=False)
+            text = json.dumps(strict({key: record[key] for key in KEYS}), indent=1, allow_nan=False)
             write_folder(self.path(trial), {**files, "record.json": text.encode()})
         marker.unlink(missing_ok=True)
 
@@ -214,7 +214,7 @@ class Store:
 
     def _read(self, trial: str) -> tuple[dict[str, Any], str]:
         """Return a record and "", or what is wrong with the folder."""
-        record = _json(self.path(trial) / "record.json")
+        record = read_json(self.path(trial) / "record.json")
         if record is None:
             return {}, "no readable record.json"
         if (record.get("id"), record.get("experiment")) != (trial, self.experiment):
@@ -240,40 +240,3 @@ class Store:
 
     def _marker(self, trial: str) -> Path:
         return self.trials / f".{trial}.started"
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _strict(value: Any) -> Any:
-    """Return plain JSON data: mappings and sequences copied, numbers that are not finite as None."""
-    if isinstance(value, Mapping):
-        return {str(key): _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value
-
-
-def _parquet(columns: Mapping[str, list[Any]]) -> bytes:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    buffer = io.BytesIO()
-    table = pa.table({name: list(column) for name, column in columns.items()})
-    table.validate()  # columns of several lengths would be written, and read back as something else
-    parquet.write_table(table, buffer)
-    return buffer.getvalue()
-
-
-def _table(path: Path) -> dict[str, list[Any]]:
-    from pyarrow import parquet
-
-    columns: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
-    return columns

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
-from harness.mirror import Mirror, default_uri, shown
+from harness.mirror import Mirror
+from harness.mlflow_server import default_uri, shown
 from harness.plugins import UsageError
 from harness.store import Store
 
@@ -142,7 +143,7 @@ class MlflowTracker:
                 mirror.catch_up()
             while (order := self._orders.get()) is not None:
                 order(mirror)
-        except Exception as error:
+        except Exception as error:  # of any library between here and a server; a mirror never stops the run
             self._failed = True
             self._warnings.put(f"{_problem(self._uri, error)}; results are safe in {self._store.folder}, "
                                f"`harness sync` pushes them later")
@@ -153,7 +154,7 @@ def attach(store: Store, uri: str | None = None) -> str:
     uri = uri or default_uri(store.results)
     try:
         Mirror(store, uri).attach()
-    except Exception as error:
+    except Exception as error:  # the same
         return f"{_problem(uri, error)}; `harness sync` pushes the figures later"
     return ""
 
@@ -172,7 +173,7 @@ def sync(store: Store, uri: str | None = None) -> int:
             if pushed:
                 mirror.end(overall(record["status"] for record in store.records()))
             (store.folder / PENDING).unlink(missing_ok=True)
-        except Exception as error:
+        except Exception as error:  # the same
             raise UsageError(_problem(uri, error)) from error
     return pushed
 

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from _chaos import checks, kills  # noqa: E402
 from _chaos.trials import JOURNAL  # noqa: E402
 
-from harness.mirror import _client, default_uri  # noqa: E402
+from harness.mlflow_server import connect, default_uri  # noqa: E402
 
 GRID = """\
 name: chaos
@@ -70,7 +70,7 @@ def _run(given: argparse.Namespace, folder: Path) -> int:
     environment = {**os.environ, JOURNAL: str(journal)}
     environment.pop("MLFLOW_TRACKING_URI", None)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
-    _client(default_uri(results))  # making the database takes longer than some coordinators live
+    connect(default_uri(results))  # making the database takes longer than some coordinators live
     coordinator = kills.Coordinator(kills.command(results, file, given.workers), environment, folder / "log", tally)
     try:
         plan = kills.moments(given.trials, given.worker_kills, given.coordinator_kills, draw)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness import mirror as mirror_module
+from harness import mlflow_server
 from harness.conduct import Policy, Progress, conduct
 from harness.execution.inline import Inline
-from harness.mirror import Mirror, default_uri, flat, metric_name, shown
+from harness.mirror import Mirror, flat, metric_name
+from harness.mlflow_server import default_uri, shown
 from harness.plugins import UsageError
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
@@ -24,7 +26,7 @@ CLOSED = "http://127.0.0.1:9"
 def database(tmp_path_factory):
     """Make MLflow's tables once: it takes seconds."""
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    mirror_module._client(f"sqlite:///{path}")
+    mlflow_server.connect(f"sqlite:///{path}")
     return path
 
 
@@ -236,7 +238,7 @@ def test_a_database_that_another_created_first_is_used(tmp_path, database):
     path = tmp_path / "mlflow.db"
     shutil.copy(database, path)
     before = path.stat().st_ino
-    mirror_module._create_database(path)
+    mlflow_server._create_database(path)
     assert path.stat().st_ino == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["mlflow.db"]
 
@@ -254,7 +256,7 @@ def test_of_two_that_create_a_database_at_once_the_first_one_wins(tmp_path, monk
             return []
 
     monkeypatch.setattr("mlflow.MlflowClient", Slow)
-    mirror_module._create_database(path)
+    mlflow_server._create_database(path)
     assert path.read_text() == "the other's"
     assert [entry.name for entry in tmp_path.iterdir()] == ["mlflow.db"]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness import mirror
 from harness.commands._files import reader
+from harness.mlflow_server import shown
 from harness.report import figures, html
 from harness.report.html._collect import collect
 from harness.store import Store
@@ -52,13 +53,13 @@ def _runs(results: Path, experiments: Iterable[str]) -> dict[tuple[str, str], st
             found |= mirror.pages(Store(results, experiment), uri)
     except Exception as error:  # whatever is wrong with a server, the page does without its links
         told = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
-        print(f"warning: pages without links to MLflow: {mirror.shown(uri)}: {told}", file=sys.stderr)
+        print(f"warning: pages without links to MLflow: {shown(uri)}: {told}", file=sys.stderr)
     return found
 
 
 def _hint(results: Path) -> str:
     uri = _server()
-    return f"Its run may be in MLflow at {mirror.shown(uri)}." if uri else (
+    return f"Its run may be in MLflow at {shown(uri)}." if uri else (
         f"Its run in MLflow: python -m harness ui --results {results}")
 
 

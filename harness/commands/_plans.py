@@ -32,7 +32,7 @@ def show_plan(trials: "Iterable[Planned]", store: "Store", args: argparse.Namesp
         _print_json(trials)
         return
     met: Counter[str] = Counter()
-    todo: list[TrialSpec] = []
+    unfinished: list[TrialSpec] = []
     known = args.measure or any(store.known())  # else nothing can be told of costs, and nothing need be remembered
     left = False
     for trial in trials:
@@ -41,11 +41,11 @@ def show_plan(trials: "Iterable[Planned]", store: "Store", args: argparse.Namesp
         if force or trial.status != "finished":
             left = True
             if known:
-                todo.append(trial.spec)
+                unfinished.append(trial.spec)
     print(f"{met.total()} planned: {counts(met.elements())}")
     if left and not known:
         print("cost: unknown, since nothing like it has finished here; --measure runs a few steps of each kind")
-    for line in _estimate(todo, store, args) if todo else ():
+    for line in _estimate(unfinished, store, args) if unfinished else ():
         print(line)
 
 
@@ -59,7 +59,7 @@ def _print_json(trials: "Iterable[Planned]") -> None:
     print("[]" if first else "\n]")
 
 
-def _estimate(todo: "list[TrialSpec]", store: "Store", args: argparse.Namespace) -> Iterator[str]:
+def _estimate(unfinished: "list[TrialSpec]", store: "Store", args: argparse.Namespace) -> Iterator[str]:
     from harness import environment
     from harness.commands._progress import duration
     from harness.coordinator.estimate import estimate, finished_costs
@@ -68,8 +68,8 @@ def _estimate(todo: "list[TrialSpec]", store: "Store", args: argparse.Namespace)
     costs = finished_costs((record for trial in store.known() if (record := store.record(trial))), device)
     before = len(costs)
     if args.measure:
-        costs |= _measured(todo, costs, store, args)
-    found = estimate(todo, costs)
+        costs |= _measured(unfinished, costs, store, args)
+    found = estimate(unfinished, costs)
     sources = [text for text, given in ((f"finished trials of {_kinds(before)} on {device}", before),
                                         (f"{MEASURED} of {_kinds(len(costs) - before)}", len(costs) > before)) if given]
     if found.unknown == found.trials:
@@ -91,13 +91,13 @@ def _kinds(count: int) -> str:
     return f"{count} kind" + "s" * (count != 1)
 
 
-def _measured(todo: "list[TrialSpec]", costs: "dict[str, Cost]", store: "Store",
+def _measured(unfinished: "list[TrialSpec]", costs: "dict[str, Cost]", store: "Store",
               args: argparse.Namespace) -> "dict[str, Cost]":
     """Measure one trial of each kind that no cost is known of."""
     from harness.coordinator.estimate import cost_class, measure
 
     kinds: dict[str, TrialSpec] = {}
-    for spec in todo:
+    for spec in unfinished:
         kinds.setdefault(cost_class(spec), spec)
     missing = {kind: spec for kind, spec in kinds.items() if kind not in costs}
     found = {}

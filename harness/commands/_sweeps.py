@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands._shared import counts
-from harness.mirror import shown
+from harness.mlflow_server import shown
 from harness.search.best import TEST, write_best
 from harness.search.outcome import Outcome, Tried
 from harness.space import Range

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands._shared import recorded
+from harness.paths import at
 from harness.plugins import UsageError, nearest
 from harness.spec import RESULTS_VERSION, ReportSpec
 from harness.store import Store
@@ -136,9 +137,7 @@ _ABSENT = object()
 
 def _value(spec: Mapping[str, Any], path: str) -> Any:
     """Return a setting by its dotted name; a choice by its own name, losses by theirs."""
-    value: Any = spec
-    for word in path.split("."):
-        value = value.get(word, _ABSENT) if isinstance(value, Mapping) else _ABSENT
+    value = at(spec, path, _ABSENT)
     if isinstance(value, Mapping):
         return value["name"] if "name" in value else tuple(value)
     return _ABSENT if path == "seed" else value  # seeds are what pairs the sides

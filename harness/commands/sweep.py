@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _say_best(store: "Store", files: "list[Path]", url: str) -> None:
     """Say where the best setting, the figures and the study are, on stderr."""
-    from harness.mirror import shown
+    from harness.mlflow_server import shown
 
     lines = [f"study    {shown(url)}; optuna-dashboard {shown(url)} shows it, also while a search runs"]
     if files:

@@ -15,7 +15,7 @@ def main(args: argparse.Namespace) -> int:
     """Push, and print how many trials were new to MLflow; MLFLOW_TRACKING_URI says where, else the results folder."""
     results = results_of(args)
     names = chosen(results, args.names)
-    from harness.mirror import default_uri, shown
+    from harness.mlflow_server import default_uri, shown
     from harness.store import Store
     from harness.tracking import sync
 

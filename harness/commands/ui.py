@@ -5,7 +5,7 @@ import os
 import sys
 
 from harness.commands._shared import add_results, results_of
-from harness.mirror import shown
+from harness.mlflow_server import shown
 from harness.plugins import UsageError
 
 

@@ -91,7 +91,7 @@ class Keeper:
                 return verdict
             except OSError:
                 raise
-            except Exception as error:
+            except Exception as error:  # a plug-in's scores may be of any kind that no file holds
                 verdict = Verdict("failed", f"its result cannot be kept: {type(error).__name__}: {error}", "error")
                 trace = traceback.format_exc()
         self._store.fail(trial.id, trial.spec, verdict.reason, surroundings, status=verdict.status,

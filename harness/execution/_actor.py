@@ -61,7 +61,7 @@ class Actor:
         leaving = spent(ended)
         try:
             content = pickle.dumps((replace(ended, environment={**ended.environment, "node": name}), leaving))
-        except Exception as error:
+        except Exception as error:  # a plug-in's class may raise anything when it is written
             reason = f"its result cannot be sent: {type(error).__name__}: {error}"
             content = pickle.dumps((Failed(task.id, "error", reason), leaving))
         yield content

@@ -185,7 +185,7 @@ def _draw(result: "TrialResult", title: str) -> tuple[dict[str, bytes], tuple[st
 
     try:
         return {"panel": panel(result.exhibit, title)}, ()
-    except Exception as error:
+    except Exception as error:  # of a plug-in's data, perhaps: the trial's numbers are worth more than its picture
         return {}, (f"its picture could not be drawn: {type(error).__name__}: {_one_line(error)}",)
 
 

@@ -118,7 +118,7 @@ class Worker:
         assert self.trial is not None
         try:
             told: tuple[Event, bool] = pickle.loads(content)
-        except Exception as error:
+        except Exception as error:  # a plug-in's class may raise anything when it is read
             return Failed(self.trial, "error", f"its result cannot be read: {type(error).__name__}: {error}"), False
         return told
 

@@ -80,7 +80,7 @@ def _send(pipe: "Connection[Any, Any]", event: Event, *, leaving: bool = False) 
     """Send an event by value: plain pickle, since multiprocessing's shares tensors through files that die with us."""
     try:
         content = pickle.dumps((event, leaving))
-    except Exception as error:
+    except Exception as error:  # a plug-in's class may raise anything when it is written
         failed = Failed(event.id, "error", f"its result cannot be sent: {type(error).__name__}: {error}")
         content = pickle.dumps((failed, leaving))
     pipe.send_bytes(content)

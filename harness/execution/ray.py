@@ -17,7 +17,7 @@ PAUSE = 30.0  # seconds before workers are started again after one could not sta
 
 
 class Ray(Closing):
-    """Runs trials on every node of a cluster, as many at once as are asked for, else as there is room for now.
+    """Runs trials on every node of a cluster, as many at once as are asked for, else as its nodes have room for.
 
     ``address`` is HOST:PORT of the cluster, `auto` for the one that this machine is a node of, None for that one where
     there is one, else one on this machine alone. A worker takes one GPU, and ``threads`` CPUs where they are given;
@@ -117,7 +117,7 @@ class Ray(Closing):
         event: Event
         try:
             event, leaving = pickle.loads(content)
-        except Exception as error:
+        except Exception as error:  # a plug-in's class may raise anything when it is read
             reason = f"its result cannot be read: {type(error).__name__}: {error}"
             event, leaving = Failed(run.task.id, "error", reason), False
         if isinstance(event, Stepped):

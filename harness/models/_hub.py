@@ -32,7 +32,7 @@ def commit(repository: str, revision: str, model: str) -> str:
     try:
         _demand_network()
         found = HfApi().model_info(repository, revision=revision).sha
-    except Exception as error:
+    except Exception as error:  # the hub's, its HTTP library's and the system's errors share no base
         raise _unreachable(repository, revision, model, error) from error
     if not found:
         raise _unreachable(repository, revision, model, ValueError("the hub names no commit"))
@@ -55,7 +55,7 @@ def snapshot(repository: str, revision: str, parts: Sequence[str], model: str) -
                                             ignore_patterns=ignored))
             if _complete(folder, parts):
                 break
-    except Exception as error:
+    except Exception as error:  # as above
         raise _unreachable(repository, folder.name, model, error) from error
     return folder
 

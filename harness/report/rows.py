@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.paths import at, is_meant
 from harness.spec import ReportSpec
 
 Record = Mapping[str, Any]
@@ -78,12 +79,12 @@ def grouped(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[str, .
 
 def is_baseline(spec: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
     """Return whether a spec has the baseline's settings; a name stands for a choice or a loss, whatever its knobs."""
-    return all(_matches(_get(spec, path), wanted) for path, wanted in baseline.items())
+    return all(is_meant(at(spec, path), wanted) for path, wanted in baseline.items())
 
 
 def describe(spec: Mapping[str, Any], paths: Sequence[str]) -> str:
     """Return the settings at ``paths`` in words, to name a trial that has no row."""
-    return ", ".join(f"{path}={_text(_get(spec, path))}" for path in paths)
+    return ", ".join(f"{path}={_text(at(spec, path))}" for path in paths)
 
 
 def varying(specs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -93,7 +94,7 @@ def varying(specs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _columns(specs: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[tuple[str, list[str]]]:
-    columns = [(path, _texts([_get(spec, path) for spec in specs])) for path in asked]
+    columns = [(path, _texts([at(spec, path) for spec in specs])) for path in asked]
     for key in dict.fromkeys(key for spec in specs for key in spec if key != "seed"):
         inner = [path.removeprefix(f"{key}.") for path in asked if path.startswith(f"{key}.")]
         rest = [_without(spec.get(key), inner) for spec in specs]
@@ -167,22 +168,3 @@ def _without(value: Any, paths: Sequence[str]) -> Any:
 def _head(path: str, columns: Sequence[tuple[str, list[str]]]) -> str:
     last = path.rpartition(".")[2]
     return last if sum(other.rpartition(".")[2] == last for other, _ in columns) == 1 else path
-
-
-def _get(value: Any, path: str) -> Any:
-    for word in path.split("."):
-        value = value.get(word) if isinstance(value, Mapping) else None
-    return value
-
-
-def _matches(found: Any, wanted: Any) -> bool:
-    if isinstance(found, Mapping) and isinstance(wanted, str):
-        return bool(found.get("name") == wanted)
-    if isinstance(found, Mapping) and isinstance(wanted, list | tuple):
-        return set(found) == set(wanted)
-    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
-        known = all(key in found and _matches(found[key], item) for key, item in wanted.items())
-        # Of losses, none but the wanted may act; of knobs, any may be left out.
-        losses = all(isinstance(inner, Mapping) for inner in found.values())
-        return known and (not losses or len(found) == len(wanted))
-    return canonical(found) == canonical(wanted)

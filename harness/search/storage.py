@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.mirror import shown
+from harness.mlflow_server import shown
 from harness.plugins import Resumable, UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.mirror import shown
+from harness.mlflow_server import shown
 from harness.plugins import UsageError, build
 from harness.search.samplers._base import Sampler
 from harness.search.storage import address, open_storage, told

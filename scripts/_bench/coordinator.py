@@ -17,7 +17,7 @@ from _chaos import trials
 
 from harness.conduct import Policy, conduct
 from harness.execution.processes import Processes
-from harness.mirror import _client, default_uri
+from harness.mlflow_server import connect, default_uri
 from harness.search.grid import Grid
 from harness.spec import Choice, Experiment, ReportSpec, TrialSpec
 from harness.store import Store
@@ -34,7 +34,7 @@ def measure(count: int = 40, rounds: int = 3) -> dict[str, Any]:
     found: dict[str, list[float]] = {"mirrored_ms": [], "alone_ms": []}
     with tempfile.TemporaryDirectory(prefix="bench-coordinator-") as folder, journal(Path(folder)) as noted:
         results = Path(folder) / "results"
-        _client(default_uri(results))  # makes the database, which takes seconds
+        connect(default_uri(results))  # makes the database, which takes seconds
         with Processes("_chaos.trials:run", threads=1, devices=()) as executor:
             run(results, "imports", 1, executor, lambda store: Untracked())
             for number in range(rounds):

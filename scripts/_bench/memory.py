@@ -13,7 +13,7 @@ from _chaos import trials
 from _bench.coordinator import journal
 from harness.conduct import Policy, Progress, conduct
 from harness.execution.inline import Inline
-from harness.mirror import _client, default_uri
+from harness.mlflow_server import connect, default_uri
 from harness.search.grid import Grid
 from harness.spec import Choice, Experiment, ReportSpec, TrialSpec
 from harness.store import Store
@@ -48,7 +48,7 @@ def measure(count: int = 2000) -> dict[str, Any]:
     specs = [TrialSpec(plain, plain, plain, plain, (), seed=seed, steps=trials.STEPS) for seed in range(count)]
     with tempfile.TemporaryDirectory(prefix="bench-memory-") as folder, journal(Path(folder)):
         store = Store(Path(folder) / "results", "memory")
-        _client(default_uri(store.results))
+        connect(default_uri(store.results))
         grid = Grid(Experiment("memory", specs, (), tuple(range(count)), ReportSpec(), ""), store, trials.fingerprints)
         conduct(grid, store, Inline("_chaos.trials:run_at_once"), MlflowTracker(store), policy=Policy(retries=0),
                 progress=watch)

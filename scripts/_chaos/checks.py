@@ -10,7 +10,7 @@ from typing import Any
 from _chaos import trials
 from _chaos.coordinator import source_of
 from harness import config
-from harness.mirror import _client, default_uri
+from harness.mlflow_server import connect, default_uri
 from harness.store import Store
 
 
@@ -62,7 +62,7 @@ def _study(experiment: Any, store: Store, finished: Mapping[str, Any]) -> dict[s
 
 
 def _mlflow(store: Store, finished: Mapping[str, Any]) -> dict[str, int]:
-    client = _client(default_uri(store.results))
+    client = connect(default_uri(store.results))
     found = client.get_experiment_by_name(store.experiment)
     runs, page = [], None
     while found is not None:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from harness.execution._base import Stepped, Task
 from harness.plugins import UsageError
 from harness.spec import Choice, TrialSpec
 
@@ -20,6 +21,20 @@ def spec(seed=0, **asked):
     plain = Choice("fake", {})
     losses = (Choice("sharpening", {"weight": 100.0}),)
     return TrialSpec(plain, plain, Choice("fake", asked), plain, losses, seed=seed, steps=4)
+
+
+def submit(executor, *specs):
+    """Submit specs; a trial's id is its seed."""
+    for given in specs:
+        executor.submit(Task(str(given.seed), given))
+
+
+def events(executor, ends=1):
+    """Return what comes until so many trials have ended."""
+    seen = []
+    while sum(not isinstance(event, Stepped) for event in seen) < ends:
+        executor.wait(seen.append, 60.0)
+    return seen
 
 
 def fingerprints(spec):

@@ -13,13 +13,14 @@ import pytest
 from harness import environment
 from harness.conduct import Policy, Progress, conduct
 from harness.execution import _process
-from harness.execution._base import Done, Stepped, Task
+from harness.execution._base import Done, Stepped
 from harness.plugins import UsageError
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
 from harness.store import Store
 from tests.execution import fake
 from tests.execution.conftest import MEMORY
+from tests.execution.fake import events, submit
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ray")
@@ -41,20 +42,6 @@ def duo(cluster):
 def until(condition):
     """Wait until the condition holds; nodes take long to start where the machine is busy."""
     fake.until(condition, 240.0)
-
-
-def submit(executor, *specs):
-    """Submit specs; a trial's id is its seed."""
-    for spec in specs:
-        executor.submit(Task(str(spec.seed), spec))
-
-
-def events(executor, ends=1):
-    """Return what comes until so many trials have ended."""
-    seen = []
-    while sum(not isinstance(event, Stepped) for event in seen) < ends:
-        executor.wait(seen.append, 60.0)
-    return seen
 
 
 def test_every_node_runs_a_trial_and_the_record_says_which_one_did(duo, tmp_path):

@@ -20,6 +20,7 @@ from harness.execution.processes import Processes
 from harness.plugins import UsageError
 from harness.spec import Choice
 from tests.execution import fake
+from tests.execution.fake import events, submit
 
 RUN = "tests.execution.fake:run"
 
@@ -35,18 +36,9 @@ def journal(tmp_path):
     return tmp_path / "journal"
 
 
-def submit(executor, *specs):
-    """Submit specs; a trial's id is its seed."""
-    for spec in specs:
-        executor.submit(Task(str(spec.seed), spec))
-
-
 def ends(executor, count=1):
     """Return how so many trials ended, by id."""
-    seen = []
-    while sum(not isinstance(event, Stepped) for event in seen) < count:
-        executor.wait(seen.append, 60.0)
-    ended = {event.id: event for event in seen if not isinstance(event, Stepped)}
+    ended = {event.id: event for event in events(executor, count) if not isinstance(event, Stepped)}
     assert len(ended) == count, "a trial ended twice"
     return ended
 

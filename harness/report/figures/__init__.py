@@ -57,10 +57,11 @@ def _kind(name: str) -> type[Kind]:
 def _keypoints(record: Record, count: int) -> tuple[str, ...]:
     """Return the keypoints' names as the data gives them; numbers where the data is not there to ask."""
     from harness import plugins
+    from harness.plugins import UsageError
 
     try:
         choice = dict(record["spec"]["data"])
         names: tuple[str, ...] = plugins.build("data", choice.pop("name"), choice).keypoint_names
-    except Exception:  # data of another package, or moved since: a figure needs no more than numbers
+    except (KeyError, TypeError, OSError, UsageError):  # data of another package, or moved since
         return numbered(count)
     return names if len(names) == count else numbered(count)

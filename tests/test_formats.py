@@ -1,0 +1,25 @@
+import math
+
+import pyarrow
+import pytest
+
+from harness.formats import read_json, read_parquet, strict, to_parquet
+
+
+def test_a_table_reads_back_and_columns_of_several_lengths_are_refused(tmp_path):
+    columns = {"scene": ["a", "b"], "error": [0.5, math.inf], "view": [0, 1]}
+    (tmp_path / "t.parquet").write_bytes(to_parquet(columns))
+    assert read_parquet(tmp_path / "t.parquet") == columns
+    with pytest.raises(pyarrow.ArrowInvalid):
+        to_parquet({"a": [1, 2], "b": [1]})
+
+
+def test_json_has_no_number_that_is_not_finite(tmp_path):
+    assert strict({"a": (1.5, math.nan), 2: [math.inf, True, None]}) == {"a": [1.5, None], "2": [None, True, None]}
+
+
+@pytest.mark.parametrize("content", [b"", b"{torn", b"[1]", b"\xff"])
+def test_a_file_without_a_mapping_reads_as_none(tmp_path, content):
+    (tmp_path / "r.json").write_bytes(content)
+    assert read_json(tmp_path / "r.json") is None
+    assert read_json(tmp_path / "missing.json") is None
