@@ -79,7 +79,7 @@ def find(experiment: str) -> Path:
     if given.is_dir() and experiment:
         raise UsageError(f"{experiment}: is a folder, not an experiment")
     names = shipped()
-    close = get_close_matches(given.stem, names, n=1, cutoff=0.5)
+    close = get_close_matches(given.stem, names, n=1)
     guess = f"; did you mean {close[0]!r}?" if close else ";"
     raise UsageError(f"{experiment}: no such experiment{guess} shipped: {', '.join(names) or 'none'}")
 
