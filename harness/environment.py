@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -16,13 +17,14 @@ PACKAGES = ("harness", "torch", "diffusers", "transformers", "safetensors", "num
 @cache
 def source() -> dict[str, Any]:
     """Return the command line, and the commit and dirty flag of the harness's source, None outside a repository."""
-    command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
+    program = Path(sys.argv[0]).name if sys.argv else ""
+    start = ["python", "-m", "harness"] if program == "__main__.py" else [program]
     folder = Path(__file__).parent
     # A package installed inside some other repository is not that repository's source.
     tracked = _git(folder, "ls-files", "--error-unmatch", "__init__.py") is not None
     changes = _git(folder, "status", "--porcelain", "--", ".") if tracked else None
     return {
-        "command": " ".join(command),
+        "command": shlex.join([*start, *sys.argv[1:]]) if program else "",
         "git_commit": _git(folder, "rev-parse", "HEAD") if tracked else None,
         "git_dirty": bool(changes) if changes is not None else None,
     }

@@ -107,7 +107,8 @@ class Cost(Kind):
         if max(seconds) > 10 * min(seconds):
             axes.set_xscale("log")
         else:
-            axes.set_xlim(*_limits([spot.seconds for spot in self.spots]))
+            low, high = _limits([spot.seconds for spot in self.spots])
+            axes.set_xlim(max(0.0, low), high)  # an interval may reach below 0, a time does not
         axes.set_ylim(*_limits([spot.pck for spot in self.spots]))
         axes.grid(visible=True, color=GRID)
 
