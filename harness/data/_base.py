@@ -27,11 +27,36 @@ class Scene:
     masks: Bool[Tensor, "V M h w"] | None = None
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How a dataset's errors are measured, and by what else than PCK its literature does.
+
+    ``normaliser`` says in words what `Scene.normaliser_px` is. ``official`` names the literature's own error measure, a
+    key of `harness.metrics.official.MEASURES`, empty where PCK is all there is. ``mirror`` gives each keypoint's
+    counterpart on the other side for data where left and right cannot be told apart, and is empty elsewhere.
+    ``by_image`` asks for PCK averaged image by image as well, beside PCK over all points.
+    """
+
+    normaliser: str = "longer side of the bounding box"
+    official: str = ""
+    mirror: tuple[int, ...] = ()
+    by_image: bool = False
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is there of a dataset: lines about what was found, and lines about what is missing or odd."""
+
+    found: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+
+
 class Dataset(ABC):
     """Scenes in splits that share none: optimise (no labels), fit (labels tie tokens to keypoints), test."""
 
     keypoint_names: tuple[str, ...]
     views: int
+    rules = Rules()
 
     @abstractmethod
     def scene(self, split: str, index: int) -> Scene:
@@ -45,6 +70,15 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """Return a short hash that changes when the scenes change."""
 
+    def stamp(self, split: str, index: int) -> str:
+        """Return what changes when the scene's files do, such as their times of change; "" where there are no files."""
+        return ""
+
+    def survey(self) -> Survey:
+        """Return what is there and what is missing, having looked at every file; raise UsageError where none is."""
+        return Survey(tuple(f"{split}: {_count(self.size(split))} of {self.views} view{'s' * (self.views > 1)}"
+                            for split in SPLITS))
+
     @property
     def has_condition(self) -> bool | None:
         """Whether scenes have a condition image, None where only a scene tells."""
@@ -54,6 +88,10 @@ class Dataset(ABC):
     def has_cameras(self) -> bool | None:
         """Whether scenes have cameras, None where only a scene tells."""
         return None
+
+
+def _count(size: int | None) -> str:
+    return "as many scenes as asked for," if size is None else f"{size} scene{'s' * (size != 1)}"
 
 
 BASE = Dataset

@@ -1,0 +1,162 @@
+"""Datasets of single annotated photographs: a compact index, and how a photograph becomes a scene."""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.data._base import Dataset, Scene, Survey
+from harness.data._images import cut, open_rgb, size_px, square_around
+from harness.plugins import UsageError, knob
+from harness.tensors import generator
+
+Numbers = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Photos:
+    """What is known of M photographs, as arrays, so that a hundred thousand of them take megabytes.
+
+    Pixels are those of the file as it is seen, turned as its EXIF says, in corner coordinates: the centre of the first
+    pixel is at 0.5. Points that nobody annotated are NaN and not visible. ``boxes_px`` are (top, left, bottom, right)
+    of what is cut out, NaN for the whole image. ``normaliser_px`` is what errors are measured in.
+    ``splits`` gives the rows of each list that the dataset publishes. ``sizes`` are the files' sizes in bytes.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    points_yx_px: Numbers  # M K 2
+    visible: NDArray[np.bool_]  # M K
+    boxes_px: Numbers  # M 4
+    normaliser_px: Numbers  # M
+    lists: Mapping[str, NDArray[np.int64]]
+    sizes: tuple[int, ...]
+    labels: str = ""  # hash of the annotation files
+    captions: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PhotoData(Dataset):
+    """A dataset of single photographs, each cut to a square and scaled alike on both axes.
+
+    The published training list gives both `optimise` and `fit`, every second photograph of a fixed random order each,
+    or all of it to both with ``share_train``; the published test list gives `test`.
+    """
+
+    views = 1
+    root: str = knob("", "the dataset's folder; empty: its name in the folder HARNESS_DATA")
+    side_px: int = knob(512, "side of the square that the model sees, in pixels", low=16, high=2048)
+    share_train: bool = knob(False, "optimise and fit on the same photographs, as StableKeypoints does")
+
+    @property
+    def name(self) -> str:
+        """Return the variant's name."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @abstractmethod
+    def read(self) -> Photos:
+        """Return the index; raise UsageError naming the file that is missing or wrong. Called once in a process."""
+
+    @property
+    def photos(self) -> Photos:
+        """Return the index, read once for all datasets with the same knobs."""
+        return _read(self)
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Return the photographs of a split, in an order that is the same everywhere."""
+        return _rows(self, split)
+
+    def size(self, split: str) -> int:
+        """Return how many photographs the split has."""
+        return len(self.rows(split))
+
+    def fingerprint(self) -> str:
+        """Return a hash of the knobs, the annotations, and the files' names and sizes; the folder's place is none of it."""
+        return _fingerprint(self)
+
+    @property
+    def has_condition(self) -> bool:
+        """Photographs have no second view to start from."""
+        return False
+
+    @property
+    def has_cameras(self) -> bool:
+        """Nobody knows where a photograph was taken from."""
+        return False
+
+    def survey(self) -> Survey:
+        """Return how many photographs there are, and which of them cannot be opened."""
+        photos, wrong = self.photos, []
+        for file in photos.files:
+            try:
+                open_rgb(photos.root / file)
+            except UsageError as error:
+                wrong.append(str(error))
+        shown = photos.visible & np.isfinite(photos.points_yx_px).all(-1)
+        bare = int((~shown.any(1)).sum())
+        found = (f"{len(photos.files)} photographs in {photos.root}, {sum(photos.sizes) / 2**20:.0f} MB",
+                 *(f"published list {name!r}: {len(rows)}" for name, rows in photos.lists.items()),
+                 *super().survey().found,
+                 f"{shown.shape[1]} keypoints, {shown.mean():.0%} of them visible; errors in: {self.rules.normaliser}")
+        return Survey(found, (*wrong, *([f"{bare} photographs show no keypoint"] if bare else [])))
+
+    def stamp(self, split: str, index: int) -> str:
+        """Return the size and time of change of the scene's file."""
+        photos, row = self.photos, int(self.rows(split)[index])
+        state = (photos.root / photos.files[row]).stat()
+        return f"{state.st_size}:{state.st_mtime_ns}"
+
+    def scene(self, split: str, index: int) -> Scene:
+        """Return a photograph as a scene of one view."""
+        photos, row = self.photos, int(self.rows(split)[index])
+        path = photos.root / photos.files[row]
+        box = photos.boxes_px[row]
+        if np.isnan(box).any():
+            rows, columns = size_px(path)
+            box = np.array([0, 0, rows, columns], np.float32)
+        square = square_around(box)
+        top, left, side = square
+        points = torch.from_numpy((photos.points_yx_px[row] - np.array([top, left])) / side).float()
+        visible = torch.from_numpy(photos.visible[row]) & points.isfinite().all(-1)
+        return Scene(
+            name=f"{self.name}/{photos.files[row]}",
+            views=cut(open_rgb(path), square, self.side_px)[None], condition=None,
+            points_yx=points.nan_to_num(nan=0.5)[None], visible=visible[None],
+            normaliser_px=torch.tensor([float(photos.normaliser_px[row]) * self.side_px / side]),
+            caption=photos.captions.get(row, ""),
+        )
+
+
+@lru_cache(maxsize=8)
+def _read(data: PhotoData) -> Photos:
+    return data.read()
+
+
+@lru_cache(maxsize=32)
+def _rows(data: PhotoData, split: str) -> NDArray[np.int64]:
+    lists = data.photos.lists
+    own = lists["test" if split == "test" else "train"]
+    order = torch.randperm(len(own), generator=generator("split", data.name, "test" if split == "test" else "train"))
+    shuffled: NDArray[np.int64] = own[order.numpy()]
+    if split == "test" or data.share_train:
+        return shuffled
+    return shuffled[0 if split == "optimise" else 1::2]
+
+
+@lru_cache(maxsize=8)
+def _fingerprint(data: PhotoData) -> str:
+    photos, digest = data.photos, hashlib.sha256()
+    digest.update(repr((data.name, data.side_px, data.share_train, photos.labels)).encode())
+    for column in (photos.points_yx_px, photos.visible, photos.boxes_px, photos.normaliser_px):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    for name, rows in sorted(photos.lists.items()):
+        digest.update(name.encode() + rows.tobytes())
+    for name, size in zip(photos.files, photos.sizes, strict=True):
+        digest.update(f"{name}:{size}\n".encode())
+    return digest.hexdigest()[:12]
