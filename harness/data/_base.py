@@ -56,7 +56,11 @@ class Dataset(ABC):
 
     keypoint_names: tuple[str, ...]
     views: int
-    rules = Rules()
+
+    @property
+    def rules(self) -> Rules:
+        """How errors are measured."""
+        return Rules()
 
     @abstractmethod
     def scene(self, split: str, index: int) -> Scene:

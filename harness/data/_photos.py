@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from harness.data._base import Dataset, Scene, Survey
 from harness.data._images import cut, open_rgb, size_px, square_around
@@ -77,7 +78,7 @@ class PhotoData(Dataset):
         return len(self.rows(split))
 
     def fingerprint(self) -> str:
-        """Return a hash of the knobs, the annotations, and the files' names and sizes; the folder's place is none of it."""
+        """Return a hash of knobs, annotations, and the files' names and sizes, wherever the folder lies."""
         return _fingerprint(self)
 
     @property
@@ -93,9 +94,9 @@ class PhotoData(Dataset):
     def survey(self) -> Survey:
         """Return how many photographs there are, and which of them cannot be opened."""
         photos, wrong = self.photos, []
-        for file in photos.files:
+        for row in range(len(photos.files)):
             try:
-                open_rgb(photos.root / file)
+                self.image(row)
             except UsageError as error:
                 wrong.append(str(error))
         shown = photos.visible & np.isfinite(photos.points_yx_px).all(-1)
@@ -106,19 +107,25 @@ class PhotoData(Dataset):
                  f"{shown.shape[1]} keypoints, {shown.mean():.0%} of them visible; errors in: {self.rules.normaliser}")
         return Survey(found, (*wrong, *([f"{bare} photographs show no keypoint"] if bare else [])))
 
+    def path(self, row: int) -> Path:
+        """Return the file that holds a photograph."""
+        return self.photos.root / self.photos.files[row]
+
+    def image(self, row: int) -> Image.Image:
+        """Return a photograph; raise UsageError naming the file where it cannot be read."""
+        return open_rgb(self.path(row))
+
     def stamp(self, split: str, index: int) -> str:
         """Return the size and time of change of the scene's file."""
-        photos, row = self.photos, int(self.rows(split)[index])
-        state = (photos.root / photos.files[row]).stat()
+        state = self.path(int(self.rows(split)[index])).stat()
         return f"{state.st_size}:{state.st_mtime_ns}"
 
     def scene(self, split: str, index: int) -> Scene:
         """Return a photograph as a scene of one view."""
         photos, row = self.photos, int(self.rows(split)[index])
-        path = photos.root / photos.files[row]
         box = photos.boxes_px[row]
         if np.isnan(box).any():
-            rows, columns = size_px(path)
+            rows, columns = size_px(self.path(row))
             box = np.array([0, 0, rows, columns], np.float32)
         square = square_around(box)
         top, left, side = square
@@ -126,7 +133,7 @@ class PhotoData(Dataset):
         visible = torch.from_numpy(photos.visible[row]) & points.isfinite().all(-1)
         return Scene(
             name=f"{self.name}/{photos.files[row]}",
-            views=cut(open_rgb(path), square, self.side_px)[None], condition=None,
+            views=cut(self.image(row), square, self.side_px)[None], condition=None,
             points_yx=points.nan_to_num(nan=0.5)[None], visible=visible[None],
             normaliser_px=torch.tensor([float(photos.normaliser_px[row]) * self.side_px / side]),
             caption=photos.captions.get(row, ""),
