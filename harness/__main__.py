@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "print the tables of recorded experiments, and write them with figures and a page",
     "compare": "compare two settings, trials or experiments, scene by scene",
     "list": "show every variant and knob there is",
+    "doctor": "check this machine, or what a data folder holds and lacks",
     "ui": "open MLflow on what was recorded",
     "sync": "push records that MLflow does not have yet",
 }

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.attention.capture import Captured, native_maps
 from harness.maps import peaks
-from harness.matching import apply_regressor, fit_regressor, match, most_frequent
+from harness.matching import apply_regressor, fit_regressor, fit_regressor_mirrored, match, most_frequent
 from harness.metrics._base import HeldOut
 from harness.metrics._errors import errors_px
 from harness.metrics.attention import statistics
@@ -90,7 +90,12 @@ def tie(found: Located, split: Split, kept: Int[Tensor, " J"]) -> Ties:
     """Return what the fit split's labels decide, from points found on it."""
     errors = _mean_errors(found.points_yx, split, slice(None))
     own = found.points_yx[:, :, kept].flatten(0, 1)
-    regressor = fit_regressor(own, split.truth_yx.double().flatten(0, 1), split.visible.flatten(0, 1))
+    truth, visible = split.truth_yx.double().flatten(0, 1), split.visible.flatten(0, 1)
+    if split.rules.mirror:
+        whole = visible.all(-1)
+        regressor = fit_regressor_mirrored(own[whole], truth[whole], torch.tensor(split.rules.mirror))
+    else:
+        regressor = fit_regressor(own, truth, visible)
     return Ties(match(errors[kept]), match(errors), regressor)
 
 

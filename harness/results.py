@@ -95,6 +95,7 @@ def observations(trained: Reading, untrained: Reading, fit: Split, test: Split, 
         points_xyz=None if test.points_xyz is None else test.points_xyz.double(),
         curve={name: torch.tensor(values, dtype=torch.float64) for name, values in extras.curve.items()},
         attention=attention, views=extras.views, residuals=extras.residuals, fit=trained.held_out,
+        official=test.rules.official, mirror=test.rules.mirror, by_image=test.rules.by_image,
     )
 
 

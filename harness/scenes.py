@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import torch
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from harness.data._base import Dataset, Scene
+from harness.data._base import Dataset, Rules, Scene
 from harness.geometry import Cameras
 from harness.models._diffusion import Condition, Diffusion
 from harness.plugins import UsageError
@@ -25,6 +25,7 @@ from harness.warps import random_affine, warp
 
 T = TypeVar("T")
 Warps = tuple[int, float, float, float]  # copies per image, degrees, scale, translate
+CHUNK = 16  # scenes that are encoded and kept together
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Split:
     matrices: Float[Tensor, "M V 3 4"] | None = None
     directions: Float[Tensor, "M V 3"] | None = None
     points_xyz: Float[Tensor, "M K 3"] | None = None
+    rules: Rules = field(default_factory=Rules)
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -54,7 +56,12 @@ class Split:
 
 
 class Encoder:
-    """Encodes splits of a dataset with a model, remembering them in memory and in the cache folder."""
+    """Encodes splits of a dataset with a model, remembering them in memory and in the cache folder.
+
+    On disk a split lies in chunks of CHUNK scenes, so that trials that ask for different numbers of scenes share them
+    and that no more images than one chunk's are in memory. A chunk that is damaged, or older than its images, is made
+    again.
+    """
 
     def __init__(self, model: Diffusion, dataset: Dataset, key: str) -> None:
         self.model, self.dataset, self.key = model, dataset, key
@@ -65,13 +72,27 @@ class Encoder:
         size = self.dataset.size(name)
         if size is not None and count > size:
             raise UsageError(f"trial.{name}_scenes: {count} asked for; the data's split {name!r} has {size}")
-        text = repr((self.key, name, count, warps))
+        whole: dict[str, Tensor] = {}
+        for start in range(0, count, CHUNK):
+            rows = range(start, min(start + CHUNK, count))
+            part = self._chunk(name, rows, warps)
+            if not start:
+                whole = {k: v if k == "size_px" else v.new_empty(count, *v.shape[1:]) for k, v in part.items()}
+            _demand_alike(whole, part, rows)
+            for key in whole.keys() - {"size_px"}:
+                whole[key][start : rows.stop] = part[key]
+        return _restore(whole, self.model.device, self.dataset.rules)
+
+    def _chunk(self, name: str, rows: range, warps: Warps | None) -> dict[str, Tensor]:
+        """Return the encoded scenes ``rows`` of a split, from the cache or made now."""
+        text = repr((self.key, name, rows.start, rows.stop, warps))
         path = cache_folder() / "latents" / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.safetensors"
-        stored = _read(path)
+        stamp = hashlib.sha256(repr([self.dataset.stamp(name, index) for index in rows]).encode()).hexdigest()
+        stored = _read(path, stamp)
         if stored is None:
-            stored = self._encode([self.dataset.scene(name, index) for index in range(count)], warps)
-            _write(path, stored)
-        return _restore(stored, self.model.device)
+            stored = self._encode([self.dataset.scene(name, index) for index in rows], warps)
+            _write(path, stored, stamp)
+        return stored
 
     def _encode(self, scenes: Sequence[Scene], warps: Warps | None) -> dict[str, Tensor]:
         first = scenes[0]
@@ -82,17 +103,17 @@ class Encoder:
             "normaliser_px": torch.stack([scene.normaliser_px for scene in scenes]),
             "size_px": torch.tensor(first.views.shape[-2:]),
         }
-        conditions = _of_all("condition image", [scene.condition for scene in scenes])
+        conditions = _of_all("condition image", scenes, [scene.condition for scene in scenes])
         if conditions is not None and self.model.needs_condition:
             condition = self.model.encode_condition(torch.stack(conditions))
             assert condition.latents is not None
             assert condition.embedding is not None
             stored |= {"condition": condition.latents, "embedding": condition.embedding}
-        cameras = _of_all("cameras", [scene.cameras for scene in scenes])
+        cameras = _of_all("cameras", scenes, [scene.cameras for scene in scenes])
         if cameras is not None:
             stored["matrices"] = torch.stack([camera.matrices for camera in cameras])
             stored["directions"] = torch.stack([camera.directions for camera in cameras])
-        points_xyz = _of_all("3D keypoints", [scene.points_xyz for scene in scenes])
+        points_xyz = _of_all("3D keypoints", scenes, [scene.points_xyz for scene in scenes])
         if points_xyz is not None:
             stored["points_xyz"] = torch.stack(points_xyz)
         if warps is not None:
@@ -112,13 +133,24 @@ class Encoder:
         return torch.stack(latents), torch.stack(thetas)
 
 
-def _of_all(what: str, parts: Sequence[T | None]) -> list[T] | None:
+def _of_all(what: str, scenes: Sequence[Scene], parts: Sequence[T | None]) -> list[T] | None:
     """Return what every scene has, None where none has it; raise UsageError where only some have."""
     known = [part for part in parts if part is not None]
     if known and len(known) < len(parts):
-        missing = next(index for index, part in enumerate(parts) if part is None)
+        missing = next(scene.name for scene, part in zip(scenes, parts, strict=True) if part is None)
         raise UsageError(f"data: scene {missing} has no {what}, others have")
     return known or None
+
+
+def _demand_alike(whole: dict[str, Tensor], part: dict[str, Tensor], rows: range) -> None:
+    """Raise UsageError where a chunk's scenes have not the same images and labels as the first chunk's."""
+    if whole.keys() != part.keys():
+        odd = ", ".join(sorted(whole.keys() ^ part.keys()))
+        raise UsageError(f"data: scenes {rows.start} to {rows.stop - 1} and the first ones do not both have: {odd}")
+    for key in whole:
+        if whole[key].shape[key != "size_px" :] != part[key].shape[key != "size_px" :]:
+            raise UsageError(f"data: scenes {rows.start} to {rows.stop - 1} differ from the first ones in the shape of "
+                             f"their {key}: {tuple(part[key].shape[1:])}, not {tuple(whole[key].shape[1:])}")
 
 
 def cache_folder() -> Path:
@@ -127,32 +159,41 @@ def cache_folder() -> Path:
     return Path(os.environ.get("HARNESS_CACHE") or default)
 
 
-def _restore(stored: dict[str, Tensor], device: torch.device) -> Split:
+def _restore(stored: dict[str, Tensor], device: torch.device, rules: Rules) -> Split:
     rows, columns = stored["size_px"].tolist()
     moved = {name: value.to(device) for name, value in stored.items() if name in ("latents", "warped", "theta")}
     condition = Condition(*(None if k not in stored else stored[k].to(device) for k in ("condition", "embedding")))
     known = {k: stored.get(k) for k in ("truth_yx", "visible", "normaliser_px", "matrices", "directions", "points_xyz")}
-    return Split(size_px=(rows, columns), condition=condition, **(known | moved))  # type: ignore[arg-type]
+    return Split(size_px=(rows, columns), condition=condition, rules=rules, **(known | moved))  # type: ignore[arg-type]
 
 
-def _read(path: Path) -> dict[str, Tensor] | None:
-    """Return a cached split, None where there is none or it is damaged; a damaged one is made again."""
-    if not path.is_file():
-        return None
+def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
+    """Return a cached chunk, None where there is none, it is damaged, or its images have changed since."""
     try:
-        stored: dict[str, Tensor] = load_file(path)
+        with safe_open(path, "pt") as file:
+            told = file.metadata() or {}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
     except (OSError, SafetensorError):
         return None
-    return stored
+    return stored if told.get("stamp") == stamp and told.get("sum") == _sum(stored) else None
 
 
-def _write(path: Path, stored: dict[str, Tensor]) -> None:
-    """Keep a split; a cache that cannot be written costs time, not results."""
+def _write(path: Path, stored: dict[str, Tensor], stamp: str) -> None:
+    """Keep a chunk; a cache that cannot be written costs time, not results."""
     partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(stored, partial)
+        save_file(stored, partial, {"stamp": stamp, "sum": _sum(stored)})
         partial.replace(path)
     except (OSError, SafetensorError):
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _sum(stored: dict[str, Tensor]) -> str:
+    """Return a hash of the tensors' bytes: a flipped bit in a latent would parse, and score."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(stored):
+        digest.update(name.encode())
+        digest.update(stored[name].contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

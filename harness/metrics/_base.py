@@ -31,7 +31,8 @@ class Observations:
     selected token or per scene and view, for statistics such as ``entropy`` or ``entropy_untrained``. ``views`` holds
     one value per scene and noise level for the view pass's errors, or per scene and view for PSNR and SSIM; these two
     may cover fewer scenes. ``residuals`` are the capture's checks against the layers' own outputs. ``fit`` is what was
-    held out of the fit split, the only part that is not of the test split.
+    held out of the fit split, the only part that is not of the test split. ``official``, ``mirror`` and ``by_image``
+    are the dataset's rules: its literature's own measure, counterparts of left and right, and PCK image by image.
     """
 
     truth_yx: Float[Tensor, "M V K 2"]
@@ -46,6 +47,9 @@ class Observations:
     views: Mapping[str, Float[Tensor, "_ ..."]] = field(default_factory=dict)
     residuals: Mapping[str, float] = field(default_factory=dict)
     fit: HeldOut | None = None
+    official: str = ""
+    mirror: tuple[int, ...] = ()
+    by_image: bool = False
 
 
 @dataclass(frozen=True)

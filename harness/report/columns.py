@@ -57,6 +57,20 @@ PCK = (
     *(Column(f"pck_regressed@{alpha}", f"regr.@{alpha}", 1, group="regressed") for alpha in ALPHAS),
     Column("nme", "NME", -1, group="regressed"),
 )
+OFFICIAL = (
+    Column("inter_eye", "over inter-ocular", -1, digits=4),
+    Column("visible_l2", "L2, by image", -1, digits=4),
+    Column("visible_l2_pooled", "L2, by point", -1, digits=4),
+    Column("summed_px", "summed distance", -1, digits=2),
+    Column("summed_px_by_coordinate", "summed |x|+|y|", -1, digits=2),
+    Column("within_6px", "within 6 px", 1),
+    Column("mirrored_px", "mirrored px", -1, digits=2),
+    Column("mirrored_px_exchanged", "exchanged px", -1, digits=2),
+    *(Column(f"image_pck{kind}@{alpha}", f"{head}image@{alpha}", 1, group="by image" + kind)
+      for kind, head in (("", ""), ("_regressed", "regr. ")) for alpha in ("0.05", "0.1", "0.15")),
+    *(Column(f"point_pck{kind}@0.15", f"{head}point@0.15", 1, group="by image" + kind)
+      for kind, head in (("", ""), ("_regressed", "regr. "))),
+)
 ATTENTION = (
     Column("entropy", "entropy"),
     Column("peak_mass", "peak mass"),
@@ -127,6 +141,17 @@ TABLES = (
         ),
         "PCK@a: share of visible points whose error is at most a times the data's normaliser, tokens chosen without "
         "labels; regr. and NME: linear regression from all chosen tokens.",
+    ),
+    Layout(
+        "official", "Keypoints by the data set's own measure", lambda _: OFFICIAL,
+        tuple(column.score for column in OFFICIAL),
+        (
+            Reference("mean pose", {r"(image|point)_pck@(.*)": r"\1_pck_mean_pose@\2", r"(\w+)": r"\1_mean_pose"}),
+            Reference("untrained tokens", {r"(image|point)_pck@(.*)": r"\1_pck_untrained@\2",
+                                           r"(\w+)": r"\1_untrained"}),
+        ),
+        "Of the regressed points, as published figures are; image@a: PCK averaged image by image, point@a: over all "
+        "points. docs/method.md gives each measure and its source.",
     ),
     Layout(
         "convergence", "Convergence", lambda _: CONVERGENCE, ("steps_to_90", "loss_final", "diverged"),
