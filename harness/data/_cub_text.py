@@ -1,0 +1,66 @@
+"""CUB-200-2011 as it is published: text files beside the images."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data._images import demand, inside
+from harness.data._text import Table, demand_unique, table
+from harness.plugins import UsageError
+
+FILES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt", "parts/parts.txt",
+         "parts/part_locs.txt")
+
+
+def read(folder: Path, parts: int, source: str
+         ) -> tuple[list[str], Table, Table, NDArray[np.int64], dict[str, NDArray[np.bool_]]]:
+    """Return files, points (M K x, y, visible), boxes (M x1, y1, x2, y2), classes, and which are in which list.
+
+    Pixels are counted from 1, and a box holds the pixels at both its ends: the annotation files of CMR repeat these
+    numbers and its code subtracts 1.
+    """
+    demand(folder, FILES, source)
+    path = folder / "images.txt"
+    ids, names = table(path, 2, word=1)
+    demand_unique(ids[:, 0].tolist(), str(path))
+    demand_unique(names, str(path))
+    files = [f"images/{inside(folder / 'images', name, str(path))}" for name in names]
+    names_of_parts = folder / "parts" / "parts.txt"
+    count = sum(1 for line in names_of_parts.read_text().splitlines() if line.strip())
+    if count != parts:
+        raise UsageError(f"{names_of_parts}: {count} parts, expected {parts}")
+    classes = _by_image(folder / "image_class_labels.txt", 2, ids[:, 0])[:, 0, 0].astype(np.int64)
+    is_train = _by_image(folder / "train_test_split.txt", 2, ids[:, 0])[:, 0, 0]
+    odd = ~np.isin(is_train, (0, 1))
+    if odd.any():
+        raise UsageError(f"{folder / 'train_test_split.txt'}: image {ids[odd][0, 0]:g}: {is_train[odd][0]:g} is "
+                         "neither 0 nor 1")
+    x, y, wide, high = _by_image(folder / "bounding_boxes.txt", 5, ids[:, 0])[:, 0].T
+    boxes = np.stack((x, y, x + wide - 1, y + high - 1), axis=-1)
+    points = _by_image(folder / "parts" / "part_locs.txt", 5, ids[:, 0], parts)[..., 1:]
+    return files, points, boxes, classes, {"train": is_train == 1, "test": is_train == 0}
+
+
+def _by_image(path: Path, columns: int, ids: NDArray[np.float64], each: int = 1) -> Table:
+    """Return a file's lines by image (M, each, columns - 1): one, or one for each of the parts numbered from 1."""
+    found, _ = table(path, columns)
+    order = np.argsort(ids)
+    place = np.searchsorted(ids, found[:, 0], sorter=order).clip(max=len(ids) - 1)
+    image = order[place]
+    unknown = ids[image] != found[:, 0]
+    if unknown.any():
+        raise UsageError(f"{path}: image {found[unknown][0, 0]:g} is not in images.txt")
+    part = found[:, 1] if each > 1 else np.ones(len(found))
+    if not np.isin(part, np.arange(1, each + 1)).all():
+        wrong = found[~np.isin(part, np.arange(1, each + 1))][0]
+        raise UsageError(f"{path}: image {wrong[0]:g}: there is no part {wrong[1]:g}")
+    cell = image * each + part.astype(np.int64) - 1
+    counts = np.bincount(cell, minlength=len(ids) * each)
+    if (counts != 1).any():
+        at = int(np.flatnonzero(counts != 1)[0])
+        what = f"image {ids[at // each]:g}" + (f", part {at % each + 1}" if each > 1 else "")
+        raise UsageError(f"{path}: {what} has {counts[at]} lines, expected 1")
+    arranged = np.empty((len(ids) * each, columns - 1))
+    arranged[cell] = found[:, 1:]
+    return arranged.reshape(len(ids), each, columns - 1)
