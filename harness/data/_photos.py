@@ -43,11 +43,22 @@ class Photos:
 
 
 @dataclass(frozen=True)
+class Label:
+    """What is known of one photograph, as in `Photos`."""
+
+    points_yx_px: Numbers  # K 2
+    visible: NDArray[np.bool_]  # K
+    box_px: Numbers  # 4
+    normaliser_px: float
+
+
+@dataclass(frozen=True)
 class PhotoData(Dataset):
     """A dataset of single photographs, each cut to a square and scaled alike on both axes.
 
     The published training list gives both `optimise` and `fit`, every second photograph of a fixed random order each,
-    or all of it to both with ``share_train``; the published test list gives `test`.
+    or all of it to both with ``share_train``; the published test list gives `test`. Where the index has a list
+    "unlabelled", that is `optimise`, and all of the training list is `fit`.
     """
 
     views = 1
@@ -93,18 +104,21 @@ class PhotoData(Dataset):
 
     def survey(self) -> Survey:
         """Return how many photographs there are, and which of them cannot be opened."""
-        photos, wrong = self.photos, []
+        photos, wrong, seen, bare = self.photos, [], 0, 0
         for row in range(len(photos.files)):
             try:
                 self.image(row)
+                shown = int(_shown(self.label(row)).sum())
             except UsageError as error:
                 wrong.append(str(error))
-        shown = photos.visible & np.isfinite(photos.points_yx_px).all(-1)
-        bare = int((~shown.any(1)).sum())
+                continue
+            seen, bare = seen + shown, bare + (shown == 0)
+        count, opened = len(self.keypoint_names), max(1, len(photos.files) - len(wrong))
         found = (f"{len(photos.files)} photographs in {photos.root}, {sum(photos.sizes) / 2**20:.0f} MB",
                  *(f"published list {name!r}: {len(rows)}" for name, rows in photos.lists.items()),
                  *super().survey().found,
-                 f"{shown.shape[1]} keypoints, {shown.mean():.0%} of them visible; errors in: {self.rules.normaliser}")
+                 f"{count} keypoints, {seen / max(1, count * opened):.0%} of them visible; errors in: "
+                 f"{self.rules.normaliser}")
         return Survey(found, (*wrong, *([f"{bare} photographs show no keypoint"] if bare else [])))
 
     def path(self, row: int) -> Path:
@@ -115,6 +129,12 @@ class PhotoData(Dataset):
         """Return a photograph; raise UsageError naming the file where it cannot be read."""
         return open_rgb(self.path(row))
 
+    def label(self, row: int) -> Label:
+        """Return what is known of a photograph; a dataset whose index holds no points reads them here."""
+        photos = self.photos
+        return Label(photos.points_yx_px[row], photos.visible[row], photos.boxes_px[row],
+                     float(photos.normaliser_px[row]))
+
     def stamp(self, split: str, index: int) -> str:
         """Return the size and time of change of the scene's file."""
         state = self.path(int(self.rows(split)[index])).stat()
@@ -123,21 +143,27 @@ class PhotoData(Dataset):
     def scene(self, split: str, index: int) -> Scene:
         """Return a photograph as a scene of one view."""
         photos, row = self.photos, int(self.rows(split)[index])
-        box = photos.boxes_px[row]
+        label = self.label(row)
+        box = label.box_px
         if np.isnan(box).any():
             rows, columns = size_px(self.path(row))
             box = np.array([0, 0, rows, columns], np.float32)
         square = square_around(box)
         top, left, side = square
-        points = torch.from_numpy((photos.points_yx_px[row] - np.array([top, left])) / side).float()
-        visible = torch.from_numpy(photos.visible[row]) & points.isfinite().all(-1)
+        points = torch.from_numpy((label.points_yx_px - np.array([top, left])) / side).float()
         return Scene(
             name=f"{self.name}/{photos.files[row]}",
             views=cut(self.image(row), square, self.side_px)[None], condition=None,
-            points_yx=points.nan_to_num(nan=0.5)[None], visible=visible[None],
-            normaliser_px=torch.tensor([float(photos.normaliser_px[row]) * self.side_px / side]),
+            points_yx=points.nan_to_num(nan=0.5)[None], visible=torch.from_numpy(_shown(label))[None],
+            normaliser_px=torch.tensor([label.normaliser_px * self.side_px / side]),
             caption=photos.captions.get(row, ""),
         )
+
+
+def _shown(label: Label) -> NDArray[np.bool_]:
+    """Return which points are visible and known (K)."""
+    shown: NDArray[np.bool_] = label.visible & np.isfinite(label.points_yx_px).all(-1)
+    return shown
 
 
 @lru_cache(maxsize=8)
@@ -147,11 +173,13 @@ def _read(data: PhotoData) -> Photos:
 
 @lru_cache(maxsize=32)
 def _rows(data: PhotoData, split: str) -> NDArray[np.int64]:
-    lists = data.photos.lists
-    own = lists["test" if split == "test" else "train"]
-    order = torch.randperm(len(own), generator=generator("split", data.name, "test" if split == "test" else "train"))
-    shuffled: NDArray[np.int64] = own[order.numpy()]
-    if split == "test" or data.share_train:
+    lists, name = data.photos.lists, "test" if split == "test" else "train"
+    apart = "unlabelled" in lists  # what nobody annotated is there to optimise on, and all of the training list to fit
+    if apart and split == "optimise":
+        name = "unlabelled"
+    order = torch.randperm(len(lists[name]), generator=generator("split", data.name, name))
+    shuffled: NDArray[np.int64] = lists[name][order.numpy()]
+    if split == "test" or data.share_train or apart:
         return shuffled
     return shuffled[0 if split == "optimise" else 1::2]
 
