@@ -1,0 +1,128 @@
+"""Faces of CelebA and MAFL with five points, aligned or in the wild.
+
+Liu et al.: Deep Learning Face Attributes in the Wild, ICCV 2015, mmlab.ie.cuhk.edu.hk/projects/CelebA.html, for
+non-commercial research; MAFL: Zhang et al., ECCV 2014, mmlab.ie.cuhk.edu.hk/projects/TCDCN.html.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data._base import Rules
+from harness.data._images import data_root, demand, size_px, sizes
+from harness.data._photos import PhotoData, Photos
+from harness.data._text import demand_apart, demand_unique, listed, table
+from harness.plugins import UsageError, knob
+
+SOURCE = "mmlab.ie.cuhk.edu.hk/projects/CelebA.html, MAFL's lists from mmlab.ie.cuhk.edu.hk/projects/TCDCN.html"
+POINTS = {"aligned": "Anno/list_landmarks_align_celeba.txt", "wild": "Anno/list_landmarks_celeba.txt"}
+BOXES = "Anno/list_bbox_celeba.txt"
+IMAGES = {"aligned": (("Img/img_align_celeba_png", ".png"), ("Img/img_align_celeba", ".jpg")),
+          "wild": (("Img/img_celeba", ".jpg"),)}
+LEAST_SHARE = 0.3  # of the image that a face's box has to cover in the wild
+HEADER = 2  # lines: how many faces there are, and what the columns are
+
+
+@dataclass(frozen=True)
+class Celeba(PhotoData):
+    """One face in an image; errors over the distance of the eyes.
+
+    The root holds Anno/, Img/ and MAFL/{training,testing}.txt. ``list`` mafl trains on MAFL's training list, celeba on
+    every face that is not in its testing list, which is the test list of both. In the wild, faces whose box covers less
+    than 0.3 of the image are left out, as the literature does; no file tells an image's size, so that the header of
+    each listed image is read. The whole image is shown, in the smallest square that holds it, where the literature
+    stretches it to a square. Points are read as pixels counted from 0, which the publisher does not say. A face whose
+    eyes are not annotated, or are at one place, has no unit and is not scored.
+    """
+
+    protocol: str = knob("aligned", "faces turned and cut alike, or as photographed", choices=("aligned", "wild"))
+    list: str = knob("mafl", "training faces: MAFL's, or all of CelebA but MAFL's test faces",
+                     choices=("mafl", "celeba"))
+
+    keypoint_names = ("left eye", "right eye", "nose", "left mouth", "right mouth")
+    rules = Rules("distance of the eyes", official="inter_eye")
+
+    def read(self) -> Photos:
+        """Return the index; opens each listed image's header in the wild, none else."""
+        root = data_root(self.name, self.root, SOURCE)
+        demand(root, [POINTS[self.protocol], "MAFL/training.txt", "MAFL/testing.txt"], SOURCE)
+        folder, suffix = self._images(root)
+        ids, numbers = _annotated(root / POINTS[self.protocol], 11)
+        place = {name: row for row, name in enumerate(ids)}
+        test = _rows(root / "MAFL/testing.txt", place, self.protocol)
+        train = _rows(root / "MAFL/training.txt", place, self.protocol)
+        demand_apart([ids[row] for row in train], [ids[row] for row in test], str(root / "MAFL"))
+        if self.list == "celeba":
+            train = np.setdiff1d(np.arange(len(ids)), test)
+        if self.protocol == "wild":
+            train, test = (_large(root, rows, ids, folder, suffix) for rows in (train, test))
+        kept = np.concatenate((train, test))
+        files = tuple(f"{folder}/{ids[row]}{suffix}" for row in kept)
+        points, visible, between = _points(numbers[kept])
+        lists = {"train": np.arange(len(train)), "test": np.arange(len(train), len(kept))}
+        return Photos(root, files, points, visible, np.full((len(kept), 4), np.nan, np.float32), between, lists,
+                      tuple(sizes(root, files, POINTS[self.protocol])))
+
+    def _images(self, root: Path) -> tuple[str, str]:
+        """Return the folder of the images and what their names end with; aligned ones come as PNG and as JPEG."""
+        for folder, suffix in IMAGES[self.protocol]:
+            if (root / folder).is_dir():
+                return folder, suffix
+        names = " or ".join(folder for folder, _ in IMAGES[self.protocol])
+        raise UsageError(f"data folder {root}: {names} is missing; get it from {SOURCE}")
+
+
+def _annotated(path: Path, columns: int) -> tuple[list[str], NDArray[np.float64]]:
+    """Return the names without suffix and the numbers of a file of annotations, which says how many there are."""
+    numbers, names = table(path, columns, word=0, skip=HEADER)
+    with path.open(encoding="utf-8-sig") as file:
+        count = file.readline().strip()
+    if count != str(len(names)):
+        raise UsageError(f"{path}, line 1: says {count!r} faces, found {len(names)}; the file may be cut short")
+    ids = [name.rpartition(".")[0] for name in names]
+    odd = next((name for name, own in zip(names, ids, strict=True) if not own.isalnum()), None)
+    if odd is not None:
+        raise UsageError(f"{path}: {odd!r} is no image's name, such as 000001.jpg")
+    demand_unique(ids, str(path))
+    return ids, numbers
+
+
+def _rows(path: Path, place: dict[str, int], protocol: str) -> NDArray[np.int64]:
+    """Return the rows of the images that a list names, whatever their suffix there."""
+    names = [name.partition(".")[0] for name in listed(path)]
+    unknown = next((name for name in names if name not in place), None)
+    if unknown is not None:
+        raise UsageError(f"{path}: image {unknown!r} is not in {POINTS[protocol]}")
+    demand_unique(names, str(path))
+    return np.array([place[name] for name in names], dtype=np.int64)
+
+
+def _large(root: Path, rows: NDArray[np.int64], ids: list[str], folder: str, suffix: str) -> NDArray[np.int64]:
+    """Return the rows whose boxes cover LEAST_SHARE of their images."""
+    path = root / BOXES
+    demand(root, [BOXES], SOURCE)
+    known, boxes = _annotated(path, 5)
+    area = dict(zip(known, (boxes[:, 2] * boxes[:, 3]).tolist(), strict=True))
+    names = [ids[row] for row in rows]
+    unknown = next((name for name in names if name not in area), None)
+    if unknown is not None:
+        raise UsageError(f"{path}: image {unknown!r} has no box")
+    sizes(root, [f"{folder}/{name}{suffix}" for name in names], POINTS["wild"])
+    whole = [math.prod(size_px(root / f"{folder}/{name}{suffix}")) for name in names]
+    large = rows[[area[name] >= LEAST_SHARE * pixels for name, pixels in zip(names, whole, strict=True)]]
+    if not len(large):
+        raise UsageError(f"{path}: no listed face covers {LEAST_SHARE:g} of its image")
+    return large
+
+
+def _points(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+    """Return points (M 5 row, column), which are visible, and the distance of the eyes, 1 where there is none."""
+    points = numbers.reshape(-1, 5, 2)[..., ::-1]
+    visible = np.asarray((np.isfinite(points) & (points >= 0)).all(-1))
+    points = np.where(visible[..., None], points + 0.5, np.nan)
+    between = np.linalg.norm(points[:, 0] - points[:, 1], axis=-1)
+    known = between > 0
+    return (points.astype(np.float32), visible & known[:, None], np.where(known, between, 1.0).astype(np.float32))
