@@ -14,7 +14,7 @@ ABSENT = object()
 def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[TrialSpec]) -> ReportSpec:
     """Return the report's layout; its rows must be settings, and its baseline one of the rows."""
     given = mapping(value, "report") if value is not None and value.value is not None else {}
-    known = ("rows", "baseline", "columns", "tests")
+    known = ("rows", "baseline", "columns", "tests", "effects")
     for key, item in given.items():
         if key not in known:
             raise UsageError(f"{item.where}: report: unknown key {key!r}{nearest(key, known)}")
@@ -28,7 +28,12 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
         if not any(is_meant(at(trial, path, ABSENT), wanted.plain) for trial in plain):
             raise UsageError(f"{wanted.where}: report.baseline: no trial has {path} = {wanted.plain}")
     columns, tests = (_words(given[key], f"report.{key}") if key in given else () for key in ("columns", "tests"))
-    return ReportSpec(rows, {path: wanted.plain for path, wanted in baseline.items()}, columns, tests)
+    effects = _words(given["effects"], "report.effects") if "effects" in given else ()
+    for path in effects:
+        if len({str(at(trial, path, ABSENT)) for trial in plain} - {str(ABSENT)}) < 2:
+            raise UsageError(f"{given['effects'].where}: report.effects: no two trials differ in a setting {path!r}"
+                             f"{nearest(path, axes)}")
+    return ReportSpec(rows, {path: wanted.plain for path, wanted in baseline.items()}, columns, tests, effects)
 
 
 def _words(value: Located, label: str) -> tuple[str, ...]:

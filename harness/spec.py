@@ -145,12 +145,14 @@ class ReportSpec:
     """The experiment's `report:` block: dotted settings that name the rows, the baseline row, and extra columns.
 
     ``tests`` are the scores whose differences to the baseline are tested; empty: those that each table tests.
+    ``effects`` are settings whose main effects get a table.
     """
 
     rows: tuple[str, ...] = ()
     baseline: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+    effects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Folder(PhotoData):
                      choices=("image", "points"))
 
     @property
-    def rules(self) -> Rules:  # type: ignore[override]
+    def rules(self) -> Rules:
         """Return how errors are measured."""
         return Rules(normaliser="longer side of the box around the annotated points")
 

@@ -37,7 +37,8 @@ class Cell:
     """One number of a table and where it comes from; ``interval`` is None where no seed has it.
 
     ``trials`` are the ids of the trials that have it, ``values`` what each of them gave. ``best`` marks the best mean
-    of the column among rows of the same test data, ``tied`` one whose paired difference to it may be 0.
+    of the column among rows of the same test data, ``tied`` one whose paired difference to it may be 0. In a table of
+    effects ``pairs`` are the trials before and after the change, and ``interval`` is of what the change does.
     """
 
     interval: Interval | None
@@ -48,6 +49,7 @@ class Cell:
     difference: Difference | None = None
     trials: tuple[str, ...] = ()
     values: tuple[float, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def to_csv(tables: Iterable[Table]) -> str:
                 flat = {"difference": difference.pop("mean", None),
                         **{f"difference_{name}": difference.pop(name, None) for name in ("half_width", "seeds")}}
                 lists = {name: " ".join(map(str, cell.pop(name))) for name in ("values", "trials")}
+                cell.pop("pairs", None)  # in JSON
                 writer.writerow({"table": table["name"], **setting, "is_baseline": row["is_baseline"],
                                  "is_reference": row["is_reference"], "score": score, **cell, **flat, **difference,
                                  **lists})
@@ -65,11 +66,13 @@ def _cell(cell: Cell, column: Column) -> dict[str, Any]:
         return {}
     plain: dict[str, Any] = {"mean": cell.interval.mean, "half_width": cell.interval.half_width,
                              "seeds": cell.interval.count}
-    if column.kind == "mean":
+    if column.kind == "mean" and not cell.pairs:
         plain["interquartile_mean"] = interquartile_mean(cell.values)
     plain |= {"best": cell.best, "tied": cell.tied, "star": cell.star}
     if cell.difference:
         plain["difference"] = _difference(cell.difference)
+    if cell.pairs:
+        plain["pairs"] = [list(pair) for pair in cell.pairs]
     return plain | {"values": list(cell.values), "trials": list(cell.trials)}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from harness.report.cells import Cell, Difference, Row, Table, written
 from harness.report.columns import TABLES, Column, Layout, extra
 from harness.report.comparing import baselines, best_and_tied, differences
+from harness.report.effects import effects_table
 from harness.report.legends import legend
 from harness.report.lines import Line, lines_of
 from harness.report.notes import listing, shared_notes
@@ -39,6 +40,8 @@ def build(
     names = list(dict.fromkeys(name for group in groups for scores in group.scores for name in scores))
     tables = [table for layout in (*TABLES, *extra(report.columns))
               if (table := _table(layout, heads, groups, names, report)) is not None]
+    effects = effects_table(groups, names, report)
+    tables += [] if effects is None else [effects]
     known = {column.score for table in tables for column in table.columns}
     unknown = listing("No table has the scores to be tested", [each for each in report.tests if each not in known])
     return tuple(replace(table, notes=(*table.notes, *filter(None, [*shared, unknown]), *remarks)) for table in tables)

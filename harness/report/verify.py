@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.report.cells import Cell, Row, Table
 from harness.report.columns import TABLES, Column
+from harness.report.effects import NAME as EFFECTS
 from harness.report.parts import Report
 from harness.report.recompute import Columns, from_curve, from_points
 from harness.report.rows import Record
@@ -63,8 +64,8 @@ def verify(report: Report, read: Read) -> Verified:
     for table in report.tables:
         for place, values, cell, column in _cells(table, scores):
             done.cells += 1
-            done.wrong += _of_cell(place, cell, column, values)
-        done.wrong += _of_differences(table, scores, seeds)
+            done.wrong += _of_cell(place, cell, column, values, seeds)
+        done.wrong += _of_differences(table, scores, seeds) if table.name != EFFECTS else _of_effects(table, seeds)
     return done
 
 
@@ -99,13 +100,15 @@ def _cells(table: Table, scores: Scores) -> Iterator[tuple[str, dict[str, float 
                 yield _place(table, row, column), {each: scores[each, name] for each in cell.trials}, cell, column
 
 
-def _of_cell(place: str, cell: Cell, column: Column, found: Mapping[str, float | None]) -> Iterator[Mismatch]:
+def _of_cell(place: str, cell: Cell, column: Column, found: Mapping[str, float | None], seeds: Mapping[str, int]
+             ) -> Iterator[Mismatch]:
     """Yield where a cell's values, mean or interval are others than those found."""
     wrong = [Mismatch(place, "value", value, found[trial], trial)
              for trial, value in zip(cell.trials, cell.values, strict=True) if not _equal(value, found[trial])]
     yield from wrong
     if not wrong and cell.interval is not None:
-        mean, half = _summary([value for value in found.values() if value is not None], worst=column.kind == "worst")
+        own = _gaps(cell, seeds) if cell.pairs else [value for value in found.values() if value is not None]
+        mean, half = _summary(own, worst=column.kind == "worst")
         yield from _unequal(place, {"mean": (cell.interval.mean, mean), "half width": (cell.interval.half_width, half)})
 
 
@@ -130,6 +133,36 @@ def _of_differences(table: Table, scores: Scores, seeds: Mapping[str, int]) -> I
             yield from _unequal(place, numbers)
             if shown.adjusted is not None:
                 tested.append((place, shown.p, shown.adjusted))
+    yield from _of_correction(tested)
+
+
+def _of_effects(table: Table, seeds: Mapping[str, int]) -> Iterator[Mismatch]:
+    """Yield where an effect's p or its correction is another than that found."""
+    tested: list[tuple[str, float, float]] = []
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            shown, place = cell.difference, _place(table, row, column)
+            if shown is None:
+                continue
+            gaps = _gaps(cell, seeds)
+            if len(gaps) <= EXACT_UP_TO:
+                yield from _unequal(place, {"p": (shown.p, _p(gaps))})
+            if shown.adjusted is not None:
+                tested.append((place, shown.p, shown.adjusted))
+    yield from _of_correction(tested)
+
+
+def _gaps(cell: Cell, seeds: Mapping[str, int]) -> list[float]:
+    """Return an effect seed by seed: the mean over pairs of the value after minus that before."""
+    import pandas as pd
+
+    values = dict(zip(cell.trials, cell.values, strict=True))
+    each = pd.DataFrame([(seeds[after], values[after] - values[before]) for before, after in cell.pairs])
+    return [float(gap) for gap in each.groupby(0)[1].mean()]
+
+
+def _of_correction(tested: list[tuple[str, float, float]]) -> Iterator[Mismatch]:
+    """Yield where Holm's correction over a table is another than that found."""
     by_p = sorted(tested, key=lambda each: each[1])
     corrected = np.maximum.accumulate([min(1.0, (len(by_p) - i) * p) for i, (_, p, _) in enumerate(by_p)] or [0.0])
     for (place, _, adjusted), found in zip(by_p, corrected.tolist(), strict=False):
