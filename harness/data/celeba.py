@@ -5,6 +5,7 @@ non-commercial research; MAFL: Zhang et al., ECCV 2014, mmlab.ie.cuhk.edu.hk/pro
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,16 +31,16 @@ HEADER = 2  # lines: how many faces there are, and what the columns are
 class Celeba(PhotoData):
     """One face in an image; errors over the distance of the eyes.
 
-    The root holds Anno/, Img/ and MAFL/{training,testing}.txt. ``list`` mafl trains on MAFL's training list, celeba on
-    every face that is not in its testing list, which is the test list of both. In the wild, faces whose box covers less
-    than 0.3 of the image are left out, as the literature does; no file tells an image's size, so that the header of
-    each listed image is read. The whole image is shown, in the smallest square that holds it, where the literature
-    stretches it to a square. Points are read as pixels counted from 0, which the publisher does not say. A face whose
-    eyes are not annotated, or are at one place, has no unit and is not scored.
+    The root holds Anno/, Img/ and MAFL/{training,testing}.txt. Labels are always of MAFL's two lists. ``list`` celeba
+    optimises on the faces of CelebA that are in neither, with ``share_train`` on all but those of the testing list. In
+    the wild, faces whose box covers less than 0.3 of the image are left out, as the literature does; no file tells an
+    image's size, so that the header of each listed image is read. The whole image is shown, in the smallest square that
+    holds it, where the literature stretches it to a square. Points are read as pixels counted from 0, which the
+    publisher does not say. A face whose eyes are not annotated, or are at one place, has no unit and is not scored.
     """
 
     protocol: str = knob("aligned", "faces turned and cut alike, or as photographed", choices=("aligned", "wild"))
-    list: str = knob("mafl", "training faces: MAFL's, or all of CelebA but MAFL's test faces",
+    list: str = knob("mafl", "what tokens are optimised on: MAFL's training faces, or CelebA's others",
                      choices=("mafl", "celeba"))
 
     keypoint_names = ("left eye", "right eye", "nose", "left mouth", "right mouth")
@@ -55,16 +56,22 @@ class Celeba(PhotoData):
         test = _rows(root / "MAFL/testing.txt", place, self.protocol)
         train = _rows(root / "MAFL/training.txt", place, self.protocol)
         demand_apart([ids[row] for row in train], [ids[row] for row in test], str(root / "MAFL"))
+        lists = {"train": train, "test": test}
         if self.list == "celeba":
-            train = np.setdiff1d(np.arange(len(ids)), test)
-        if self.protocol == "wild":
-            train, test = (_large(root, rows, ids, folder, suffix) for rows in (train, test))
-        kept = np.concatenate((train, test))
-        files = tuple(f"{folder}/{ids[row]}{suffix}" for row in kept)
+            lists["unlabelled"] = np.setdiff1d(np.arange(len(ids)), test if self.share_train else [*train, *test])
+        kept = np.unique(np.concatenate(list(lists.values())))
+        files = [f"{folder}/{ids[row]}{suffix}" for row in kept]
+        known = sizes(root, files, POINTS[self.protocol])
+        shown = [*range(len(kept))] if self.protocol == "aligned" else _large(root, files, [ids[row] for row in kept])
+        kept = kept[shown]
+        lists = {name: np.flatnonzero(np.isin(kept, rows)) for name, rows in lists.items()}
+        for name, rows in lists.items():
+            if not len(rows):
+                which = f" whose box covers {LEAST_SHARE:g} of its image" * (self.protocol == "wild")
+                raise UsageError(f"{root / POINTS[self.protocol]}: the {name} list has no face{which}")
         points, visible, between = _points(numbers[kept])
-        lists = {"train": np.arange(len(train)), "test": np.arange(len(train), len(kept))}
-        return Photos(root, files, points, visible, np.full((len(kept), 4), np.nan, np.float32), between, lists,
-                      tuple(sizes(root, files, POINTS[self.protocol])))
+        return Photos(root, tuple(files[row] for row in shown), points, visible,
+                      np.full((len(kept), 4), np.nan, np.float32), between, lists, tuple(known[row] for row in shown))
 
     def _images(self, root: Path) -> tuple[str, str]:
         """Return the folder of the images and what their names end with; aligned ones come as PNG and as JPEG."""
@@ -100,22 +107,17 @@ def _rows(path: Path, place: dict[str, int], protocol: str) -> NDArray[np.int64]
     return np.array([place[name] for name in names], dtype=np.int64)
 
 
-def _large(root: Path, rows: NDArray[np.int64], ids: list[str], folder: str, suffix: str) -> NDArray[np.int64]:
-    """Return the rows whose boxes cover LEAST_SHARE of their images."""
+def _large(root: Path, files: Sequence[str], ids: Sequence[str]) -> list[int]:
+    """Return which images have boxes that cover LEAST_SHARE of them, by their place here."""
     path = root / BOXES
     demand(root, [BOXES], SOURCE)
     known, boxes = _annotated(path, 5)
     area = dict(zip(known, (boxes[:, 2] * boxes[:, 3]).tolist(), strict=True))
-    names = [ids[row] for row in rows]
-    unknown = next((name for name in names if name not in area), None)
+    unknown = next((name for name in ids if name not in area), None)
     if unknown is not None:
         raise UsageError(f"{path}: image {unknown!r} has no box")
-    sizes(root, [f"{folder}/{name}{suffix}" for name in names], POINTS["wild"])
-    whole = [math.prod(size_px(root / f"{folder}/{name}{suffix}")) for name in names]
-    large = rows[[area[name] >= LEAST_SHARE * pixels for name, pixels in zip(names, whole, strict=True)]]
-    if not len(large):
-        raise UsageError(f"{path}: no listed face covers {LEAST_SHARE:g} of its image")
-    return large
+    return [place for place, (file, name) in enumerate(zip(files, ids, strict=True))
+            if area[name] >= LEAST_SHARE * math.prod(size_px(root / file))]
 
 
 def _points(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:

@@ -33,16 +33,24 @@ def test_points_are_where_the_pixels_are_and_errors_in_distances_of_the_eyes(tmp
 
 @pytest.mark.parametrize(("knobs", "train", "test"), [
     ({}, [1, 2, 3, 4], [6, 7]),
-    ({"list": "celeba"}, [1, 2, 3, 4, 5, 8], [6, 7]),
     ({"protocol": "wild"}, [1, 3, 4], [6]),
-    ({"protocol": "wild", "list": "celeba"}, [1, 3, 4, 5, 8], [6]),
 ])
-def test_lists_and_which_faces_are_large_enough(tmp_path, knobs, train, test):
+def test_mafls_lists_and_which_faces_are_large_enough(tmp_path, knobs, train, test):
     tree(tmp_path)
     shared = celeba(tmp_path, share_train=True, **knobs)
     assert [faces(shared, split) for split in ("optimise", "fit", "test")] == [train, train, test]
     halves = celeba(tmp_path, **knobs)
     assert sorted(faces(halves, "optimise") + faces(halves, "fit")) == train
+
+
+@pytest.mark.parametrize(("knobs", "optimise", "fit", "test"), [
+    ({}, [5, 8], [1, 2, 3, 4], [6, 7]),
+    ({"share_train": True}, [1, 2, 3, 4, 5, 8], [1, 2, 3, 4], [6, 7]),
+    ({"protocol": "wild", "share_train": True}, [1, 3, 4, 5, 8], [1, 3, 4], [6]),
+])
+def test_celebas_other_faces_are_optimised_on(tmp_path, knobs, optimise, fit, test):
+    data = celeba(tree(tmp_path), list="celeba", **knobs)
+    assert [faces(data, split) for split in ("optimise", "fit", "test")] == [optimise, fit, test]
 
 
 def test_aligned_faces_may_be_jpeg(tmp_path):
@@ -107,10 +115,12 @@ WRONG = [
     ({"protocol": "wild"}, lambda root: (root / "Img/img_celeba/000001.jpg").write_bytes(b"no"), "000001.jpg: cannot"),
     ({"protocol": "wild"}, replace(BOXES, "^000004.jpg", "000044.jpg"), f"{BOXES}: image '000004' has no box"),
     ({"protocol": "wild"}, lambda root: [replace(BOXES, COVERING, "0 0 1 1")(root) for _ in range(6)],
-     f"{BOXES}: no listed face covers 0.3 of its image"),
+     f"{WILD}: the train list has no face whose box covers 0.3 of its image"),
     ({}, replace(ALIGNED, r"^(000003.jpg.*) 15$", r"\1"), f"{ALIGNED}, line 5: 10 columns, expected 11"),
     ({}, replace(ALIGNED, r"^000003.jpg  3", "000003.jpg  x"), f"{ALIGNED}, line 5: 'x 4 .*' are no numbers"),
     ({}, replace(ALIGNED, r"^000008.*\n", ""), f"{ALIGNED}, line 1: says '8' faces, found 7; the file may be cut"),
+    ({"list": "celeba"}, replace("MAFL/training.txt", "^", "000005.jpg\n000008.jpg\n"),
+     f"{ALIGNED}: the unlabelled list has no face$"),
     ({}, replace(ALIGNED, "^000003.jpg", "000002.jpg"), f"{ALIGNED}: '000002' stands twice"),
     ({}, replace(ALIGNED, "^000003.jpg", "../000003.jpg"), f"{ALIGNED}: '../000003.jpg' is no image's name"),
     ({}, replace("MAFL/testing.txt", "000006.jpg", "000066.jpg"), "testing.txt: image '000066' is not in Anno/"),
