@@ -29,7 +29,7 @@ KEPT = ("failed", "pruned", "interrupted")  # records whose earlier attempts the
 class Summary:
     """How many trials were planned, and what became of them; the rest was not started, and ``stopped`` may say why.
 
-    ``signal`` is the last one that asked to stop, 0 for none.
+    ``signal`` is the last one that asked to stop, 0 for none; one that found nothing left to do changes nothing.
     """
 
     planned: int
@@ -72,7 +72,7 @@ def conduct(source: Source, store: Store, executor: Executor, tracker: Tracker |
     count, total = loop.ended, source.total
     return Summary(source.done + count.total() if total is None else total, count["finished"], source.done,
                    count["failed"], count["pruned"], count["interrupted"], time.monotonic() - began, loop.given_up,
-                   interrupts.signal)
+                   interrupts.signal if loop.cut_short else 0)
 
 
 class _Loop:
@@ -88,7 +88,7 @@ class _Loop:
         self.waiting: deque[Attempt] = deque()  # to be tried again, or not begun because the disk was full
         self.ended: Counter[str] = Counter()
         self.in_a_row, self.given_up = 0, ""
-        self.obeyed = 0
+        self.obeyed, self.cut_short = 0, False
 
     def run(self) -> None:
         """Run the trials; return early when asked to stop, or when too many have failed in a row."""
@@ -106,8 +106,7 @@ class _Loop:
                 else:
                     break
             self.finish()
-            unfinished = self.interrupts.level or self.given_up
-            self.tracker.close(overall([*self.ended, *(["interrupted"] if unfinished else [])]))
+            self.tracker.close(overall([*self.ended, *(["interrupted"] if self.cut_short or self.given_up else [])]))
         except Exception:  # whatever it is goes on upwards, once MLflow knows
             self.tracker.close("FAILED")
             raise
@@ -167,6 +166,8 @@ class _Loop:
             self.progress.repeated(attempt.trial, verdict.reason, following.how)
             self.waiting.append(following)
             return
+        if verdict.again and self.interrupts.level:
+            verdict = Verdict("interrupted", f"stopped before it was tried again: {verdict.reason}")
         self.keeper.keep(attempt, event, verdict)
 
     def count(self, verdict: Verdict) -> None:
@@ -208,6 +209,8 @@ class _Loop:
                 reason = f"stopped before it was tried again: {attempt.earlier[-1]['reason']}"
                 self.conclude(attempt, Failed(attempt.trial.id, "cancelled", reason), Verdict("interrupted", reason))
         self.keeper.close()
+        if self.interrupts.level:
+            self.cut_short = bool(self.waiting or self.ended["interrupted"] or not self.source.exhausted())
         self.heartbeat.beat(lambda: {**self.state(), "over": True}, now=True)
 
     def state(self) -> dict[str, Any]:

@@ -168,11 +168,40 @@ def test_the_first_interrupt_lets_the_running_trial_finish(store):
             os.kill(os.getpid(), signal.SIGINT)
 
     heard, mirrored = Heard(interrupt), Recorder()
-    assert counts(go(store, fake.spec(0), fake.spec(1), progress=heard, tracker=mirrored)) == (2, 1, 0, 0, 0, 1)
+    summary = go(store, fake.spec(0), fake.spec(1), progress=heard, tracker=mirrored)
+    assert (counts(summary), summary.signal) == ((2, 1, 0, 0, 0, 1), signal.SIGINT)
     assert ("warning", "stopping when what runs has ended; Ctrl-C again stops it now") in heard.notes
     assert mirrored.notes[-1] == "KILLED"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert counts(go(store, fake.spec(0), fake.spec(1))) == (2, 1, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_finds_nothing_left_to_do_changes_nothing(store, number):
+    class Late(Heard):
+        def finished(self, trial, result):
+            if trial.spec.seed == 2:
+                os.kill(os.getpid(), number)
+
+    mirrored = Recorder()
+    summary = go(store, *(fake.spec(seed) for seed in range(3)), progress=Late(), tracker=mirrored)
+    assert (counts(summary), summary.signal) == ((3, 3, 0, 0, 0, 0), 0)
+    assert mirrored.notes[-1] == "FINISHED"
+
+
+def test_the_last_trial_may_end_after_an_interrupt_and_then_all_is_done(store):
+    heard = Heard(lambda step: step.step == 1 and os.kill(os.getpid(), signal.SIGINT))
+    go(store, fake.spec(0))
+    assert go(store, fake.spec(0), fake.spec(1), progress=heard).signal == 0
+    assert ("warning", "stopping when what runs has ended; Ctrl-C again stops it now") in heard.notes
+
+
+def test_an_interrupt_before_a_trial_is_tried_again_leaves_it_to_the_next_run(store):
+    heard = Heard(lambda step: step.step == 1 and os.kill(os.getpid(), signal.SIGINT))
+    summary = go(store, fake.spec(0, raise_at=2), policy=Policy(retries=1), progress=heard)
+    assert (counts(summary), summary.signal) == ((1, 0, 0, 0, 1, 0), signal.SIGINT)
+    reason = store.record(fake.spec(0, raise_at=2).id("d0", "w0"))["reason"]
+    assert reason == "stopped before it was tried again: ValueError: it went wrong"
 
 
 @pytest.mark.parametrize("signals", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])

@@ -23,7 +23,7 @@ class Grid:
         self._experiment, self._store, self._force = experiment, store, force
         self._prints = Prints(fingerprints)
         self._left: Iterator[Planned] | None = None
-        self._exhausted = False
+        self._given = 0
 
     def __iter__(self) -> Iterator[Planned]:
         """Yield every trial of the plan, with what the store has of it now."""
@@ -60,13 +60,13 @@ class Grid:
             self._left = iter(self)
         for trial in self._left:
             if self._force or trial.status != "finished":
+                self._given += 1
                 return trial
-        self._exhausted = True
         return None
 
     def exhausted(self) -> bool:
-        """Return whether `next` has come to the end."""
-        return self._exhausted
+        """Return whether `next` has given all there is."""
+        return self._given >= self.total - self.done
 
     def options(self) -> RunOptions:
         """Return the defaults: a grid needs nothing of its trials while they run."""

@@ -1,6 +1,8 @@
 """The command that searches, on trials that cost nothing."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,9 @@ import pytest
 
 from harness import config
 from harness.__main__ import main
+from harness.optimise import Step
+from harness.results import TrialResult
+from harness.spec import RunOptions, TrialSpec
 from harness.store import Store
 from harness.tracking import Untracked
 from tests.execution import fake
@@ -80,6 +85,25 @@ def test_the_same_command_goes_on_and_a_larger_budget_adds(run: Command, capsys:
     assert "4 planned: 4 done before" in capsys.readouterr().err
     run("sweep", "hunt.yaml", "--trials", "6")
     assert "6 planned: 2 done, 4 done before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("at", "code"), [(4, 0), (3, 75), (2, 75)])
+def test_an_interrupted_sweep_exits_75_unless_its_budget_is_spent(
+    run: Command, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, at: int, code: int
+) -> None:
+    ran: list[int] = []
+
+    def interrupting(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+        ran.append(spec.seed)
+        if len(ran) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return synthetic.run(spec, on_step, options)
+
+    monkeypatch.setattr("harness.trial.run", interrupting)
+    assert run("sweep", "hunt.yaml", "--trials", "4") == code
+    assert len(ran) == at
+    assert run("sweep", "hunt.yaml", "--trials", "4") == 0
+    assert len(ran) == 4
 
 
 def test_several_objectives_end_with_their_front(run: Command, capsys: pytest.CaptureFixture) -> None:

@@ -24,10 +24,9 @@ def finish(store, spec):
 
 def rest(source):
     trials = []
-    while (trial := source.next()) is not None:
-        assert not source.exhausted()
-        trials.append(trial)
-    assert source.exhausted()
+    while not source.exhausted():
+        trials.append(source.next())
+    assert source.next() is None
     return trials
 
 
