@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 # Which figure of a section has the target, and whether it must stay below it.
 SECTIONS = {"coordinator": ("median_ms", True), "workers": ("ratio", False), "memory": ("grown_mb", True),
-            "plan": ("processor_seconds", True), "report": ("many", True)}
+            "plan": ("processor_seconds", True), "report": ("many", True), "data": ("seconds", True)}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -40,6 +40,7 @@ class Photos:
     sizes: tuple[int, ...]
     labels: str = ""  # hash of the annotation files
     captions: Mapping[int, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()  # of the keypoints, where only the annotations tell
 
 
 @dataclass(frozen=True)

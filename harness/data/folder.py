@@ -42,8 +42,7 @@ class Folder(PhotoData):
     @property
     def keypoint_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Return the names in the table, in order of appearance."""
-        points, _ = _table(data_root(self.name, self.root, SOURCE))
-        return _names(points)
+        return self.photos.names
 
     def read(self) -> Photos:
         """Return the index; opens each image's header where its size is needed."""
@@ -67,6 +66,7 @@ class Folder(PhotoData):
         tests = np.zeros(len(files), bool)
         tests[_drawn(files, self.test_share)] = True
         return Photos(root, files, places, visible, boxes, normaliser, labels=labels, sizes=tuple(found),
+                      names=_names(points),
                       lists={"train": np.flatnonzero(~tests), "test": np.flatnonzero(tests)})
 
 

@@ -1,0 +1,64 @@
+"""How long a dataset of 100,000 photographs takes to index, and what memory the index and its scenes take.
+
+Seconds are the processor's: one thread that waits for nothing but the disk. ``index_mb`` is what reading the index adds
+to the process; ``scenes_mb`` what looking at some hundred photographs adds to that, which must not grow with them.
+"""
+
+import io
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+SECONDS = 10.0
+CHILD = """
+import json, resource, sys, time
+from harness import plugins
+from harness.tensors import generator
+import harness.data.folder
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before, began = peak(), time.process_time()
+data = plugins.build("data", "folder", {"root": sys.argv[1], "side_px": 64})
+mark, count = data.fingerprint(), data.size("optimise")
+seconds, indexed = time.process_time() - began, peak()
+for index in range(100):
+    data.scene("optimise", index)
+few = peak()
+for index in range(100, 1000):
+    data.scene("optimise", index)
+print(json.dumps({"seconds": seconds, "index_mb": indexed - before, "scenes_mb": peak() - few, "optimise": count}))
+"""
+
+
+def measure(photographs: int = 100_000) -> dict[str, Any]:
+    """Return what a tenth of the photographs and all of them take."""
+    with tempfile.TemporaryDirectory(prefix="bench-data-") as folder:
+        few, many = (_child(_tree(Path(folder) / str(count), count)) for count in (photographs // 10, photographs))
+    return {"photographs": photographs, "seconds": round(many["seconds"], 2), "target": SECONDS,
+            "ratio_to_a_tenth": round(many["seconds"] / few["seconds"], 1), "index_mb": round(many["index_mb"], 1),
+            "index_mb_of_a_tenth": round(few["index_mb"], 1), "scenes_mb": round(many["scenes_mb"], 1)}
+
+
+def _tree(root: Path, count: int) -> Path:
+    """Write photographs of one pixel in folders of a thousand, and two keypoints for each."""
+    from PIL import Image
+
+    pixel = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(pixel, "png")
+    lines = ["image,keypoint,x,y"]
+    for number in range(count):
+        name = f"{number // 1000}/{number}.png"
+        if number % 1000 == 0:
+            (root / str(number // 1000)).mkdir(parents=True)
+        (root / name).write_bytes(pixel.getvalue())
+        lines += [f"{name},left,0.2,0.5", f"{name},right,0.8,0.5"]
+    (root / "keypoints.csv").write_text("\n".join(lines))
+    return root
+
+
+def _child(root: Path) -> dict[str, float]:
+    done = subprocess.run([sys.executable, "-c", CHILD, str(root)], check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
