@@ -1,0 +1,101 @@
+"""Datasets of objects in Zero123++'s six views: an index of objects, and how it is split."""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data._base import Dataset
+from harness.geometry import ZERO123PLUS_ELEVATIONS
+from harness.plugins import knob
+from harness.tensors import generator
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What is known of a set of objects: their names, the rows of each published list, a hash of all that is read."""
+
+    names: tuple[str, ...]
+    lists: Mapping[str, NDArray[np.int64]]
+    digest: str
+
+
+@dataclass(frozen=True)
+class ObjectData(Dataset):
+    """A dataset of objects seen by six cameras, with a condition view.
+
+    The published training list gives both `optimise` and `fit`, every second object of a fixed random order each, or
+    all of it to both with ``share_train``; the published test list gives `test`.
+    """
+
+    views = 6
+    root: str = knob("", "the dataset's folder; empty: its name in the folder HARNESS_DATA")
+    side_px: int = knob(320, "side of a view in pixels", low=16, high=2048)
+    version: str = knob("v1.2", "whose cameras: Zero123++ v1.1 or v1.2; both with a field of view of 30 degrees",
+                        choices=tuple(ZERO123PLUS_ELEVATIONS))
+    share_train: bool = knob(False, "optimise and fit on the same objects")
+
+    @property
+    def name(self) -> str:
+        """Return the variant's name."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @abstractmethod
+    def read(self) -> Objects:
+        """Return the index; raise UsageError naming the file that is missing or wrong. Called once in a process."""
+
+    @property
+    def objects(self) -> Objects:
+        """Return the index, read once for all datasets with the same knobs."""
+        return _read(self)
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Return the objects of a split, in an order that is the same everywhere."""
+        own = self.objects.lists["test" if split == "test" else "train"]
+        order = _order(self.name, "test" if split == "test" else "train", len(own))
+        shuffled: NDArray[np.int64] = own[np.array(order, dtype=np.int64)]
+        if split == "test" or self.share_train:
+            return shuffled
+        return shuffled[0 if split == "optimise" else 1::2]
+
+    def size(self, split: str) -> int:
+        """Return how many objects the split has."""
+        return len(self.rows(split))
+
+    def fingerprint(self) -> str:
+        """Return a hash of the knobs and of all files that are read; the folder's place is none of it."""
+        knobs = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "root"}
+        return hashlib.sha256(repr((self.name, knobs, self.objects.digest)).encode()).hexdigest()[:12]
+
+    @property
+    def has_condition(self) -> bool:
+        """The views come with the one that they are painted from."""
+        return True
+
+    @property
+    def has_cameras(self) -> bool:
+        """Every view's camera is known."""
+        return True
+
+
+@lru_cache(maxsize=8)
+def _read(data: ObjectData) -> Objects:
+    return data.read()
+
+
+@lru_cache(maxsize=32)
+def _order(name: str, kind: str, count: int) -> tuple[int, ...]:
+    import torch
+
+    return tuple(torch.randperm(count, generator=generator("split", name, kind)).tolist())
+
+
+def silhouette_px(alpha: NDArray[np.generic]) -> float:
+    """Return the longer side of the bounding box of all that is at least half covered (alpha of 8 bits), 0 if none."""
+    covered = np.asarray(alpha) >= 128
+    sides = [np.flatnonzero(covered.any(axis)) for axis in (0, 1)]
+    return float(max(int(where[-1] - where[0]) + 1 if len(where) else 0 for where in sides))

@@ -1,0 +1,191 @@
+"""KeypointNet's ShapeNet models with human 3D keypoints, rendered into Zero123++'s six views.
+
+You et al., KeypointNet: A Large-scale 3D Keypoint Dataset Aggregated from Numerous Human Annotations, CVPR 2020;
+https://github.com/qq456cvb/KeypointNet. The data is for research; ShapeNet's terms hold for the models.
+
+Layout: annotations/<category>.json, pcds/<class id>/<model id>.pcd, splits/{train,val,test}.txt with lines
+``<class id>-<model id>``; for ``source: mesh`` also models/<class id>/<model id>.{ply,obj,glb}, or as published
+models/<class id>/<model id>/models/model_normalized.{ply,obj}.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.data._base import Scene, Survey
+from harness.data._clouds import read_pcd, surface
+from harness.data._images import data_root, demand, inside, sizes
+from harness.data._keypointnet_lists import read_annotations, read_list
+from harness.data._keypointnet_shapes import CloudShape, MeshShape, extent_px
+from harness.data._meshes import load_mesh, placed, placement
+from harness.data._objects import ObjectData, Objects
+from harness.data._raster import Array, Picture
+from harness.geometry import Cameras, orbit, project, zero123plus_cameras
+from harness.images import on_grey
+from harness.plugins import UsageError, knob
+from harness.tensors import generator
+
+VERSION = 1  # raise when a scene of the same files and knobs comes out different
+SOURCE = "https://github.com/qq456cvb/KeypointNet"
+CLASSES = {
+    "airplane": "02691156", "bathtub": "02808440", "bed": "02818832", "bottle": "02876657", "cap": "02954340",
+    "car": "02958343", "chair": "03001627", "guitar": "03467517", "helmet": "03513137", "knife": "03624134",
+    "laptop": "03642806", "motorcycle": "03790512", "mug": "03797390", "skateboard": "04225987", "table": "04379243",
+    "vessel": "04530566",
+}  # WordNet ids
+MESHES = ("{}.ply", "{}.obj", "{}.glb", "{}/models/model_normalized.ply", "{}/models/model_normalized.obj")
+
+
+@dataclass(frozen=True)
+class Models(Objects):
+    """The models' files and keypoints: places in the file's frame (NaN: none), indices in the point cloud (-1)."""
+
+    root: Path
+    annotation: Path
+    files: tuple[str, ...]
+    xyz: Array  # M K 3
+    point: np.ndarray[Any, np.dtype[np.int64]]  # M K
+    semantic: tuple[int, ...]  # K
+
+
+@dataclass(frozen=True)
+class KeypointNet(ObjectData):
+    """One category's models; keypoints are its semantic ids, those that a model lacks are not visible in it.
+
+    A model is scaled into the unit ball, which all cameras see, and turned with ShapeNet's front (-z, y up) along the
+    world's x, z up. The condition view is taken from a random azimuth, since ShapeNet's models all face one way.
+    Of several keypoints of one model with one semantic id the last counts, as in the publishers' benchmark. Symmetry
+    is not folded: a rotated mug's keypoints are where the annotation has them, so that errors on models with
+    rotational or mirror symmetry are upper bounds. Errors are in the longer side of the box around the model's vertices
+    or points in the view, which is the silhouette's.
+    """
+
+    category: str = knob("chair", "class by name or WordNet id", choices=(*CLASSES, *CLASSES.values()))
+    source: str = knob("points", "draw the coloured point cloud, or the mesh", choices=("points", "mesh"))
+    turned: bool = knob(True, "take the condition view from a random azimuth; false: from the front")
+
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Return the semantic ids as names."""
+        return tuple(f"kp{number}" for number in self.models.semantic)
+
+    @property
+    def models(self) -> Models:
+        """Return the index."""
+        found = self.objects
+        assert isinstance(found, Models)
+        return found
+
+    def read(self) -> Models:
+        """Return the models that the lists name; no model is opened."""
+        root, names = data_root(self.name, self.root, SOURCE), {number: name for name, number in CLASSES.items()}
+        name = names.get(self.category, self.category)
+        annotation = root / "annotations" / f"{name}.json"
+        listed = {kind: root / "splits" / f"{kind}.txt" for kind in ("train", "val", "test")}
+        demand(root, [f"annotations/{name}.json", "splits/train.txt", "splits/test.txt"], SOURCE)
+        known = read_annotations(annotation, CLASSES[name])
+        lists = {kind: read_list(path, CLASSES[name], set(known), annotation)
+                 for kind, path in listed.items() if path.is_file()}
+        for path, models in ((listed[kind], models) for kind, models in lists.items() if kind != "val"):
+            if not models:
+                raise UsageError(f"{path}: names no model of {name} ({CLASSES[name]})")
+        both = set(lists["train"]) & set(lists["test"])
+        if both:
+            raise UsageError(f"{listed['test']}: {min(both)} is in {listed['train']} too")
+        order = sorted({model for models in lists.values() for model in models})
+        place_of = {model: row for row, model in enumerate(order)}
+        files = tuple(self._file(root, CLASSES[name], model, annotation) for model in order)
+        lengths = sizes(root, files, str(annotation))
+        semantic = tuple(sorted({number for model in order for number in known[model]}))
+        xyz, point = np.full((len(order), len(semantic), 3), np.nan), np.full((len(order), len(semantic)), -1)
+        for row, model in enumerate(order):
+            for number, (place, index) in known[model].items():
+                xyz[row, semantic.index(number)], point[row, semantic.index(number)] = place, index
+        digest = hashlib.sha256(repr((VERSION, list(zip(files, lengths, strict=True)))).encode())
+        for path in (annotation, *(listed[kind] for kind in lists)):
+            digest.update(path.read_bytes())
+        rows = {kind: np.array([place_of[model] for model in models], dtype=np.int64) for kind, models in lists.items()}
+        return Models(tuple(order), rows, digest.hexdigest(), root, annotation, files, xyz, point, semantic)
+
+    def _file(self, root: Path, number: str, model: str, annotation: Path) -> str:
+        inside(root, model, str(annotation))
+        if self.source == "points":
+            return f"pcds/{number}/{model}.pcd"
+        names = [f"models/{number}/{pattern.format(model)}" for pattern in MESHES]
+        found = next((name for name in names if (root / name).is_file()), None)
+        if found is None:
+            raise UsageError(f"mesh {root / names[0]}: missing, nor is there another of {', '.join(MESHES)}".format(
+                *(model for _ in MESHES)))
+        return found
+
+    def stamp(self, split: str, index: int) -> str:
+        """Return the size and time of change of the model's file."""
+        state = (self.models.root / self.models.files[int(self.rows(split)[index])]).stat()
+        return f"{state.st_size}:{state.st_mtime_ns}"
+
+    def scene(self, split: str, index: int) -> Scene:
+        """Return a model's six views and its keypoints in the world."""
+        models, row = self.models, int(self.rows(split)[index])
+        cameras, condition = self._cameras(models.names[row])
+        shape, xyz = self._shape(models, row)
+        annotated = np.asarray(np.isfinite(xyz).all(-1))
+        points_xyz = torch.from_numpy(np.where(annotated[:, None], xyz, 0.0))
+        points_yx = project(cameras, points_xyz)
+        views, visible, sides = [], [], []
+        for matrix, points in zip(cameras.matrices.double().numpy(), points_yx.numpy(), strict=True):
+            views.append(shape.picture(matrix, self.side_px))
+            visible.append(shape.shows(matrix, points_xyz.numpy(), points, views[-1]) & annotated)
+            sides.append(extent_px(shape.points, matrix, self.side_px))
+        first = shape.picture(condition.matrices[0].double().numpy(), self.side_px)
+        known = torch.from_numpy(annotated)[:, None]
+        return Scene(
+            name=f"keypointnet/{models.files[row]}", views=torch.stack([_float(picture) for picture in views]),
+            condition=_float(first), points_yx=torch.where(known, points_yx, 0.5).float(),
+            visible=torch.from_numpy(np.stack(visible)),
+            normaliser_px=torch.tensor(sides),
+            cameras=cameras, points_xyz=torch.where(known, points_xyz, torch.nan).float(),
+        )
+
+    def survey(self) -> Survey:
+        """Return how many models and keypoints there are, and which models cannot be opened."""
+        models, wrong = self.models, []
+        for row in range(len(models.names)):
+            try:
+                self._shape(models, row)
+            except UsageError as error:
+                wrong.append(str(error))
+        known = np.isfinite(models.xyz).all(-1)
+        found = (f"{len(models.names)} models of {self.category} in {models.root}",
+                 *(f"published list {name!r}: {len(rows)}" for name, rows in models.lists.items()),
+                 *super().survey().found,
+                 f"{known.shape[1]} semantic ids, {known.sum()} keypoints, {known.sum(1).mean():.1f} of a model")
+        return Survey(found, tuple(wrong))
+
+    def _cameras(self, model: str) -> tuple[Cameras, Cameras]:
+        rng = np.random.default_rng(generator("keypointnet", "cameras", model).initial_seed())
+        azimuth, elevation = float(rng.uniform(0, 360)) if self.turned else 0.0, float(rng.uniform(-10, 30))
+        return zero123plus_cameras(azimuth, self.version), orbit([azimuth], [elevation])
+
+    def _shape(self, models: Models, row: int) -> tuple[CloudShape | MeshShape, Array]:
+        """Return a model that can be seen, and its keypoints (K 3) in the world."""
+        path, name = models.root / models.files[row], models.names[row]
+        if self.source == "mesh":
+            mesh = load_mesh(path)
+            turn, shift = placement(mesh.corners, "sphere", "shapenet")
+            return MeshShape(placed(mesh, turn, shift)), models.xyz[row] @ turn.T + shift
+        points, colours = read_pcd(path)
+        index = models.point[row]
+        if index.max(initial=-1) >= len(points):
+            raise UsageError(f"{models.annotation}: model {name}: point_index {index.max()}, but {path} has "
+                             f"{len(points)} points")
+        turn, shift = placement(points, "sphere", "shapenet")
+        xyz = np.where(index[:, None] >= 0, points[index], np.nan) @ turn.T + shift
+        return CloudShape(surface(points, colours), turn, shift, index), xyz
+
+
+def _float(picture: Picture) -> torch.Tensor:
+    return on_grey(torch.from_numpy(picture.rgba)).permute(2, 0, 1).float() / 255

@@ -1,0 +1,161 @@
+"""Objects rendered into Zero123++'s six views, without keypoints: Objaverse as InstantMesh lays it out, or your own.
+
+Deitke et al., Objaverse: A Universe of Annotated 3D Objects, CVPR 2023; layout: InstantMesh (Xu et al. 2024),
+https://github.com/TencentARC/InstantMesh; `scripts/render_views.py` writes it. Each object has its own licence.
+
+Layout: lvis-annotations.json ``{category: [path, ...]}``, rendering_zero123plus/<path>/000.png ... 006.png, RGBA: 000
+is the condition view, 001 to 006 are Zero123++'s views, row by row. Of all paths in order, the last 16 are the test
+list.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from harness.data._base import Scene, Survey
+from harness.data._images import data_root, demand, inside, sizes
+from harness.data._objects import ObjectData, Objects, silhouette_px
+from harness.geometry import zero123plus_cameras
+from harness.images import GREY, on_grey
+from harness.plugins import UsageError, knob
+
+SOURCE = "https://github.com/TencentARC/InstantMesh, or render your own meshes: scripts/render_views.py"
+LIST, FOLDER = "lvis-annotations.json", "rendering_zero123plus"
+FILES = tuple(f"{number:03}.png" for number in range(7))
+BACKGROUNDS = {"grey": GREY, "white": 255}
+
+
+@dataclass(frozen=True)
+class Renders(Objects):
+    """The objects' folder."""
+
+    root: Path
+
+
+@dataclass(frozen=True)
+class Objaverse(ObjectData):
+    """Objects in six views without annotated keypoints: scores are those that need none.
+
+    Cameras are taken to be Zero123++'s around the condition view: azimuth 0 in the world is the condition's. An object
+    listed in two categories counts once. Errors would be in the longer side of the silhouette's bounding box.
+    """
+
+    background: str = knob("grey", "behind the object: as Zero123++ paints, or white as InstantMesh does",
+                           choices=tuple(BACKGROUNDS))
+    held_out: int = knob(16, "how many of the last objects are the test list", low=1)
+    keypoint_names = ()
+
+    @property
+    def renders(self) -> Renders:
+        """Return the index."""
+        found = self.objects
+        assert isinstance(found, Renders)
+        return found
+
+    def read(self) -> Renders:
+        """Return the objects that the list names; each one's folder is looked into, no image is opened."""
+        root = data_root(self.name, self.root, SOURCE)
+        demand(root, [LIST, FOLDER], SOURCE)
+        path = root / LIST
+        names = tuple(f"{inside(root / FOLDER, name, str(path))}" for name in _listed(path))
+        if len(names) < self.held_out + 2:
+            raise UsageError(f"{path}: {len(names)} objects; with {self.held_out} held out for the test at least "
+                             f"{self.held_out + 2} are needed; set data.held_out")
+        lengths = sizes(root, [f"{FOLDER}/{name}/{file}" for name in names for file in FILES], str(path))
+        digest = hashlib.sha256(repr((names, lengths)).encode()).hexdigest()
+        rows = np.arange(len(names))
+        return Renders(names, {"train": rows[:-self.held_out], "test": rows[-self.held_out:]}, digest, root)
+
+    def stamp(self, split: str, index: int) -> str:
+        """Return the sizes and times of change of the object's seven files."""
+        states = [path.stat() for path in self._paths(int(self.rows(split)[index]))]
+        return " ".join(f"{state.st_size}:{state.st_mtime_ns}" for state in states)
+
+    def scene(self, split: str, index: int) -> Scene:
+        """Return an object's six views and its condition view."""
+        row = int(self.rows(split)[index])
+        first, *views = (self._view(path) for path in self._paths(row))
+        self._check_cameras(row)
+        return Scene(
+            name=f"objaverse/{self.renders.names[row]}", views=torch.stack([image for image, _ in views]),
+            condition=first[0], points_yx=torch.zeros(6, 0, 2), visible=torch.zeros(6, 0, dtype=torch.bool),
+            normaliser_px=torch.tensor([side for _, side in views]),
+            cameras=zero123plus_cameras(0.0, self.version), points_xyz=torch.zeros(0, 3),
+        )
+
+    def survey(self) -> Survey:
+        """Return how many objects there are, and which of their files cannot be used."""
+        renders, wrong = self.renders, []
+        for row in range(len(renders.names)):
+            try:
+                self._check_cameras(row)
+                for path in self._paths(row):
+                    self._view(path)
+            except UsageError as error:
+                wrong.append(str(error))
+        found = (f"{len(renders.names)} objects in {renders.root}",
+                 *(f"list {name!r}: {len(rows)}" for name, rows in renders.lists.items()),
+                 *super().survey().found, "no keypoints: PCK is left out")
+        return Survey(found, tuple(wrong))
+
+    def _paths(self, row: int) -> list[Path]:
+        renders = self.renders
+        return [renders.root / FOLDER / renders.names[row] / file for file in FILES]
+
+    def _view(self, path: Path) -> tuple[torch.Tensor, float]:
+        """Return one view over the background, and its silhouette's longer side in its pixels."""
+        rgba = _open(path)
+        if rgba.width != rgba.height:
+            raise UsageError(f"image {path}: {rgba.width} x {rgba.height}; a view is square")
+        image = Image.fromarray(on_grey(torch.from_numpy(np.array(rgba)), BACKGROUNDS[self.background]).numpy())
+        alpha, size = rgba.getchannel("A"), (self.side_px, self.side_px)
+        if rgba.size != size:
+            image, alpha = image.resize(size, Image.Resampling.BICUBIC), alpha.resize(size, Image.Resampling.BOX)
+        side = silhouette_px(np.array(alpha))
+        if not side:
+            raise UsageError(f"image {path}: nothing is to be seen; its alpha channel is empty")
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255, side
+
+    def _check_cameras(self, row: int) -> None:
+        """Raise UsageError where the renderer wrote down other cameras than the knob says."""
+        path = self._paths(row)[0].with_name("cameras.json")
+        if not path.is_file():
+            return
+        try:
+            version = json.loads(path.read_text())["version"]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise UsageError(f"{path}: cannot be read: {error}") from error
+        if version != self.version:
+            raise UsageError(f"{path}: rendered with the cameras of {version}; data.version is {self.version}")
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the paths of all categories in the file's order, each once."""
+    try:
+        categories = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{path}: no JSON: {error}") from error
+    lists = list(categories.values()) if isinstance(categories, dict) else [categories]
+    names = [name for listed in lists if isinstance(listed, list) for name in listed]
+    if not (isinstance(categories, dict) and all(isinstance(listed, list) for listed in lists)
+            and all(isinstance(name, str) for name in names)):
+        raise UsageError(f"{path}: not of the form {{category: [path, ...]}}")
+    return list(dict.fromkeys(names))
+
+
+def _open(path: Path) -> Image.Image:
+    """Return an RGBA image; raise UsageError for a file that is none, or has no alpha to tell the object by."""
+    try:
+        with Image.open(path) as file:
+            file.load()
+            image = file.copy()
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UsageError(f"image {path}: cannot be read: {str(error).splitlines()[0]}") from error
+    if image.mode not in ("RGBA", "LA") and "transparency" not in image.info:
+        raise UsageError(f"image {path}: {image.mode}, no alpha channel; the object's outline is not known")
+    return image.convert("RGBA")
