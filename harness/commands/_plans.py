@@ -5,19 +5,19 @@ import json
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from harness.commands._executors import executor_of
 from harness.commands._shared import counts
 
-MEASURED = "a few measured steps"
-
 if TYPE_CHECKING:
-    from harness.coordinator.estimate import Cost
+    from harness.coordinator.estimate import Cost, Estimate
     from harness.search._base import Planned
     from harness.spec import TrialSpec
     from harness.store import Store
+
+MEASURED = "a few measured steps"
 
 
 def add_measure(parser: argparse.ArgumentParser) -> None:
@@ -60,28 +60,39 @@ def _print_json(trials: "Iterable[Planned]") -> None:
 
 
 def _estimate(unfinished: "list[TrialSpec]", store: "Store", args: argparse.Namespace) -> Iterator[str]:
+    from harness.coordinator.estimate import estimate
+
+    before = known_costs(record for trial in store.known() if (record := store.record(trial)))
+    costs = before | (measured(unfinished, before, store, args) if args.measure else {})
+    found = estimate(unfinished, costs)
+    most = f"{found.trials - found.unknown} trials"
+    yield from told(found, len(before), len(costs) - len(before), args.workers or 1, most=most)
+
+
+def known_costs(records: "Iterable[Mapping[str, Any]]") -> "dict[str, Cost]":
+    """Return what each kind of finished trials has cost on this device."""
+    from harness import environment
+    from harness.coordinator.estimate import finished_costs
+
+    return finished_costs(records, environment.machine()["device"])
+
+
+def told(found: "Estimate", before: int, measured: int, workers: int, *, most: str) -> Iterator[str]:
+    """Yield an estimate in words; ``before`` and ``measured`` are how many kinds it comes from, ``most`` of what."""
     from harness import environment
     from harness.commands._progress import duration
-    from harness.coordinator.estimate import estimate, finished_costs
 
-    device = environment.machine()["device"]
-    costs = finished_costs((record for trial in store.known() if (record := store.record(trial))), device)
-    before = len(costs)
-    if args.measure:
-        costs |= _measured(unfinished, costs, store, args)
-    found = estimate(unfinished, costs)
-    sources = [text for text, given in ((f"finished trials of {_kinds(before)} on {device}", before),
-                                        (f"{MEASURED} of {_kinds(len(costs) - before)}", len(costs) > before)) if given]
     if found.unknown == found.trials:
         yield "cost: unknown, since nothing like it finished on this device; --measure runs a few steps of each kind"
         return
-    workers = args.workers or 1
-    total = f"{duration(found.seconds)} of one worker"
+    device = environment.machine()["device"]
+    sources = [text for text, given in ((f"finished trials of {_kinds(before)} on {device}", before),
+                                        (f"{MEASURED} of {_kinds(measured)}", measured)) if given]
     shared = f", {duration(found.seconds / workers)} with {workers}" if workers > 1 else ""
     hours = f", {found.seconds / 3600:.2f} GPU-hours" if found.gpu_memory_mb else ", no GPU"
     memory = f"; {found.memory_mb:.0f} MB of memory each"
     gpu = f", {found.gpu_memory_mb:.0f} MB of GPU memory" if found.gpu_memory_mb else ""
-    yield f"cost: {found.trials - found.unknown} trials, {total}{shared}{hours}{memory}{gpu}"
+    yield f"cost: {most}, {duration(found.seconds)} of one worker{shared}{hours}{memory}{gpu}"
     if found.unknown:
         yield f"      {found.unknown} more of kinds that nothing is known of"
     yield f"      from {' and '.join(sources)}"
@@ -91,8 +102,8 @@ def _kinds(count: int) -> str:
     return f"{count} kind" + "s" * (count != 1)
 
 
-def _measured(unfinished: "list[TrialSpec]", costs: "dict[str, Cost]", store: "Store",
-              args: argparse.Namespace) -> "dict[str, Cost]":
+def measured(unfinished: "list[TrialSpec]", costs: "dict[str, Cost]", store: "Store",
+             args: argparse.Namespace) -> "dict[str, Cost]":
     """Measure one trial of each kind that no cost is known of."""
     from harness.coordinator.estimate import cost_class, measure
 

@@ -1,4 +1,4 @@
-"""What a search leaves beside its records, and how it is shown."""
+"""What a search leaves beside its records, and how its end is shown."""
 
 import json
 import math
@@ -11,38 +11,14 @@ from harness.commands._shared import counts
 from harness.mlflow_server import shown
 from harness.search.best import TEST, write_best
 from harness.search.outcome import Outcome, Tried
-from harness.space import Range
 from harness.statistics import mean_interval
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.spec import Experiment, SearchSpec
+    from harness.spec import Experiment
 
 MOST = 10  # settings that are printed
 FIGURES = "figures"
-
-
-def show_search(experiment: "Experiment", search: "SearchSpec", store: Store, *, as_json: bool) -> None:
-    """Print what would be searched; starts and writes nothing."""
-    done = counts(record["status"] for record in store.records())
-    budget = {key: value for key, value in asdict(search.budget).items() if value is not None}
-    if as_json:
-        print(json.dumps({"experiment": experiment.name, "sampler": search.sampler.to_dict(),
-                          "pruner": search.pruner.to_dict(), "objective": [asdict(each) for each in search.objectives],
-                          "seeds": experiment.seeds, "budget": budget, "cells": search.space.size,
-                          "space": search.space.to_dict(), "enqueue": search.enqueue, "recorded": done}, indent=1))
-        return
-    for dimension, needs in search.space.walk():
-        with_ = f"  (with {', '.join(f'{name}={value}' for name, value in needs.items())})" if needs else ""
-        print(f"{dimension.name:<32} {_domain(dimension)}{with_}")
-    for params in search.enqueue:
-        print(f"first: {words(params)}")
-    wish = ", ".join(f"{each.direction} {each.score}" for each in search.objectives)
-    how = f"sampler {search.sampler.name}, pruner {search.pruner.name}"
-    print(f"{wish}: mean over {len(experiment.seeds)} seeds; {how}")
-    cells = "" if search.space.size is None else f"; {search.space.size} settings in all"
-    ends = ", ".join(f"{value:g} {key}" for key, value in budget.items())
-    print(f"budget: {ends or 'none'}{cells}; recorded: {done}")
 
 
 def keep(experiment: "Experiment", store: Store, found: Outcome) -> list[Path]:
@@ -123,10 +99,3 @@ def _tested(records: Sequence[Mapping[str, Any]]) -> str:
             found = mean_interval(values)
             lines.append(f"{name} {found.mean:.3f}" + ("" if found.half_width is None else f"±{found.half_width:.3f}"))
     return ", ".join(lines)
-
-
-def _domain(dimension: Any) -> str:
-    if not isinstance(dimension, Range):
-        return " | ".join(map(str, dimension.labels))
-    how = ", log" if dimension.log else f", by {dimension.step:g}" if dimension.step else ""
-    return f"{dimension.low:g} to {dimension.high:g}{how}"

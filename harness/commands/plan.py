@@ -1,10 +1,14 @@
-"""Show an experiment's trials: their ids, what tells them apart, what is done, and what the rest will cost."""
+"""Show an experiment's trials: their ids, what tells them apart, what is done, and what the rest will cost.
+
+Of a search, whose trials nobody knows beforehand, the space is shown and what it will cost at most.
+"""
 
 import argparse
 
+from harness import config
 from harness.commands._executors import add_executor
 from harness.commands._plans import add_measure, show_plan
-from harness.commands._shared import add_experiment, add_results, planned_experiment, results_of
+from harness.commands._shared import add_experiment, add_results, results_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +22,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print the plan; starts nothing but what --measure asks for."""
-    experiment = planned_experiment(args)
+    experiment = config.load(args.experiment, args.overrides)
     results = results_of(args)
     from harness.search.grid import Grid
     from harness.store import Store
 
     store = Store(results, experiment.name)
-    show_plan(Grid(experiment, store), store, args)
+    if experiment.search is None:
+        show_plan(Grid(experiment, store), store, args)
+    else:
+        from harness.commands._spaces import show_search
+
+        show_search(experiment, experiment.search, store, args)
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness import config
 from harness.commands._conducting import OK, add_policy, exit_code, policy_of, say_where
 from harness.commands._executors import add_executor, executor_of
+from harness.commands._plans import add_measure
 from harness.commands._shared import add_overrides, add_results, results_of
 from harness.plugins import UsageError
 
@@ -36,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_policy(parser)
     parser.set_defaults(max_failures=None)
     parser.add_argument("--dry-run", action="store_true", help="show what would be searched and start nothing")
+    add_measure(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -46,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     if experiment.search is None:
         raise UsageError(f"{experiment.source}: has no 'search'; `harness run {args.experiment}` runs its grid")
     results = results_of(args)
-    from harness.commands import _progress, _sweeps, _tables
+    from harness.commands import _progress, _spaces, _sweeps, _tables
     from harness.conduct import conduct
     from harness.search.outcome import outcome
     from harness.search.sweep import Sweep
@@ -55,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
 
     store = Store(results, experiment.name)
     if args.dry_run:
-        _sweeps.show_search(experiment, experiment.search, store, as_json=args.json)
+        _spaces.show_search(experiment, experiment.search, store, args)
         return OK
     if args.max_failures is None:
         args.max_failures = experiment.search.budget.failures or FAILURES

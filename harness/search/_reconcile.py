@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness._search import settled
 from harness.plugins import UsageError
 from harness.search._base import Planned
 from harness.search._readings import after_seed
-from harness.search._settings import Verdict, key_of, mean, values_of
+from harness.search._settings import Verdict, key_of, located, mean, values_of
 from harness.search.study import ENQUEUED, IDS, Study
 from harness.space import Params
 from harness.store import Store
@@ -88,7 +87,7 @@ def _store_side(study: Study, store: Store, records: Mapping[str, Any], plan: Pl
         if record["id"] not in known.trials:
             unknown.setdefault(json.dumps({**record["spec"], "seed": 0}, sort_keys=True), record["spec"])
     for spec in unknown.values():
-        params = _located(study, spec)
+        params = located(study.search, spec)
         if params is None:
             continue
         trials = plan(params)
@@ -108,15 +107,6 @@ def _store_side(study: Study, store: Store, records: Mapping[str, Any], plan: Pl
         state = "PRUNED" if values is None else "COMPLETE"
         study.add(params, state, values, readings, {IDS: [planned.id for planned in trials]})
         known.closed[key_of(trials[0].spec)] = state, values
-
-
-def _located(study: Study, spec: Mapping[str, Any]) -> Params | None:
-    """Return the parameters under which the space holds a setting, None where it does not."""
-    key = key_of(spec)
-    for params in study.search.space.matches(spec):
-        if key_of(settled(study.search, params)) == key:
-            return params
-    return None
 
 
 def _finished(trials: tuple[Planned, ...], records: Mapping[str, Any], study: Study) -> tuple[float, ...] | None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness._search import settled
 from harness.search._base import Planned
-from harness.spec import Objective, TrialSpec
+from harness.space import Params
+from harness.spec import Objective, SearchSpec, TrialSpec
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -43,6 +45,15 @@ def key_of(spec: TrialSpec | Mapping[str, Any]) -> str:
     plain = dict(spec.to_dict() if isinstance(spec, TrialSpec) else spec)
     plain.pop("seed")
     return json.dumps(plain, sort_keys=True)
+
+
+def located(search: SearchSpec, spec: Mapping[str, Any]) -> Params | None:
+    """Return the parameters under which the space holds a setting, None where it does not."""
+    key = key_of(spec)
+    for params in search.space.matches(spec):
+        if key_of(settled(search, params)) == key:
+            return params
+    return None
 
 
 def mean(values: Sequence[Sequence[float]]) -> tuple[float, ...]:

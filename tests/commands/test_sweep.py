@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,56 @@ def test_a_dry_run_shows_the_space_and_starts_nothing(run: Command, capsys: pyte
     assert not Path("results").exists()
 
 
+@pytest.fixture
+def clocked(monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Let a trial take 3 s and 2 s a step, 4 s a step with blend."""
+    def trial(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+        per_step = 4.0 if spec.fusion.name == "blend" else 2.0
+        result = synthetic.run(spec, lambda step: on_step(replace(step, seconds=per_step * step.step)), options)
+        return replace(result, cost={"seconds_total": 3.0 + per_step * spec.steps, "seconds_per_step": per_step,
+                                     "peak_memory_mb": 700.0})
+
+    monkeypatch.setattr("harness.trial.run", trial)
+    return trial
+
+
+@pytest.mark.parametrize("command", [("sweep", "--dry-run"), ("plan",)])
+def test_a_plan_tells_the_most_that_a_search_will_cost(
+    run: Command, clocked: Command, capsys: pytest.CaptureFixture, command: tuple[str, ...]
+) -> None:
+    first, *rest = command
+    assert run(first, "hunt.yaml", *rest) == 0
+    assert "cost: unknown, since nothing like it finished on this device" in capsys.readouterr().out
+    assert run(first, "hunt.yaml", *rest, "--measure", "--executor", "inline") == 0
+    out = capsys.readouterr().out
+    # 16 trials of 3 s and 4 steps of 2 s: the first setting is enqueued, without fusion
+    assert "cost: at most 16 trials, 3 min of one worker, no GPU; 700 MB of memory each" in out
+    assert "from a few measured steps of 1 kind" in out
+    assert "as if every setting were the first: fusion=none learning_rate=0.01" in out
+    assert not Path("results/hunt/trials").exists()
+
+
+def test_a_plan_of_a_search_that_has_begun_counts_what_is_left_at_the_price_of_the_slowest(
+    run: Command, clocked: Command, capsys: pytest.CaptureFixture
+) -> None:
+    run("sweep", "hunt.yaml", "--trials", "8")
+    kinds = {record["spec"]["fusion"]["name"] for record in Store("results", "hunt").records()}
+    assert kinds == {"none", "blend"}
+    capsys.readouterr()
+    assert run("plan", "hunt.yaml", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    # 8 of 16 are left; blend takes 3 s and 4 steps of 4 s
+    assert found["cost"] == {"trials": 8, "unknown": 0, "seconds": 8 * 19.0, "memory_mb": 700.0, "gpu_memory_mb": 0.0}
+    assert found["recorded"] == "8 finished"
+    assert run("plan", "hunt.yaml", "--set", "search.space.learning_rate={low: 0.2, high: 0.3}",
+               "--set", "search.enqueue=[]") == 0
+    assert "cost: unknown" in capsys.readouterr().out  # what finished lies in another space
+    assert run("plan", "hunt.yaml", "--set", "search.budget={trials: 8}") == 0
+    assert "cost" not in capsys.readouterr().out
+    assert run("plan", "hunt.yaml", "--set", "search.budget={minutes: 5}", "--workers", "2") == 0
+    assert "cost: each trial, 19 s of one worker, 10 s with 2, no GPU" in capsys.readouterr().out
+
+
 def test_the_shipped_sweep_is_the_default(run: Command, capsys: pytest.CaptureFixture) -> None:
     assert run("sweep", "--dry-run") == 0
     assert "losses.separation.weight" in capsys.readouterr().out
@@ -137,7 +188,6 @@ def test_the_shipped_sweep_is_the_default(run: Command, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(("arguments", "reason"), [
     (("run", "hunt.yaml"), "hunt.yaml: has a 'search'; `harness sweep hunt.yaml` runs it"),
-    (("plan", "hunt.yaml"), "hunt.yaml: has a 'search'; `harness sweep hunt.yaml` runs it"),
     (("sweep", "fusion"), "has no 'search'; `harness run fusion` runs its grid"),
     (("sweep", "fusion", "--trials", "3"), "has no 'search'; `harness run` runs its grid"),
     (("sweep", "hunt.yaml", "--trials", "many"), "'many' is not valid; expected a whole number"),

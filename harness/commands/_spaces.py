@@ -1,0 +1,112 @@
+"""A search on the screen before it starts: its space, its budget, and the most that it will cost."""
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from harness._search import settled
+from harness.commands._plans import known_costs, measured, told
+from harness.commands._shared import counts
+from harness.commands._sweeps import words
+from harness.coordinator.estimate import cost_class, estimate
+from harness.search._settings import located
+from harness.space import Options, Params, Range
+
+if TYPE_CHECKING:
+    from harness.coordinator.estimate import Cost
+    from harness.spec import Experiment, SearchSpec, TrialSpec
+    from harness.store import Store
+
+SPENT = ("finished", "pruned")  # trials that no later call runs again
+
+
+def show_search(experiment: "Experiment", search: "SearchSpec", store: "Store", args: argparse.Namespace) -> None:
+    """Print what would be searched and what it will cost at most; starts nothing but what --measure asks for."""
+    records = store.records()
+    ours = [record for record in records if record["status"] in SPENT and located(search, record["spec"])]
+    left = _left(search, len(experiment.seeds), len(ours))
+    before = known_costs(record for record in ours if record["status"] == "finished")
+    first = _first(search)
+    setting = settled(search, first, seed=experiment.seeds[0])
+    costs = before | (measured([setting], before, store, args) if args.measure and left != 0 else {})
+    specs = [_slowest(search, setting, costs, ours)] * (1 if left is None else left)
+    found = estimate(specs, costs)
+    recorded = counts(record["status"] for record in records)
+    if args.json:
+        print(json.dumps({**_plain(experiment, search), "recorded": recorded,
+                          "cost": None if found.unknown or not specs else asdict(found)}, indent=1))
+        return
+    _show_space(experiment, search, recorded)
+    if not specs:
+        return
+    most = "each trial" if left is None else f"at most {left} trials"
+    for line in told(found, len(before), len(costs) - len(before), args.workers or 1, most=most):
+        print(line)
+    if not found.unknown:
+        print(f"      as if every setting were {'of the slowest kind' if before else f'the first: {words(first)}'}")
+
+
+def _show_space(experiment: "Experiment", search: "SearchSpec", recorded: str) -> None:
+    """Print the dimensions, what comes first, the objective and the budget."""
+    for dimension, needs in search.space.walk():
+        with_ = f"  (with {', '.join(f'{name}={value}' for name, value in needs.items())})" if needs else ""
+        print(f"{dimension.name:<32} {_domain(dimension)}{with_}")
+    for params in search.enqueue:
+        print(f"first: {words(params)}")
+    wish = ", ".join(f"{each.direction} {each.score}" for each in search.objectives)
+    how = f"sampler {search.sampler.name}, pruner {search.pruner.name}"
+    seeds = len(experiment.seeds)
+    print(f"{wish}: mean over {seeds} seed{'s' * (seeds > 1)}; {how}")
+    cells = "" if search.space.size is None else f"; {search.space.size} settings in all"
+    ends = ", ".join(f"{value:g} {key}" for key, value in _budget(search).items())
+    print(f"budget: {ends or 'none'}{cells}; recorded: {recorded}")
+
+
+def _plain(experiment: "Experiment", search: "SearchSpec") -> dict[str, Any]:
+    return {"experiment": experiment.name, "sampler": search.sampler.to_dict(), "pruner": search.pruner.to_dict(),
+            "objective": [asdict(each) for each in search.objectives], "seeds": experiment.seeds,
+            "budget": _budget(search), "cells": search.space.size, "space": search.space.to_dict(),
+            "enqueue": search.enqueue}
+
+
+def _budget(search: "SearchSpec") -> dict[str, Any]:
+    return {key: value for key, value in asdict(search.budget).items() if value is not None}
+
+
+def _left(search: "SearchSpec", seeds: int, spent: int) -> int | None:
+    """Return how many trials are left at most; None where time alone ends the search."""
+    limits = [limit for limit in (search.budget.trials, search.space.size and search.space.size * seeds)
+              if limit is not None]
+    return max(0, min(limits) // seeds * seeds - spent) if limits else None
+
+
+def _first(search: "SearchSpec") -> Params:
+    """Return the first setting that is enqueued; what it leaves open is the first option or the highest number."""
+    given = search.enqueue[0] if search.enqueue else {}
+
+    def pick(dimension: Range | Options) -> Any:
+        other = dimension.labels[0] if isinstance(dimension, Options) else dimension.high
+        return given.get(dimension.name, other)
+
+    return search.space.draw(pick)[0]
+
+
+def _slowest(search: "SearchSpec", setting: "TrialSpec", costs: "Mapping[str, Cost]",
+             records: "Iterable[Mapping[str, Any]]") -> "TrialSpec":
+    """Return the trial that takes longest of those whose kind is known, at the most steps that the space holds."""
+    from harness.spec import TrialSpec
+
+    steps = max(settled(search, params).steps for params in search.space.corners())
+    kinds = {cost_class(spec): replace(spec, steps=steps)
+             for spec in (setting, *(TrialSpec.from_dict(record["spec"]) for record in records))}
+    known = [spec for kind, spec in kinds.items() if kind in costs]
+    return max(known, key=lambda spec: costs[cost_class(spec)].seconds(spec), default=setting)
+
+
+def _domain(dimension: Range | Options) -> str:
+    if not isinstance(dimension, Range):
+        return " | ".join(map(str, dimension.labels))
+    how = ", log" if dimension.log else f", by {dimension.step:g}" if dimension.step else ""
+    return f"{dimension.low:g} to {dimension.high:g}{how}"
