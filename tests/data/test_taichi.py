@@ -148,3 +148,12 @@ def test_missing_video_frames_are_told_only_where_they_are_asked_for(root):
     assert taichi(root).size("test") == 2
     with pytest.raises(UsageError, match="no images in train/<video>/"):
         taichi(root, optimise_on="videos").size("test")
+
+
+def test_the_fingerprint_follows_points_not_the_folder(root, tmp_path_factory):
+    before = taichi(root).fingerprint()
+    moved = root.rename(tmp_path_factory.mktemp("moved") / "taichi")
+    assert taichi(moved).fingerprint() == before
+    pickled(moved, "test", ["test0.png", "test1.png"], [points(0), points(2)])
+    again = moved.rename(tmp_path_factory.mktemp("again") / "taichi")
+    assert taichi(again).fingerprint() != before
