@@ -96,6 +96,7 @@ def observations(trained: Reading, untrained: Reading, fit: Split, test: Split, 
         curve={name: torch.tensor(values, dtype=torch.float64) for name, values in extras.curve.items()},
         attention=attention, views=extras.views, residuals=extras.residuals, fit=trained.held_out,
         official=test.rules.official, mirror=test.rules.mirror, by_image=test.rules.by_image,
+        kept_yx=trained.found.points_yx[:, :, trained.kept.cpu()],
     )
 
 

@@ -33,6 +33,7 @@ class Observations:
     may cover fewer scenes. ``residuals`` are the capture's checks against the layers' own outputs. ``fit`` is what was
     held out of the fit split, the only part that is not of the test split. ``official``, ``mirror`` and ``by_image``
     are the dataset's rules: its literature's own measure, counterparts of left and right, and PCK image by image.
+    ``kept_yx`` are the kept tokens' points.
     """
 
     truth_yx: Float[Tensor, "M V K 2"]
@@ -50,6 +51,7 @@ class Observations:
     official: str = ""
     mirror: tuple[int, ...] = ()
     by_image: bool = False
+    kept_yx: Float[Tensor, "M V J 2"] | None = None
 
 
 @dataclass(frozen=True)

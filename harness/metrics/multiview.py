@@ -19,7 +19,8 @@ class Multiview(Metric):
     point and the projection of its keypoint's triangulated point; ``spread_3d``, the root mean square distance of the
     views' rays from that point, in scene units; ``error_3d``, the median distance from it to the true one, where that
     is known; ``pck_heldout@<alpha>``, each view scored with the point that the other views alone give. A keypoint needs
-    two views; in the held-out score one that has fewer, or whose point falls behind the camera, is a miss.
+    two views; in the held-out score one that has fewer, or whose point falls behind the camera, is a miss. On data without
+    annotated keypoints the first three are of the kept tokens, each in every view, also where the object hides it.
     """
 
     def __call__(self, seen: Observations) -> dict[str, float]:
@@ -27,6 +28,8 @@ class Multiview(Metric):
         if seen.cameras is None or "" not in seen.predictions:
             return {}
         found_yx = seen.predictions[""]
+        if not found_yx.shape[-2] and seen.kept_yx is not None:
+            return _agreement(seen, seen.cameras, seen.kept_yx, seen.kept_yx.isfinite().all(-1))
         used = seen.visible & found_yx.isfinite().all(-1)
         scores = _agreement(seen, seen.cameras, found_yx, used)
         if seen.visible.any():
@@ -55,7 +58,7 @@ def _agreement(
         "reprojection_relative": (error_px / seen.normaliser_px[..., None])[counted].mean().item(),
         "spread_3d": rays[counted].square().mean().sqrt().item(),
     }
-    if seen.points_xyz is not None:
+    if seen.points_xyz is not None and seen.points_xyz.shape[-2]:
         scores["error_3d"] = (points_xyz - seen.points_xyz).norm(dim=-1)[known].median().item()
     return scores
 

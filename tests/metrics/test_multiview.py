@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -97,3 +98,22 @@ def test_nothing_without_cameras(scene):
         truth_yx[None], torch.ones(1, 6, 4, dtype=torch.bool), torch.ones(1, 6), SIZE, {"": truth_yx[None]}
     )
     assert Multiview()(seen) == {}
+
+
+def test_without_annotated_keypoints_every_kept_token_counts(scene):
+    cameras, points_xyz, truth_yx = scene
+    none = torch.zeros(6, 0, 2, dtype=torch.float64)
+    bare = observed(cameras, points_xyz[:0], none, none, torch.zeros(1, 6, 0, dtype=torch.bool))
+    assert Multiview()(bare) == {}
+    scores = Multiview()(replace(bare, kept_yx=truth_yx[None]))
+    assert scores.keys() == {"reprojection_px", "reprojection_relative", "spread_3d"}
+    assert scores["reprojection_px"] == pytest.approx(0, abs=1e-5)
+    same = Multiview()(replace(bare, kept_yx=truth_yx[:1].expand_as(truth_yx)[None]))
+    annotated = Multiview()(observed(cameras, None, truth_yx[:1].expand_as(truth_yx), truth_yx))
+    assert {name: annotated[name] for name in same} == same
+
+
+def test_kept_tokens_do_not_count_beside_annotated_keypoints(scene):
+    cameras, points_xyz, truth_yx = scene
+    seen = observed(cameras, points_xyz, truth_yx, truth_yx)
+    assert Multiview()(replace(seen, kept_yx=1 - truth_yx[None])) == Multiview()(seen)
