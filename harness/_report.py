@@ -1,12 +1,14 @@
 """What an experiment's `report:` block says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from harness._settings import described, mapping
 from harness._yaml import Located
 from harness.paths import at, is_meant
 from harness.plugins import UsageError, nearest
-from harness.spec import ReportSpec, TrialSpec
+from harness.scores import score
+from harness.spec import Published, ReportSpec, TrialSpec
 
 ABSENT = object()
 
@@ -14,7 +16,7 @@ ABSENT = object()
 def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[TrialSpec]) -> ReportSpec:
     """Return the report's layout; its rows must be settings, and its baseline one of the rows."""
     given = mapping(value, "report") if value is not None and value.value is not None else {}
-    known = ("rows", "baseline", "columns", "tests", "effects")
+    known = ("rows", "baseline", "columns", "tests", "effects", "published")
     for key, item in given.items():
         if key not in known:
             raise UsageError(f"{item.where}: report: unknown key {key!r}{nearest(key, known)}")
@@ -23,17 +25,49 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
     for row in rows:
         if all(at(trial, row, ABSENT) is ABSENT for trial in plain):
             raise UsageError(f"{given['rows'].where}: report.rows: no trial has a setting {row!r}{nearest(row, axes)}")
-    baseline = dict(mapping(given["baseline"], "report.baseline")) if "baseline" in given else {}
-    for path, wanted in baseline.items():
-        if not any(is_meant(at(trial, path, ABSENT), wanted.plain) for trial in plain):
-            raise UsageError(f"{wanted.where}: report.baseline: no trial has {path} = {wanted.plain}")
+    baseline = _settings(given["baseline"], "report.baseline", plain) if "baseline" in given else {}
     columns, tests = (_words(given[key], f"report.{key}") if key in given else () for key in ("columns", "tests"))
     effects = _words(given["effects"], "report.effects") if "effects" in given else ()
     for path in effects:
         if len({str(at(trial, path, ABSENT)) for trial in plain} - {str(ABSENT)}) < 2:
             raise UsageError(f"{given['effects'].where}: report.effects: no two trials differ in a setting {path!r}"
                              f"{nearest(path, axes)}")
-    return ReportSpec(rows, {path: wanted.plain for path, wanted in baseline.items()}, columns, tests, effects)
+    published = _published(given["published"], plain) if "published" in given else ()
+    return ReportSpec(rows, baseline, columns, tests, effects, published)
+
+
+def _settings(value: Located, label: str, plain: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return dotted settings and the values that some trial has there."""
+    given = mapping(value, label)
+    for path, wanted in given.items():
+        if not any(is_meant(at(trial, path, ABSENT), wanted.plain) for trial in plain):
+            raise UsageError(f"{wanted.where}: {label}: no trial has {path} = {wanted.plain}")
+    return {path: wanted.plain for path, wanted in given.items()}
+
+
+def _published(value: Located, plain: Sequence[Mapping[str, Any]]) -> tuple[Published, ...]:
+    """Return others' figures, each with its score, its value, where it stands, and the settings that it is of."""
+    label, known, found = "report.published", ("score", "value", "source", "setting"), []
+    if not isinstance(value.value, tuple):
+        raise UsageError(f"{value.where}: {label}: expected a list of figures, found {described(value)}")
+    for item in value.value:
+        given = mapping(item, label)
+        for key, part in given.items():
+            if key not in known:
+                raise UsageError(f"{part.where}: {label}: unknown key {key!r}{nearest(key, known)}")
+        for key in known[:3]:
+            if key not in given:
+                raise UsageError(f"{item.where}: {label}: the key {key!r} is missing")
+        name, number, source = (given[key] for key in known[:3])
+        for words in (name, source):
+            if not isinstance(words.value, str) or not words.value.strip():
+                raise UsageError(f"{words.where}: {label}: expected words, found {described(words)}")
+        score(name.value, f"{name.where}: {label}")
+        if isinstance(number.value, bool) or not isinstance(number.value, int | float):
+            raise UsageError(f"{number.where}: {label}.value: expected a number, found {described(number)}")
+        setting = _settings(given["setting"], f"{label}.setting", plain) if "setting" in given else {}
+        found.append(Published(name.value, float(number.value), " ".join(source.value.split()), setting))
+    return tuple(found)
 
 
 def _words(value: Located, label: str) -> tuple[str, ...]:

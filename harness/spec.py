@@ -141,11 +141,21 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A figure that others published: of which score, from where, and for which settings of the experiment's own."""
+
+    score: str
+    value: float
+    source: str
+    setting: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ReportSpec:
     """The experiment's `report:` block: dotted settings that name the rows, the baseline row, and extra columns.
 
     ``tests`` are the scores whose differences to the baseline are tested; empty: those that each table tests.
-    ``effects`` are settings whose main effects get a table.
+    ``effects`` are settings whose main effects get a table. ``published`` are others' figures, shown beside ours.
     """
 
     rows: tuple[str, ...] = ()
@@ -153,6 +163,7 @@ class ReportSpec:
     columns: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     effects: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from harness.report import latex, markdown, plain
 from harness.report.document import document, written
 from harness.report.parts import Part, Report, reported
 from harness.report.tables import Table
-from harness.spec import Experiment, ReportSpec
+from harness.spec import Experiment, Published, ReportSpec
 from harness.store import Store
 
 if TYPE_CHECKING:
@@ -49,8 +49,10 @@ def noted(store: Store) -> Layout | None:
     try:
         content = json.loads((store.folder / LAYOUT).read_bytes())
         report = content["report"]
-        words = {key: tuple(report.get(key, ())) for key in ("rows", "columns", "tests")}
-        return Layout(ReportSpec(baseline=report["baseline"], **words), list(content["trials"].values()) or None)
+        words = {key: tuple(report.get(key, ())) for key in ("rows", "columns", "tests", "effects")}
+        cited = tuple(Published(**figure) for figure in report.get("published", ()))
+        spec = ReportSpec(baseline=report["baseline"], published=cited, **words)
+        return Layout(spec, list(content["trials"].values()) or None)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -39,6 +39,7 @@ class Cell:
     ``trials`` are the ids of the trials that have it, ``values`` what each of them gave. ``best`` marks the best mean
     of the column among rows of the same test data, ``tied`` one whose paired difference to it may be 0. In a table of
     effects ``pairs`` are the trials before and after the change, and ``interval`` is of what the change does.
+    ``source`` says where a published number stands, which no trial gave.
     """
 
     interval: Interval | None
@@ -50,6 +51,7 @@ class Cell:
     trials: tuple[str, ...] = ()
     values: tuple[float, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class Row:
     test_data: str
     is_baseline: bool = False
     is_reference: bool = False
+
+    @property
+    def count(self) -> str:
+        """Return how many seeds there are in writing, a dash where nothing was run."""
+        return str(self.seeds) if self.seeds else "\N{EM DASH}"
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def _table(table: Table, continued: int) -> str:
             lines.append(r"\midrule")
         was_reference = row.is_reference
         first = escaped(row.labels[0]) + (" (baseline)" if row.is_baseline else "")
-        cells = [first, *map(escaped, row.labels[1:]), str(row.seeds), *map(_cell, row.cells)]
+        cells = [first, *map(escaped, row.labels[1:]), escaped(row.count), *map(_cell, row.cells)]
         lines.append(" & ".join(cells) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}}"]
     if table.notes and not continued:

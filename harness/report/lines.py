@@ -81,7 +81,7 @@ def _references(reference: Reference, columns: Sequence[Column], groups: Sequenc
             if part.seeds.setdefault(seed, found) is found:
                 for place in _places(found[1]):
                     near.setdefault((group.test_data, seed, place), []).append(part)
-    every = [set(texts) for texts in zip(*(group.labels for group in groups), strict=True)]
+    every = _every(groups)
     return [_reference(reference, part, every) for part in parts]
 
 
@@ -118,10 +118,23 @@ def _agree(one: Mapping[int, tuple[str, Values]], other: Mapping[int, tuple[str,
     )
 
 
-def _reference(reference: Reference, part: _Part, every: Sequence[set[str]]) -> Line:
-    own = [list(dict.fromkeys(texts)) for texts in zip(*(member.labels for member in part.members), strict=True)]
+def labels_of(name: str, members: Sequence[Group], groups: Sequence[Group]) -> tuple[str, ...]:
+    """Return the labels of a row that stands for some of the settings: only what tells these from the others."""
+    return _labels(name, members, _every(groups))
+
+
+def _every(groups: Sequence[Group]) -> list[set[str]]:
+    return [set(texts) for texts in zip(*(group.labels for group in groups), strict=True)]
+
+
+def _labels(name: str, members: Sequence[Group], every: Sequence[set[str]]) -> tuple[str, ...]:
+    own = [list(dict.fromkeys(texts)) for texts in zip(*(member.labels for member in members), strict=True)]
     shown = ["" if len(texts) == len(other) else " / ".join(texts) for texts, other in zip(own, every, strict=True)]
-    labels = (reference.label + (f": {shown[0]}" if shown[0] else ""), *shown[1:])
+    return (name + (f": {shown[0]}" if shown[0] else ""), *shown[1:])
+
+
+def _reference(reference: Reference, part: _Part, every: Sequence[set[str]]) -> Line:
+    labels = _labels(reference.label, part.members, every)
     seeds = tuple(part.seeds)
     values = tuple(zip(*(found for _, found in part.seeds.values()), strict=True))
     return Line(labels, seeds, tuple(trial for trial, _ in part.seeds.values()), values, tuple(part.members),

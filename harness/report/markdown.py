@@ -51,7 +51,7 @@ def _grid(table: Table) -> list[list[str]]:
     grid = [[*table.heads, "n", *(column.head for column in table.columns)]]
     for row in table.rows:
         first = row.labels[0] + (" (baseline)" if row.is_baseline else "")
-        grid.append([first, *row.labels[1:], str(row.seeds), *map(_cell, row.cells)])
+        grid.append([first, *row.labels[1:], row.count, *map(_cell, row.cells)])
     return [[_escaped(text) for text in line] for line in grid]
 
 

@@ -60,7 +60,8 @@ def joined(parts: Sequence[Part]) -> Part:
         remarks.append(f"{twice} trial{'s' * (twice > 1)} of several experiments at once; each counts once.")
     layout = ReportSpec(_union(part.layout.rows for part in parts), baseline,
                         _union(part.layout.columns for part in parts), _union(part.layout.tests for part in parts),
-                        _union(part.layout.effects for part in parts))
+                        _union(part.layout.effects for part in parts),
+                        tuple(figure for part in parts for figure in part.layout.published))
     return Part("+".join(part.name for part in parts), tuple(records.values()), layout, _planned(parts),
                 tuple(spec for part in parts for spec in part.running), tuple(part.name for part in parts),
                 tuple(remarks))

@@ -12,7 +12,7 @@ from harness.statistics import interquartile_mean
 FIELDS = (
     "score", "mean", "half_width", "seeds", "interquartile_mean", "best", "tied", "star", "baseline", "difference",
     "difference_half_width", "difference_seeds", "p", "adjusted_p", "significance_reachable", "effect_size",
-    "probability_of_improvement", "values", "trials",
+    "probability_of_improvement", "values", "trials", "source",
 )
 
 
@@ -66,14 +66,15 @@ def _cell(cell: Cell, column: Column) -> dict[str, Any]:
         return {}
     plain: dict[str, Any] = {"mean": cell.interval.mean, "half_width": cell.interval.half_width,
                              "seeds": cell.interval.count}
-    if column.kind == "mean" and not cell.pairs:
+    if column.kind == "mean" and cell.values and not cell.pairs:
         plain["interquartile_mean"] = interquartile_mean(cell.values)
     plain |= {"best": cell.best, "tied": cell.tied, "star": cell.star}
     if cell.difference:
         plain["difference"] = _difference(cell.difference)
     if cell.pairs:
         plain["pairs"] = [list(pair) for pair in cell.pairs]
-    return plain | {"values": list(cell.values), "trials": list(cell.trials)}
+    plain |= {"values": list(cell.values), "trials": list(cell.trials)}
+    return plain | ({"source": cell.source} if cell.source else {})
 
 
 def _difference(found: Difference) -> dict[str, Any]:

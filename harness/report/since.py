@@ -34,7 +34,9 @@ def changes(old: Document, new: Document, records: Mapping[str, Record]) -> list
         numbers = tuple(_numbers(before.get(key, {}), after.get(key, {})))
         if numbers:
             reasons = tuple(_reasons(before.get(key, {}), after.get(key, {}), old["trials"], new["trials"], records))
-            found.append(Change(*key, numbers, reasons or ("what it is compared with changed",)))
+            is_ours = all("source" not in cell for cell in after.get(key, before.get(key, {})).values())
+            other = "what it is compared with changed" if is_ours else "the experiment cites another figure"
+            found.append(Change(*key, numbers, reasons or (other,)))
     return found
 
 

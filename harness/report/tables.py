@@ -11,6 +11,7 @@ from harness.report.effects import effects_table
 from harness.report.legends import legend
 from harness.report.lines import Line, lines_of
 from harness.report.notes import listing, shared_notes
+from harness.report.published import with_published
 from harness.report.rows import Group, Record, canonical, grouped
 from harness.spec import RESULTS_VERSION, ReportSpec
 from harness.statistics import Interval, mean_interval
@@ -38,7 +39,7 @@ def build(
     left_out = {"of another results version": len(every) - len(current), "not planned": len(current) - len(wanted)}
     shared = shared_notes(groups, wanted, planned, running, left_out)
     names = list(dict.fromkeys(name for group in groups for scores in group.scores for name in scores))
-    tables = [table for layout in (*TABLES, *extra(report.columns))
+    tables = [with_published(table, groups, report.published) for layout in (*TABLES, *extra(report.columns))
               if (table := _table(layout, heads, groups, names, report)) is not None]
     effects = effects_table(groups, names, report)
     tables += [] if effects is None else [effects]

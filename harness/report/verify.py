@@ -95,7 +95,7 @@ def _scores(done: Verified, record: Record, names: tuple[str, ...], read: Read) 
 def _cells(table: Table, scores: Scores) -> Iterator[tuple[str, dict[str, float | None], Cell, Column]]:
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
-            if cell.interval is not None:
+            if cell.interval is not None and not cell.source:
                 name = _name(table, row, column)
                 yield _place(table, row, column), {each: scores[each, name] for each in cell.trials}, cell, column
 

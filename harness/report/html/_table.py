@@ -37,7 +37,7 @@ def _row(row: Row, columns: Sequence[Column], href: Href, *, cells_open: bool) -
     first = escape(row.labels[0]) + (' <span class="badge">baseline</span>' if row.is_baseline else "")
     labels = f'<th scope="row">{first}</th>' + "".join(f'<td class="label">{escape(x)}</td>' for x in row.labels[1:])
     trials = list(dict.fromkeys(trial for cell in row.cells for trial in cell.trials))
-    count = _opened(str(row.seeds), _listed([(trial, "") for trial in trials], href)) if trials else str(row.seeds)
+    count = _opened(row.count, _listed([(trial, "") for trial in trials], href)) if trials else row.count
     cells = "".join(
         f"<td>{_cell(cell, column, href, is_open=cells_open or len(cell.trials) < len(trials))}</td>"
         for cell, column in zip(row.cells, columns, strict=True)

@@ -1,0 +1,64 @@
+"""The `report:` block's published figures: what is read, and what is refused."""
+
+import pytest
+
+from harness import config
+from harness.commands import _tables
+from harness.plugins import UsageError
+from harness.spec import Published
+from harness.store import Store
+
+YAML = """\
+name: probe
+trial: {model: tiny_sd, data: {name: figures, views: 1}}
+grid: {keypoints: [4, 8]}
+report:
+  published:
+"""
+FIGURE = {"score": "pck@0.1", "value": "0.7", "source": "Someone"}
+
+
+def load(folder, entry):
+    path = folder / "probe.yaml"
+    path.write_text(YAML + entry)
+    return config.load(path)
+
+
+def test_figures_are_read(tmp_path):
+    found = load(tmp_path, """\
+    - {score: within_6px, value: 0.7, source: "Someone  et al.", setting: {data: figures, keypoints: 8}}
+    - {score: nme, value: 3, source: Other}
+""").report.published
+    assert found == (Published("within_6px", 0.7, "Someone et al.", {"data": "figures", "keypoints": 8}),
+                     Published("nme", 3.0, "Other", {}))
+
+
+def test_figures_are_known_by_the_experiments_name_afterwards(tmp_path):
+    experiment = load(tmp_path, "    - {score: nme, value: 3, source: Other, setting: {keypoints: 8}}\n")
+    store = Store(tmp_path / "results", "probe")
+    store.folder.mkdir(parents=True)
+    _tables.note(store, experiment, ())
+    assert _tables.noted(store).report == experiment.report
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"score": "pkc@0.1"}, r"probe.yaml:6.*: report.published: unknown score 'pkc@0.1'; did you mean 'pck"),
+    ({"score": None}, r"report.published: the key 'score' is missing"),
+    ({"source": None}, r"report.published: the key 'source' is missing"),
+    ({"source": "''"}, r"report.published: expected words, found ''"),
+    ({"source": "12"}, r"report.published: expected words, found 12"),
+    ({"value": "high"}, r"report.published.value: expected a number, found 'high'"),
+    ({"value": "true"}, r"report.published.value: expected a number, found True"),
+    ({"setting": "{keypoints: 5}"}, r"report.published.setting: no trial has keypoints = 5"),
+    ({"setting": "4"}, r"report.published.setting: expected keys and values, found 4"),
+    ({"where": "here"}, r"report.published: unknown key 'where'"),
+])
+def test_a_figure_that_is_wrong_is_named_with_file_and_line(tmp_path, changes, message):
+    items = {key: value for key, value in (FIGURE | changes).items() if value is not None}
+    with pytest.raises(UsageError, match=message):
+        load(tmp_path, f"    - {{{', '.join(f'{key}: {value}' for key, value in items.items())}}}\n")
+
+
+def test_a_list_is_expected(tmp_path):
+    with pytest.raises(UsageError, match=r"report.published: expected a list of figures, found a mapping"):
+        load(tmp_path, "    {score: nme}\n")
