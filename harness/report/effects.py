@@ -21,7 +21,7 @@ from harness.statistics import (
 from harness.statistics.paired import ALPHA, smallest_p
 
 NAME = "effects"
-SCORES = ("pck@0.1", "pck_regressed@0.1", "nme", "entropy", "nvs_loss")  # where the report names none to be tested
+SCORES = ("pck@0.1", "pck_regressed@0.1", "nme", "entropy", "nvs_loss")  # shown beside those that are tested
 MISSING = object()
 
 
@@ -50,8 +50,9 @@ def effects_table(groups: Sequence[Group], names: Sequence[str], report: ReportS
     if not found or not columns:
         return None
     cells = [[_cell(effect, column) for column in columns] for effect in found]
-    tested = [cell.difference for row in cells for cell in row if cell.difference]
-    adjusted = iter(holm([difference.p for difference in tested]))
+    tested = [cell.difference for row in cells for cell, column in zip(row, columns, strict=True)
+              if cell.difference and (column.score in report.tests or not report.tests)]
+    adjusted = dict(zip(map(id, tested), holm([difference.p for difference in tested]), strict=True))
     reachable = len(tested) * smallest_p(min((each.interval.count for each in tested), default=0)) <= ALPHA
     corrected = [[_corrected(cell, adjusted, reachable=reachable) for cell in row] for row in cells]
     rows = tuple(Row((effect.path, effect.label), max(cell.difference.interval.count if cell.difference else 0
@@ -62,7 +63,7 @@ def effects_table(groups: Sequence[Group], names: Sequence[str], report: ReportS
 
 
 def _columns(names: Sequence[str], report: ReportSpec) -> tuple[Column, ...]:
-    wanted = report.tests or SCORES
+    wanted = dict.fromkeys((*report.tests, *SCORES))
     known = {column.score: column for layout in reversed(TABLES) for column in layout.columns(names)}
     return tuple(replace(known[score], tested=False, group="") for score in wanted if score in names and score in known)
 
@@ -121,10 +122,10 @@ def _by_seed(group: Group, score: str) -> dict[int, tuple[str, float]]:
             for record, scores in zip(group.records, group.scores, strict=True) if score in scores}
 
 
-def _corrected(cell: Cell, adjusted: Any, *, reachable: bool) -> Cell:
-    if cell.difference is None:
+def _corrected(cell: Cell, adjusted: Mapping[int, float], *, reachable: bool) -> Cell:
+    if cell.difference is None or id(cell.difference) not in adjusted:
         return cell
-    difference = replace(cell.difference, adjusted=next(adjusted), reachable=reachable)
+    difference = replace(cell.difference, adjusted=adjusted[id(cell.difference)], reachable=reachable)
     return replace(cell, difference=difference, star=difference.star)
 
 

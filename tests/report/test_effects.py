@@ -63,6 +63,14 @@ def test_stars_take_enough_seeds():
     assert "it takes 7" in " ".join(few.notes)
 
 
+def test_scores_that_are_not_tested_are_shown_without_a_star():
+    cells = effects(factorial(seeds=7)).rows[0].cells
+    assert [cell.star for cell in cells] == [True, False]
+    assert cells[1].difference.adjusted is None
+    every = effects(factorial(seeds=7), replace(LAYOUT, tests=()))
+    assert "over the table's 4 tests" in " ".join(every.notes)
+
+
 def test_no_table_where_nothing_is_asked_and_a_note_where_nothing_differs():
     assert effects(factorial(), replace(LAYOUT, effects=())) is None
     assert effects(factorial(), replace(LAYOUT, effects=("steps",))) is None
