@@ -84,7 +84,7 @@ def apply_regressor(regressor: Regressor, found_yx: Float[Tensor, "*batch J 2"])
     """Return the annotated points that a regressor reads off the found ones, in the found points' precision."""
     centred = found_yx.flatten(-2).to(regressor) - 0.5
     points = centred @ regressor + 0.5
-    return points.reshape(*points.shape[:-1], -1, 2).to(found_yx)
+    return points.reshape(*points.shape[:-1], points.shape[-1] // 2, 2).to(found_yx)
 
 
 def _least_squares(x: Tensor, y: Tensor) -> Tensor:

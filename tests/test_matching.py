@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from harness.matching import apply_regressor, fit_regressor, match, most_frequent
+from harness.matching import apply_regressor, fit_regressor, fit_regressor_mirrored, match, most_frequent
 from harness.tensors import generator
 
 NAN = float("nan")
@@ -71,3 +71,9 @@ def test_fewer_samples_than_unknowns_stay_finite():
     regressor = fit_regressor(found.float(), truth.float())
     assert regressor.isfinite().all()
     torch.testing.assert_close(apply_regressor(regressor, found), truth, atol=1e-5, rtol=0)
+
+
+def test_a_regressor_of_no_sample_puts_every_keypoint_at_the_centre():
+    regressor = fit_regressor_mirrored(torch.empty(0, 3, 2), torch.empty(0, 2, 2), torch.tensor([1, 0]))
+    found = torch.rand(4, 3, 2, dtype=torch.float64, generator=generator("found"))
+    assert torch.equal(apply_regressor(regressor, found), torch.full((4, 2, 2), 0.5, dtype=torch.float64))
