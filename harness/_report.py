@@ -25,7 +25,10 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
     for row in rows:
         if all(at(trial, row, ABSENT) is ABSENT for trial in plain):
             raise UsageError(f"{given['rows'].where}: report.rows: no trial has a setting {row!r}{nearest(row, axes)}")
-    baseline = _settings(given["baseline"], "report.baseline", plain) if "baseline" in given else {}
+    baseline = dict(mapping(given["baseline"], "report.baseline")) if "baseline" in given else {}
+    for path, wanted in baseline.items():
+        if not any(is_meant(at(trial, path, ABSENT), wanted.plain) for trial in plain):
+            raise UsageError(f"{wanted.where}: report.baseline: no trial has {path} = {wanted.plain}")
     columns, tests = (_words(given[key], f"report.{key}") if key in given else () for key in ("columns", "tests"))
     effects = _words(given["effects"], "report.effects") if "effects" in given else ()
     for path in effects:
@@ -33,20 +36,15 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
             raise UsageError(f"{given['effects'].where}: report.effects: no two trials differ in a setting {path!r}"
                              f"{nearest(path, axes)}")
     published = _published(given["published"], plain) if "published" in given else ()
-    return ReportSpec(rows, baseline, columns, tests, effects, published)
-
-
-def _settings(value: Located, label: str, plain: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return dotted settings and the values that some trial has there."""
-    given = mapping(value, label)
-    for path, wanted in given.items():
-        if not any(is_meant(at(trial, path, ABSENT), wanted.plain) for trial in plain):
-            raise UsageError(f"{wanted.where}: {label}: no trial has {path} = {wanted.plain}")
-    return {path: wanted.plain for path, wanted in given.items()}
+    plain_baseline = {path: wanted.plain for path, wanted in baseline.items()}
+    return ReportSpec(rows, plain_baseline, columns, tests, effects, published)
 
 
 def _published(value: Located, plain: Sequence[Mapping[str, Any]]) -> tuple[Published, ...]:
-    """Return others' figures, each with its score, its value, where it stands, and the settings that it is of."""
+    """Return others' figures, each with its score, its value, where it stands, and the settings that it is of.
+
+    No trial need have the setting, so that `--set` may take it away; the report tells then.
+    """
     label, known, found = "report.published", ("score", "value", "source", "setting"), []
     if not isinstance(value.value, tuple):
         raise UsageError(f"{value.where}: {label}: expected a list of figures, found {described(value)}")
@@ -65,8 +63,12 @@ def _published(value: Located, plain: Sequence[Mapping[str, Any]]) -> tuple[Publ
         score(name.value, f"{name.where}: {label}")
         if isinstance(number.value, bool) or not isinstance(number.value, int | float):
             raise UsageError(f"{number.where}: {label}.value: expected a number, found {described(number)}")
-        setting = _settings(given["setting"], f"{label}.setting", plain) if "setting" in given else {}
-        found.append(Published(name.value, float(number.value), " ".join(source.value.split()), setting))
+        setting = mapping(given["setting"], f"{label}.setting") if "setting" in given else {}
+        for path, wanted in setting.items():
+            if all(at(trial, path, ABSENT) is ABSENT for trial in plain):
+                raise UsageError(f"{wanted.where}: {label}.setting: no trial has a setting {path!r}")
+        found.append(Published(name.value, float(number.value), " ".join(source.value.split()),
+                               {path: wanted.plain for path, wanted in setting.items()}))
     return tuple(found)
 
 

@@ -49,7 +49,7 @@ def test_figures_are_known_by_the_experiments_name_afterwards(tmp_path):
     ({"source": "12"}, r"report.published: expected words, found 12"),
     ({"value": "high"}, r"report.published.value: expected a number, found 'high'"),
     ({"value": "true"}, r"report.published.value: expected a number, found True"),
-    ({"setting": "{keypoints: 5}"}, r"report.published.setting: no trial has keypoints = 5"),
+    ({"setting": "{keypoint: 4}"}, r"probe.yaml:6.*: report.published.setting: no trial has a setting 'keypoint'"),
     ({"setting": "4"}, r"report.published.setting: expected keys and values, found 4"),
     ({"where": "here"}, r"report.published: unknown key 'where'"),
 ])

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from harness.report.cells import Cell, Row, Table, written
 from harness.report.lines import labels_of
+from harness.report.notes import listing
 from harness.report.rows import ABSENT, Group, canonical, is_baseline
 from harness.spec import Published
 from harness.statistics import Interval
@@ -16,17 +17,21 @@ def with_published(table: Table, groups: Sequence[Group], published: Sequence[Pu
     Such a row has neither seeds nor trials, so nothing is compared with it and nothing of it can be taken again.
     """
     sources = list(dict.fromkeys(figure.source for figure in published))
-    rows, cited = [], []
+    rows, cited, alone = [], [], []
     for setting, source in _apart(published):
         figures = {each.score: each.value for each in published if each.setting == setting and each.source == source}
         members = [group for group in groups if is_baseline(group.records[0]["spec"], setting)]
-        if not members or not any(column.score in figures for column in table.columns):
+        shown = [column.head for column in table.columns if column.score in figures]
+        if not members:
+            alone += [f"{', '.join(shown)} of {canonical(setting)}"] if shown else []
+        if not members or not shown:
             continue
         name = "published" if len(sources) == 1 else f"published [{sources.index(source) + 1}]"
         cells = tuple(_cell(table, i, figures, source) for i in range(len(table.columns)))
         rows.append(Row(labels_of(name, members, groups), 0, cells, members[0].test_data, is_reference=True))
         cited.append(f"{name}: not run here, so without interval or test. {source.rstrip('.')}.")
-    return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, *dict.fromkeys(cited)))
+    notes = [*dict.fromkeys(cited), *filter(None, [listing("Published, but of settings without a row", alone)])]
+    return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, *notes))
 
 
 def _apart(published: Sequence[Published]) -> list[tuple[Mapping[str, object], str]]:

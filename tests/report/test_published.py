@@ -45,9 +45,13 @@ def test_our_own_numbers_and_the_other_tables_stay_as_they_are():
     assert cited[0].differences() == ours[0].differences()
 
 
-def test_a_figure_of_a_setting_without_a_row_is_not_shown():
+def test_a_figure_of_a_setting_without_a_row_is_named_below():
     alone = [each for each in fusion_records() if each["spec"]["fusion"]["name"] != "blend"]
-    assert table_of(CITED, records=alone).rows == table_of(OURS, records=alone).rows
+    ours, cited = (table_of(report, records=alone) for report in (OURS, CITED))
+    assert cited.rows == ours.rows
+    assert set(cited.notes) - set(ours.notes) == {
+        'Published, but of settings without a row: PCK@0.1, NME of {"fusion": "blend"}.'}
+    assert table_of(CITED, "attention", alone) == table_of(OURS, "attention", alone)
 
 
 def test_a_figure_without_a_setting_is_of_all_rows_and_each_source_has_a_number():

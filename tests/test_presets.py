@@ -1,0 +1,51 @@
+"""The experiments for real models and data: whole without either."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import config
+
+FOLDER = Path(__file__).parent.parent / "experiments" / "gpu"
+FILES = sorted(FOLDER.glob("*.yaml"))
+PRESETS = [file for file in FILES if file.stem.startswith("stablekeypoints_")]
+PAPER = {  # settings that the paper's runs share
+    "tokens": 500, "steps": 500, "scenes_per_step": 4, "learning_rate": 0.005, "timestep": 0, "layers": (0, 1, 2, 3),
+    "map_side": 128, "sigma_px": 2.0, "warp_degrees": 15.0, "warp_scale": 0.8, "warp_translate": 0.25,
+    "localise_copies": 10, "context": "replace", "resize": "logits",
+}
+MEASURES = {"cub": "visible_l2", "celeba": "inter_eye", "taichi": "summed_px", "deepfashion": "within_6px",
+            "human36m": "mirrored_px"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_experiment_loads_and_no_two_share_a_name(file):
+    experiment = config.load(file)
+    assert len({trial.id("d", "w") for trial in experiment.trials}) == len(experiment.trials)
+    assert [other.stem for other in FILES if config.load(other).name == experiment.name] == [file.stem]
+
+
+def test_every_dataset_of_the_paper_has_one():
+    assert {config.load(file).trials[0].data.name for file in PRESETS} == set(MEASURES)
+
+
+@pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
+def test_a_preset_has_the_papers_settings(file):
+    for trial in config.load(file).trials:
+        assert {name: getattr(trial, name) for name in PAPER} == PAPER
+        assert (trial.model.name, trial.data.knobs["side_px"], trial.data.knobs["share_train"]) == ("sd15", 512, True)
+        assert {loss.name: loss.knobs["weight"] for loss in trial.losses} == {"sharpening": 100, "equivariance": 1000}
+        assert trial.losses[1].knobs["border"] == "zeros"
+        chosen = trial.selection
+        assert (chosen.name, chosen.knobs["candidates"], chosen.knobs["divergence"]) == ("gaussian_fps", 25, "softmax")
+
+
+@pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
+def test_a_presets_figures_are_of_its_datasets_measure_and_of_settings_that_it_runs(file):
+    experiment = config.load(file)
+    figures = experiment.report.published
+    assert {figure.score for figure in figures} == {MEASURES[experiment.trials[0].data.name]}
+    for figure in figures:
+        assert "arXiv 2312.00065" in figure.source
+        assert figure.setting["keypoints"] in {trial.keypoints for trial in experiment.trials}
+    assert len(figures) == len({trial.keypoints for trial in experiment.trials})
