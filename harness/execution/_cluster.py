@@ -35,6 +35,8 @@ def join(address: str | None) -> bool:
         except ConnectionError as error:
             reason = str(error).partition("\n")[0]
             raise UsageError(f"--address {named}: {reason} (with RAY_AUTH_MODE=token if it asks for one)") from error
+        except Exception as error:  # a bare one, where a node of its own is not up within 30 s
+            raise UsageError(f"--executor ray: Ray does not start here: {str(error).partition('. ')[0]}") from error
     return True
 
 

@@ -172,6 +172,9 @@ def test_nothing_reaches_stdout_and_an_interrupt_reaches_no_worker(tmp_path):
         from harness.execution._base import Stepped, Task
         from harness.execution.ray import Ray
         from tests.execution import fake
+        from tests.execution.conftest import patient
+        os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = ".*"  # as the executor sets it before it imports Ray
+        patient()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, handler := lambda number, frame: None)
         with Ray("tests.execution.fake:run", workers=1) as executor:
