@@ -41,10 +41,11 @@ def points(image: Path, joints: int) -> Numbers:
     """Return an image's points (row, column) in pixels; raise UsageError where they cannot be read."""
     path = labels(image)
     poses, places = _poses(path, path.stat().st_mtime_ns)
-    held = poses[places[int(image.parent.name), int(image.stem.removeprefix("img_"))]]
+    held: Numbers = poses[places[int(image.parent.name), int(image.stem.removeprefix("img_"))]]
     if held.shape != (joints, 2) or np.isinf(held).any():
         raise UsageError(f"{path}: {POSES}: expected {joints} x 2 numbers, has {' x '.join(map(str, held.shape))}")
-    return held[:, ::-1]
+    held = held[:, ::-1]
+    return held
 
 
 @lru_cache(maxsize=4)

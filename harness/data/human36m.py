@@ -11,7 +11,8 @@ StableKeypoints also shifts it at random, which would make another scene each ti
 
 Subjects 1, 5, 6, 7, 8, 9 are for training, 11 for testing. An action's folder bears its name, followed by anything but
 a letter: StableKeypoints takes every folder whose name begins so, with raw images WalkingDog too. Errors are in sides
-of the square that is seen. All joints are visible, but for those at NaN or (-1, -1).
+of the square that is seen. All joints are visible, but for those at NaN or (-1, -1). They are in the order of the
+authors' skeleton: hips, right leg, left leg, spine and head, left arm, right arm.
 
 Ionescu et al.: Human3.6M, TPAMI 2014, http://vision.imar.ro/human3.6m (licence on request); Zhang et al.: Unsupervised
 Discovery of Object Landmarks as Structural Representations, CVPR 2018, github.com/YutingZhang/lmdis-rep
@@ -51,8 +52,8 @@ class Human36m(PhotoData):
     """Human3.6M, subject 11 for testing. Points are read when an image is seen: the index holds none of its 800,000.
 
     The fingerprint hashes the names and sizes of all images, and the points of each split's first 256 scenes; a scene's
-    cached latents also depend on when its own files last changed. So a point that changes is noticed wherever it is
-    used among those.
+    cached latents also depend on when its own files last changed, the mask among them. So a point that changes makes
+    new trials where one of those 256 changes, and new latents wherever it is used.
     """
 
     layout: str = knob("simplified", "the folders' layout: images cut to the person, or whole ones",
