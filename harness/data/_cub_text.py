@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data._images import demand, inside
-from harness.data._text import Table, demand_unique, table
+from harness.data._text import Table, demand_unique, lines, table
 from harness.plugins import UsageError
 
 FILES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt", "parts/parts.txt",
@@ -27,7 +27,7 @@ def read(folder: Path, parts: int, source: str
     demand_unique(names, str(path))
     files = [f"images/{inside(folder / 'images', name, str(path))}" for name in names]
     names_of_parts = folder / "parts" / "parts.txt"
-    count = sum(1 for line in names_of_parts.read_text().splitlines() if line.strip())
+    count = sum(1 for _ in lines(names_of_parts))
     if count != parts:
         raise UsageError(f"{names_of_parts}: {count} parts, expected {parts}")
     classes = _by_image(folder / "image_class_labels.txt", 2, ids[:, 0])[:, 0, 0].astype(np.int64)

@@ -1,4 +1,5 @@
 import re
+import sys
 
 import h5py
 import numpy as np
@@ -222,6 +223,13 @@ def test_what_is_wrong_with_the_one_file_is_said_in_one_line(tmp_path, change, m
     with pytest.raises(UsageError, match=message) as caught:
         cub(tmp_path, layout="aligned", subset="002").size("fit")
     assert "\n" not in str(caught.value)
+
+
+def test_h5py_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
+    h5_tree(tmp_path)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(UsageError, match=r"cub.h5: reading it takes h5py: pip install 'harness\[data\]'"):
+        cub(tmp_path, layout="aligned").size("fit")
 
 
 def test_an_image_that_is_gone_since_is_named(tmp_path):
