@@ -43,6 +43,8 @@ def load_mesh(path: Path) -> Triangles:
     whole = _joined(parts)
     if not np.isfinite(whole.corners).all():
         raise UsageError(f"mesh {path}: a vertex is not finite")
+    if not np.ptp(whole.corners.reshape(-1, 3), axis=0).any():
+        raise UsageError(f"mesh {path}: has no extent, all vertices are one point")
     return whole
 
 

@@ -5,7 +5,7 @@ https://github.com/TencentARC/InstantMesh; `scripts/render_views.py` writes it. 
 
 Layout: lvis-annotations.json ``{category: [path, ...]}``, rendering_zero123plus/<path>/000.png ... 006.png, RGBA: 000
 is the condition view, 001 to 006 are Zero123++'s views, row by row. Of all paths in order, the last 16 are the test
-list.
+list; of fewer than 48 the last third.
 """
 
 import hashlib
@@ -47,7 +47,8 @@ class Objaverse(ObjectData):
 
     background: str = knob("grey", "behind the object: as Zero123++ paints, or white as InstantMesh does",
                            choices=tuple(BACKGROUNDS))
-    held_out: int = knob(16, "how many of the last objects are the test list", low=1)
+    held_out: int = knob(0, "how many of the last objects are the test list; 0: 16, or a third where that is fewer",
+                         low=0)
     keypoint_names = ()
 
     @property
@@ -63,13 +64,14 @@ class Objaverse(ObjectData):
         demand(root, [LIST, FOLDER], SOURCE)
         path = root / LIST
         names = tuple(f"{inside(root / FOLDER, name, str(path))}" for name in _listed(path))
-        if len(names) < self.held_out + 2:
-            raise UsageError(f"{path}: {len(names)} objects; with {self.held_out} held out for the test at least "
-                             f"{self.held_out + 2} are needed; set data.held_out")
+        held_out = self.held_out or min(16, len(names) // 3)
+        if not 0 < held_out <= len(names) - 2:
+            raise UsageError(f"{path}: {len(names)} objects; with {held_out or 1} held out for the test at least "
+                             f"{(held_out or 1) + 2} are needed")
         lengths = sizes(root, [f"{FOLDER}/{name}/{file}" for name in names for file in FILES], str(path))
         digest = hashlib.sha256(repr((names, lengths)).encode()).hexdigest()
         rows = np.arange(len(names))
-        return Renders(names, {"train": rows[:-self.held_out], "test": rows[-self.held_out:]}, digest, root)
+        return Renders(names, {"train": rows[:-held_out], "test": rows[-held_out:]}, digest, root)
 
     def stamp(self, split: str, index: int) -> str:
         """Return the sizes and times of change of the object's seven files."""

@@ -1,7 +1,7 @@
 """A trial's picture: what the tokens find in a few test scenes, before and after optimisation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,8 +30,10 @@ def panel(exhibit: "Exhibit", title: str) -> bytes:
     """Return a PNG of at most 1600 px: views with true and found keypoints, and the matched tokens' maps below.
 
     Untrained tokens stand on the left, optimised ones on the right. A colour belongs to a keypoint and to the token
-    that was tied to it, in every view and in the head of the token's maps.
+    that was tied to it, in every view and in the head of the token's maps. Without annotated keypoints each kept token
+    has its own.
     """
+    exhibit = exhibit if exhibit.match else _of_tokens(exhibit)
     scenes = _scenes(exhibit)
     names = exhibit.keypoint_names or tuple(f"keypoint {k}" for k in range(len(exhibit.match)))
     matched = [k for k, pair in enumerate(zip(exhibit.match_untrained, exhibit.match, strict=True)) if max(pair) >= 0]
@@ -40,6 +42,15 @@ def panel(exhibit: "Exhibit", title: str) -> bytes:
     if matched:
         blocks.append(_strip(scenes[0], matched, names, palette))
     return sheet.png(sheet.stacked(blocks))
+
+
+def _of_tokens(exhibit: "Exhibit") -> "Exhibit":
+    """Return an exhibit without keypoints with each kept token as one that no view shows."""
+    import torch
+
+    tokens, shape = tuple(range(exhibit.found_yx.shape[2])), exhibit.found_yx.shape
+    return replace(exhibit, match=tokens, match_untrained=tokens, keypoint_names=tuple(f"token {k}" for k in tokens),
+                   truth_yx=torch.zeros(shape), visible=torch.zeros(shape[:-1], dtype=torch.bool))
 
 
 def _scenes(exhibit: "Exhibit") -> list[Seen]:

@@ -132,3 +132,12 @@ def test_nothing_matched_leaves_out_the_maps():
 def test_wide_views_and_many_keypoints_still_fit():
     many = exhibit(1, 6, keypoints=40, kept=40, match=tuple(range(40)), side=(24, 48))
     assert opened(panel(many, "a long title " * 40)).width <= 1600
+
+
+def test_without_annotated_keypoints_every_kept_token_is_shown():
+    none = exhibit(scenes=1, keypoints=0, kept=2, match=())
+    named = exhibit(scenes=1, keypoints=2, kept=2, match=(0, 1))
+    as_keypoints = Exhibit(**{**vars(none), "match": (0, 1), "match_untrained": (0, 1), "truth_yx": named.truth_yx,
+                              "visible": torch.zeros(1, 6, 2, dtype=torch.bool),
+                              "keypoint_names": ("token 0", "token 1")})
+    assert panel(none, "t") == panel(as_keypoints, "t")

@@ -76,8 +76,9 @@ class Source:
 
     def points(self, row: Row) -> list[Columns]:
         """Return the points of every seed of a row that left any."""
-        found = self.columns(row, "points")
-        return [columns for columns in found if {"error", "normaliser", "visible", "keypoint"} <= columns.keys()]
+        needed = {"error", "normaliser", "visible", "keypoint"}
+        found = [columns for columns in self.columns(row, "points") if needed <= columns.keys()]
+        return [columns for columns in found if len(columns["keypoint"])]
 
     @property
     def head(self) -> str:

@@ -1,0 +1,1 @@
+"""How rendered meshes lie on disk."""

@@ -1,0 +1,95 @@
+"""Which meshes are named, and the files that one of them becomes."""
+
+import argparse
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from harness.data._meshes import SUFFIXES
+from harness.data._raster import Picture, Triangles, render
+from harness.geometry import ZERO123PLUS_AZIMUTHS, ZERO123PLUS_ELEVATIONS, Cameras, orbit, zero123plus_cameras
+from harness.plugins import UsageError
+
+LIST, FOLDER = "lvis-annotations.json", "rendering_zero123plus"
+FOV, RADIUS = 30.0, 4.0  # degrees; object radii
+
+
+def meshes(given: Sequence[Path]) -> dict[str, Path]:
+    """Return the mesh files that are named or lie in named folders, by the names of their renders."""
+    found: dict[str, Path] = {}
+    for path in given:
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        if not inside:
+            raise UsageError(f"folder {path}: no mesh in it; looked for *{', *'.join(SUFFIXES)}")
+        for file in inside:
+            inner = file.relative_to(path).with_suffix("") if path.is_dir() else Path(file.stem)
+            name = re.sub(r"[^\w.-]+", "_", "_".join(inner.parts)).lstrip(".") or "mesh"
+            if name in found and found[name] != file:
+                raise UsageError(f"mesh {file}: its renders would be named {name}, as those of {found[name]}")
+            found[name] = file
+    return found
+
+
+def folder_of(to: Path, name: str) -> Path:
+    """Return where an object's renders go."""
+    return to / FOLDER / name
+
+
+def write(folder: Path, mesh: Triangles, given: argparse.Namespace) -> list[str]:
+    """Write the seven views of a placed mesh and their cameras; return what is odd about them, in words."""
+    condition = orbit([given.azimuth], [given.elevation], fov=FOV, radius=RADIUS)
+    six = zero123plus_cameras(given.azimuth, given.version, fov=FOV, radius=RADIUS)
+    views = [_view(mesh, six, view, given.size) for view in range(6)]
+    views = [_view(mesh, condition, 0, given.condition_size), *views]
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, picture in reversed(list(enumerate(views))):
+        Image.fromarray(picture.rgba).save(folder / f"{number:03}.png")
+    (folder / "cameras.json").write_text(json.dumps(_cameras(given, condition, six), indent=1) + "\n")
+    cut = [f"{number:03}" for number, picture in enumerate(views) if _touches(picture)]
+    return [f"leaves the image in {', '.join(cut)}"] if cut else []
+
+
+def _view(mesh: Triangles, cameras: Cameras, view: int, side_px: int) -> Picture:
+    return render(mesh, cameras.matrices[view].double().numpy(), side_px)
+
+
+def _touches(picture: Picture) -> bool:
+    """Return whether the object reaches the image's border."""
+    alpha = picture.rgba[..., 3]
+    return bool(np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]]).any())
+
+
+def _cameras(given: argparse.Namespace, condition: Cameras, six: Cameras) -> dict[str, object]:
+    """Return what stands in cameras.json: per view azimuth and elevation in degrees, and the matrix of 3 x 4.
+
+    The matrix takes (x, y, z, 1), z up, to depth * (x, y, 1) with x to the right and y down in [0, 1] of the image.
+    """
+    azimuths = [given.azimuth, *(given.azimuth + step for step in ZERO123PLUS_AZIMUTHS)]
+    elevations = [given.elevation, *ZERO123PLUS_ELEVATIONS[given.version]]
+    matrices = [*condition.matrices.tolist(), *six.matrices.tolist()]
+    views = [{"file": f"{number:03}.png", "azimuth": math.fmod(azimuth, 360), "elevation": elevation, "matrix": matrix}
+             for number, (azimuth, elevation, matrix) in enumerate(zip(azimuths, elevations, matrices, strict=True))]
+    return {"version": given.version, "fov_degrees": FOV, "distance": RADIUS, "normalise": given.normalise,
+            "up": given.up, "views": views}
+
+
+def enlist(to: Path, category: str, name: str) -> None:
+    """Add an object to the list, which is replaced as a whole."""
+    path = to / LIST
+    try:
+        listed = json.loads(path.read_text()) if path.is_file() else {}
+        if name in [other for names in listed.values() for other in names]:
+            return
+        listed.setdefault(category, []).append(name)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UsageError(f"{path}: not of the form {{category: [path, ...]}}: {error}") from error
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(listed, indent=1) + "\n")
+    partial.replace(path)
