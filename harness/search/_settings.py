@@ -1,5 +1,6 @@
 """A setting under way: its trials, one for each seed, and what they have given so far."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -41,10 +42,10 @@ class Setting:
 
 
 def key_of(spec: TrialSpec | Mapping[str, Any]) -> str:
-    """Return what names a setting whatever its seed."""
+    """Return what names a setting whatever its seed; a hash, since a search keeps those of all its settings."""
     plain = dict(spec.to_dict() if isinstance(spec, TrialSpec) else spec)
     plain.pop("seed")
-    return json.dumps(plain, sort_keys=True)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def located(search: SearchSpec, spec: Mapping[str, Any]) -> Params | None:
