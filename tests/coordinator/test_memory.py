@@ -57,5 +57,5 @@ def test_the_mirror_keeps_which_attempts_are_whole_and_nothing_else(tmp_path, mo
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     store = Store(tmp_path / "results", "quick")
     connect(default_uri(store.results))
-    # An id, when it was started, and the pair of both: about 300 bytes; MLflow's own client would keep 9 KB.
-    assert bytes_per_trial(store, MlflowTracker(store), 40, 100) < 1500
+    # An id, when it was started, and the pair of both: 300 bytes, and 60 KB of noise; MLflow's client would keep 9 KB.
+    assert bytes_per_trial(store, MlflowTracker(store), 40, 100) < 3000
