@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.data._base import Scene, Survey
+from harness.data._base import Rules, Scene, Survey
 from harness.data._clouds import read_pcd, surface
 from harness.data._images import data_root, demand, inside, sizes
 from harness.data._keypointnet_lists import read_annotations, read_list
@@ -64,6 +64,7 @@ class KeypointNet(ObjectData):
     or points in the view, which is the silhouette's.
     """
 
+    rules = Rules(normaliser="longer side of the box around the model in the view")
     category: str = knob("chair", "class by name or WordNet id", choices=(*CLASSES, *CLASSES.values()))
     source: str = knob("points", "draw the coloured point cloud, or the mesh", choices=("points", "mesh"))
     turned: bool = knob(True, "take the condition view from a random azimuth; false: from the front")

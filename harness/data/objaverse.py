@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from harness.data._base import Scene, Survey
+from harness.data._base import Rules, Scene, Survey
 from harness.data._images import data_root, demand, inside, sizes
 from harness.data._objects import ObjectData, Objects, silhouette_px
 from harness.geometry import zero123plus_cameras
@@ -50,6 +50,7 @@ class Objaverse(ObjectData):
     held_out: int = knob(0, "how many of the last objects are the test list; 0: 16, or a third where that is fewer",
                          low=0)
     keypoint_names = ()
+    rules = Rules(normaliser="longer side of the silhouette's box")
 
     @property
     def renders(self) -> Renders:
