@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +12,7 @@ from harness.data._base import Dataset
 from harness.localise import Located, Ties, mean_pose, predict
 from harness.metrics._base import HeldOut, Observations
 from harness.metrics._errors import errors_px
+from harness.metrics.multiview import agreement_by_point
 from harness.scenes import Split
 
 Column = list[int] | list[float] | list[bool]
@@ -40,7 +42,8 @@ class TrialResult:
     """What a trial leaves; everything on the CPU. ``scores`` depend on the spec alone, ``cost`` on the machine too.
 
     ``fit`` has one row per scene of the fit split: its cross-fitted ``pck_fit@<alpha>``; no row where it has none.
-    ``probes`` has one row per reading while it ran: the ``step`` that it followed, from 1, and ``pck_fit@<alpha>``.
+    ``scenes`` has one row per score, scene and place, see `scene_table`. ``probes`` has one row per reading while it
+    ran: the ``step`` that it followed, from 1, and ``pck_fit@<alpha>``.
     """
 
     status: str
@@ -53,6 +56,7 @@ class TrialResult:
     exhibit: Exhibit | None
     fingerprints: dict[str, str]
     fit: dict[str, Column] = field(default_factory=dict)
+    scenes: dict[str, list[Any]] = field(default_factory=dict)
     probes: dict[str, list[float]] = field(default_factory=dict)
 
 
@@ -104,6 +108,8 @@ def point_table(seen: Observations) -> dict[str, Column]:
     """Return one row per scene, view and keypoint: its error and normaliser in pixels, visibility, and both points.
 
     A keypoint without a token has an infinite error: a miss at every threshold. ``error_<protocol>`` are the others'.
+    Where there are cameras, ``error_heldout`` is of the point that the other views give, and ``reprojection`` (px),
+    ``ray`` and ``error_3d`` (scene units) are of the keypoint's triangulated point, NaN where it does not count.
     """
     shape = seen.visible.shape
     grid = torch.meshgrid(*(torch.arange(size) for size in shape), indexing="ij")
@@ -112,9 +118,25 @@ def point_table(seen: Observations) -> dict[str, Column]:
     for protocol, points in seen.predictions.items():
         error = errors_px(points, seen.truth_yx, seen.size_px).nan_to_num(nan=float("inf"))
         columns[f"error_{protocol}" if protocol else "error"] = error
+    columns |= agreement_by_point(seen)
     for name, points in {"truth": seen.truth_yx, "found": seen.predictions[""]}.items():
         columns |= {f"{name}_y": points[..., 0], f"{name}_x": points[..., 1]}
     return {name: values.flatten().tolist() for name, values in columns.items()}
+
+
+def scene_table(seen: Observations) -> dict[str, list[Any]]:
+    """Return what scores of attention and views are means of: one row per ``score``, ``scene`` and ``place``.
+
+    A place is a view, or a noise level of the view pass's errors; ``value`` is a mean over tokens where there are any.
+    """
+    columns: dict[str, list[Any]] = {"score": [], "scene": [], "place": [], "value": []}
+    for name, values in {**seen.attention, **seen.views}.items():
+        means = values.double().reshape(*values.shape[:2], -1).mean(-1) if values.ndim > 1 else values.double()[:, None]
+        for scene, row in enumerate(means.tolist()):
+            for place, value in enumerate(row):
+                for column, item in zip(columns.values(), (name, scene, place, value), strict=True):
+                    column.append(item)
+    return columns
 
 
 def exhibit(data: Dataset, trained: Reading, untrained: Reading, test: Split) -> Exhibit:

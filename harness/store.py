@@ -1,7 +1,8 @@
 """The store: one folder per trial, written whole or not at all; what it holds is the truth.
 
 ``<results>/<experiment>/trials/<id>/`` holds ``record.json``, ``curve.parquet``, ``points.parquet``, ``fit.parquet``,
-``tokens.safetensors``, pictures, and ``traceback.txt`` where a trial raised. Hidden entries are the store's own.
+``scenes.parquet``, ``tokens.safetensors``, pictures, and ``traceback.txt`` where a trial raised. Hidden entries are the
+store's own.
 """
 
 import json
@@ -43,6 +44,8 @@ class Result(Protocol):
     def tokens(self) -> dict[str, Any]: ...  # noqa: D102
     @property
     def fit(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
+    @property
+    def scenes(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
     @property
     def probes(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
     @property
@@ -159,6 +162,7 @@ class Store:
             "curve.parquet": to_parquet(result.curve),
             "points.parquet": to_parquet(result.points),
             "fit.parquet": to_parquet(result.fit),
+            **({"scenes.parquet": to_parquet(result.scenes)} if result.scenes else {}),
             **({"probes.parquet": to_parquet(result.probes)} if result.probes else {}),
             "tokens.safetensors": save(tokens),
             **{f"{name}.png": picture for name, picture in panels.items()},

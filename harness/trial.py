@@ -22,7 +22,7 @@ from harness.models._diffusion import Diffusion
 from harness.optimise import Probe, Step, initial_tokens, optimise
 from harness.passes import Diverged, Passes
 from harness.plugins import UsageError
-from harness.results import Exhibit, Extras, Reading, TrialResult, exhibit, observations, point_table
+from harness.results import Exhibit, Extras, Reading, TrialResult, exhibit, observations, point_table, scene_table
 from harness.scenes import Encoder, Split
 from harness.selection._base import Selection
 from harness.spec import RESULTS_VERSION, Choice, RunOptions, TrialSpec
@@ -77,7 +77,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
               **{f"gate.{name}": gate for name, gate in found.gates.items()}}
     return TrialResult("failed" if reason else "finished", reason, scores, _cost(model, spec, found.seconds, started),
                        curve, point_table(seen), tokens, exhibit(session.data, trained, untrained, test), marks,
-                       per_scene(trained.held_out), probes)
+                       per_scene(trained.held_out), scene_table(seen), probes)
 
 
 def read(passes: Passes, train: Split, fit: Split, test: Split, tokens: Tensor, selection: Selection) -> Reading:

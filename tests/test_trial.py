@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from harness import plugins, trial
 from harness.evidence import draw, observe
 from harness.passes import Diverged, Passes
+from harness.report.recompute import from_curve, from_points, from_scenes
 from harness.spec import RunOptions
 from harness.trial import TOLERANCE, _session, run
 from tests.conftest import open_session, small_spec
@@ -28,6 +30,21 @@ def test_the_same_spec_gives_bitwise_equal_scores_and_tokens():
     assert [name for name in first.scores if not same(first.scores[name], second.scores[name])] == []
     assert torch.equal(first.tokens["tokens"], second.tokens["tokens"])
     assert repr(first.points) == repr(second.points)  # repr: NaN equals NaN
+
+
+@pytest.mark.parametrize("settings", [
+    {"fusion": "concat", "losses": ("sharpening", "equivariance", "nvs"), "view_scenes": 2, "generated_scenes": 1},
+    {"data": {"views": 1}, "model": "tiny_sd"},
+])
+def test_every_score_comes_out_again_from_the_files(settings):
+    found = run(small_spec(**settings))
+    files = {name: {column: np.asarray(values) for column, values in getattr(found, name).items()}
+             for name in ("points", "curve", "scenes")}
+    ways = {"points": from_points, "curve": from_curve, "scenes": from_scenes}
+    alone = {name for name in found.scores if name.startswith(("pck_fit", "attention_residual", "row_sum_residual"))}
+    for name in found.scores.keys() - alone:
+        again = next(value for file, way in ways.items() if (value := way(files[file], name)) is not None)
+        assert again == pytest.approx(found.scores[name], rel=1e-9, abs=1e-12), name
 
 
 def test_another_number_of_threads_gives_the_same_tokens_to_1e4():

@@ -40,26 +40,57 @@ class Multiview(Metric):
         return scores
 
 
+def agreement_by_point(seen: Observations) -> dict[str, Float[Tensor, "M V K"]]:
+    """Return the scores point by point: ``error_heldout`` and ``reprojection`` in pixels, ``ray`` and ``error_3d``.
+
+    Infinite where no other views give the held-out point; the others are NaN where the point does not count. Nothing
+    without cameras or annotated keypoints.
+    """
+    if seen.cameras is None or "" not in seen.predictions or not seen.visible.shape[-1]:
+        return {}
+    found_yx = seen.predictions[""]
+    used = seen.visible & found_yx.isfinite().all(-1)
+    heldout = errors_px(held_out(seen.cameras, found_yx, used), seen.truth_yx, seen.size_px)
+    return {"error_heldout": heldout.nan_to_num(nan=torch.inf), **_by_point(seen, seen.cameras, found_yx, used)}
+
+
+def _by_point(
+    seen: Observations,
+    cameras: Float[Tensor, "M V 3 4"],
+    found_yx: Float[Tensor, "M V K 2"],
+    used: Bool[Tensor, "M V K"],
+) -> dict[str, Float[Tensor, "M V K"]]:
+    points_xyz = triangulate(cameras, found_yx, used.to(found_yx))
+    known = points_xyz.isfinite().all(-1)  # (M K)
+    counted = used & known[:, None]
+    columns = {
+        "reprojection": errors_px(reproject(cameras, points_xyz)[0], found_yx, seen.size_px),
+        "ray": ray_distances(cameras, found_yx, points_xyz),
+    }
+    columns = {name: torch.where(counted, values, torch.nan) for name, values in columns.items()}
+    if seen.points_xyz is not None and seen.points_xyz.shape[-2]:
+        columns["error_3d"] = (points_xyz - seen.points_xyz).norm(dim=-1)[:, None].expand_as(counted)
+    return columns
+
+
 def _agreement(
     seen: Observations,
     cameras: Float[Tensor, "M V 3 4"],
     found_yx: Float[Tensor, "M V K 2"],
     used: Bool[Tensor, "M V K"],
 ) -> dict[str, float]:
-    points_xyz = triangulate(cameras, found_yx, used.to(found_yx))
-    known = points_xyz.isfinite().all(-1)  # (M K)
-    counted = used & known[:, None]
+    columns = _by_point(seen, cameras, found_yx, used)
+    counted = columns["reprojection"].isfinite()
     if not counted.any():
         return {}
-    error_px = errors_px(reproject(cameras, points_xyz)[0], found_yx, seen.size_px)
-    rays = ray_distances(cameras, found_yx, points_xyz)
     scores = {
-        "reprojection_px": error_px[counted].mean().item(),
-        "reprojection_relative": (error_px / seen.normaliser_px[..., None])[counted].mean().item(),
-        "spread_3d": rays[counted].square().mean().sqrt().item(),
+        "reprojection_px": columns["reprojection"][counted].mean().item(),
+        "reprojection_relative": (columns["reprojection"] / seen.normaliser_px[..., None])[counted].mean().item(),
+        "spread_3d": columns["ray"][counted].square().mean().sqrt().item(),
     }
-    if seen.points_xyz is not None and seen.points_xyz.shape[-2]:
-        scores["error_3d"] = (points_xyz - seen.points_xyz).norm(dim=-1)[known].median().item()
+    if "error_3d" in columns:
+        own = columns["error_3d"][:, 0]
+        scores["error_3d"] = own[own.isfinite()].median().item()
     return scores
 
 

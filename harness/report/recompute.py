@@ -9,16 +9,20 @@ import numpy as np
 
 Columns = Mapping[str, "np.ndarray[Any, Any]"]
 SPAN = 9  # steps of the moving average, see Convergence in docs/method.md
+AGREEMENT = {"reprojection_px": "reprojection", "reprojection_relative": "reprojection", "spread_3d": "ray",
+             "error_3d": "error_3d"}
 NME = {"nme": "error_regressed", "nme_untrained": "error_untrained_regressed", "nme_mean_pose": "error_mean_pose"}
 
 
 def from_points(points: Columns, name: str) -> float | None:
-    """Return a score from points.parquet: PCK of any protocol, NME, how many points there are; None for any other."""
+    """Return a score from points.parquet: PCK, NME, how many points, agreement of views; None for any other."""
     if not {"error", "normaliser", "visible"} <= points.keys():
         return None
     seen = np.asarray(points["visible"], dtype=bool)
     if not seen.any():
         return None
+    if name in AGREEMENT:
+        return _agreement(points, name)
     if name == "visible_points":
         return float(np.count_nonzero(seen))
     match = re.fullmatch(r"pck(?:_(\w+))?@([\d.]+)", name)
@@ -30,6 +34,34 @@ def from_points(points: Columns, name: str) -> float | None:
         return float(np.count_nonzero(error <= float(match[2]) * normaliser)) / len(error)
     mean = math.fsum(error / normaliser) / len(error)
     return mean if math.isfinite(mean) else None
+
+
+def from_scenes(scenes: Columns, name: str) -> float | None:
+    """Return a score from scenes.parquet: a mean over scenes, and over views or noise levels; None for any other."""
+    view = re.fullmatch(r"entropy_view(\d+)", name)
+    own = scenes["score"] == ("entropy" if view else name)
+    if view:
+        own = own & (scenes["place"] == int(view[1]))
+    values = scenes["value"][own]
+    return math.fsum(values) / len(values) if len(values) else None
+
+
+def _agreement(points: Columns, name: str) -> float | None:
+    """Return how views agree, over the points that triangulate; None where none does."""
+    if "reprojection" not in points:
+        return None
+    column = AGREEMENT[name]
+    counted = np.isfinite(points[column])
+    values = points[column][counted]
+    if not len(values):
+        return None
+    if name == "reprojection_relative":
+        values = values / points["normaliser"][counted]
+    if name == "error_3d":  # one value a scene and keypoint, which its views repeat; of two in the middle the lower
+        keys = np.stack([points["scene"][counted], points["keypoint"][counted]])
+        values = np.sort(values[np.unique(keys, axis=1, return_index=True)[1]])
+        return float(values[(len(values) - 1) // 2])
+    return float(np.sqrt(np.mean(np.square(values)))) if name == "spread_3d" else float(np.mean(values))
 
 
 def from_curve(curve: Columns, name: str) -> float | None:

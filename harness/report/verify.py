@@ -13,7 +13,7 @@ from harness.report.cells import Cell, Row, Table
 from harness.report.columns import TABLES, Column
 from harness.report.effects import NAME as EFFECTS
 from harness.report.parts import Report
-from harness.report.recompute import Columns, from_curve, from_points
+from harness.report.recompute import Columns, from_curve, from_points, from_scenes
 from harness.report.rows import Record
 
 TOLERANCE = 1e-9  # of the value, where that exceeds 1
@@ -39,7 +39,7 @@ class Verified:
     """How many cells were taken again, how many scores from which file, and every number that did not come out."""
 
     cells: int = 0
-    scores: dict[str, int] = field(default_factory=lambda: {"points": 0, "curve": 0, "record": 0})
+    scores: dict[str, int] = field(default_factory=lambda: {"points": 0, "curve": 0, "scenes": 0, "record": 0})
     wrong: list[Mismatch] = field(default_factory=list)
 
 
@@ -79,11 +79,11 @@ def _id(record: Record) -> str:
 def _scores(done: Verified, record: Record, names: tuple[str, ...], read: Read) -> dict[str, float | None]:
     """Return a trial's scores, each from the finest file that holds it."""
     files = record.get("files") or {}
-    held = {name: read(record, name) for name in ("points", "curve") if f"{name}.parquet" in files}
+    held = {name: read(record, name) for name in ("points", "curve", "scenes") if f"{name}.parquet" in files}
     both: Mapping[str, Any] = {**(record.get("cost") or {}), **(record.get("scores") or {})}
     found: dict[str, float | None] = {}
     for name in names:
-        ways = {"points": from_points, "curve": from_curve}
+        ways = {"points": from_points, "curve": from_curve, "scenes": from_scenes}
         taken = {file: value for file, way in ways.items()
                  if file in held and (value := way(held[file], name)) is not None}
         file, value = next(iter(taken.items()), ("record", both.get(name)))

@@ -35,7 +35,7 @@ def add(results, experiment="fake", seed=0, *, points=None, curve=None, probes=N
     tokens = torch.zeros(2, 3)
     result = SimpleNamespace(
         status=status, reason="" if status == "finished" else "made up", scores=scores or {}, cost=cost or {},
-        curve=curve or {}, points=points or {}, fit={}, probes=probes or {},
+        curve=curve or {}, points=points or {}, fit={}, scenes={}, probes=probes or {},
         fingerprints={"data": "d1", "weights": "w1"},
         tokens={"tokens": tokens, "initial": tokens, "kept": torch.tensor([0, 1])},
     )
