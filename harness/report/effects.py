@@ -135,7 +135,7 @@ def _notes(groups: Sequence[Group], found: Sequence[Effect], tests: int, *, reac
     first = (f"{average(groups)} Each cell: the score after the change minus that before, a mean over pairs of "
              "settings that differ in nothing else, seed by seed on the same scenes.")
     needed = seeds_needed(tests)
-    test = f"sign flips over seeds, Holm's correction over the table's {tests} test{'s' * (tests != 1)}"
+    test = "sign flips over seeds" + f", Holm's correction over the table's {tests} tests" * (tests > 1)
     stars = f"*: p ≤ {ALPHA} by {test}." if reachable else (
         f"n too small: no effect can reach p ≤ {ALPHA} by {test}; "
         f"{f'it takes {needed}' if needed else 'no number of seeds would do'}.")

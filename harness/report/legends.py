@@ -50,7 +50,7 @@ def _tests(tested: Sequence[Difference]) -> str:
         return ""
     count = len(tested)
     seeds = sorted({difference.interval.count for difference in tested})
-    test = f"sign flips over seeds, Holm's correction over the table's {count} test{'s' * (count > 1)}"
+    test = "sign flips over seeds" + f", Holm's correction over the table's {count} tests" * (count > 1)
     if any(difference.reachable for difference in tested):
         some = "" if all(difference.reachable for difference in tested) else ", which some rows have too few seeds for"
         return f"*: p ≤ {ALPHA} by {test}{some}."
