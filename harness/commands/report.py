@@ -132,8 +132,8 @@ def _verify(results: Path, report: "Report") -> int:
     came = f"{len(done.wrong)} numbers differ in" if done.wrong else "every number comes out again in"
     scores = done.scores
     print(f"{report.name}: {came} {done.cells} cells: {scores['points']} scores taken from points.parquet, "
-          f"{scores['scenes']} from scenes.parquet, {scores['curve']} from curve.parquet, {scores['record']} as recorded, "
-          "for no file holds them in finer form")
+          f"{scores['scenes']} from scenes.parquet, {scores['curve']} from curve.parquet, {scores['record']} as "
+          "recorded, for no file holds them in finer form")
     return 1 if done.wrong or not report.tables else 0
 
 

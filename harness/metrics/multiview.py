@@ -19,8 +19,8 @@ class Multiview(Metric):
     point and the projection of its keypoint's triangulated point; ``spread_3d``, the root mean square distance of the
     views' rays from that point, in scene units; ``error_3d``, the median distance from it to the true one, where that
     is known; ``pck_heldout@<alpha>``, each view scored with the point that the other views alone give. A keypoint needs
-    two views; in the held-out score one that has fewer, or whose point falls behind the camera, is a miss. On data without
-    annotated keypoints the first three are of the kept tokens, each in every view, also where the object hides it.
+    two views; in the held-out score one that has fewer, or whose point falls behind the camera, is a miss. On data
+    without annotated keypoints the first three are of the kept tokens, each in every view, also where it is hidden.
     """
 
     def __call__(self, seen: Observations) -> dict[str, float]:
