@@ -8,6 +8,8 @@ from harness.report.columns import Column
 from harness.statistics import Interval
 from harness.statistics.paired import ALPHA
 
+EFFECTS = "effects"  # the table whose rows are changes of settings
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -81,6 +83,11 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+
+    @property
+    def settings(self) -> tuple[Row, ...]:
+        """Return the rows that are settings: neither references nor effects."""
+        return () if self.name == EFFECTS else tuple(row for row in self.rows if not row.is_reference)
 
     def part(self, first: int, last: int) -> "Table":
         """Return the table with some of its columns."""

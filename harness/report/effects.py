@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.paths import at
-from harness.report.cells import Cell, Difference, Row, Table, written
+from harness.report.cells import EFFECTS, Cell, Difference, Row, Table, written
 from harness.report.columns import TABLES, Column
 from harness.report.notes import average, listing
 from harness.report.rows import ABSENT, Group, canonical
@@ -20,7 +20,6 @@ from harness.statistics import (
 )
 from harness.statistics.paired import ALPHA, smallest_p
 
-NAME = "effects"
 SCORES = ("pck@0.1", "pck_regressed@0.1", "nme", "entropy", "nvs_loss")  # shown beside those that are tested
 MISSING = object()
 
@@ -58,7 +57,7 @@ def effects_table(groups: Sequence[Group], names: Sequence[str], report: ReportS
     rows = tuple(Row((effect.path, effect.label), max(cell.difference.interval.count if cell.difference else 0
                                                       for cell in row), tuple(row), effect.pairs[0][0].test_data)
                  for effect, row in zip(found, corrected, strict=True))
-    return Table(NAME, "Main effects", ("setting", "change"), columns, rows,
+    return Table(EFFECTS, "Main effects", ("setting", "change"), columns, rows,
                  _notes(groups, found, len(tested), reachable=reachable, report=report))
 
 

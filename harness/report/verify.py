@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.report.cells import Cell, Row, Table
+from harness.report.cells import EFFECTS, Cell, Row, Table
 from harness.report.columns import TABLES, Column
-from harness.report.effects import NAME as EFFECTS
 from harness.report.parts import Report
 from harness.report.recompute import Columns, from_curve, from_points, from_scenes
 from harness.report.rows import Record

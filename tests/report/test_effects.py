@@ -5,6 +5,9 @@ import pytest
 from harness.commands._files import reader
 from harness.plugins import UsageError
 from harness.report import latex, markdown, plain
+from harness.report.figures import source
+from harness.report.html import Content
+from harness.report.html._trial import Trial
 from harness.report.parts import Part, reported
 from harness.report.tables import build
 from harness.report.verify import verify
@@ -97,6 +100,17 @@ def test_every_format_shows_it_and_verifies(tmp_path):
     rows = (replace(table.rows[0], cells=(forged, *table.rows[0].cells[1:])), *table.rows[1:])
     wrong = verify(replace(report, tables=(*report.tables[:-1], replace(table, rows=rows))), read).wrong
     assert [each.what for each in wrong] == ["mean"]
+
+
+def test_effects_are_no_settings_of_figures_and_pages():
+    records = factorial()
+    tables = build(records, LAYOUT)
+    assert tables[-1].settings == ()
+    known = {each["id"]: each for each in records}
+    drawn = source(tables, known, lambda record, name: {})
+    assert len(drawn.every) == 5
+    content = Content("probe", tables, {trial: Trial(record) for trial, record in known.items()})
+    assert len(content.settings) == 5
 
 
 def test_a_setting_that_no_two_trials_differ_in_is_refused(tmp_path):

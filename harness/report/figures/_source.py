@@ -56,7 +56,7 @@ class Source:
         labels: dict[int, tuple[str, str, bool]] = {}
         trials: dict[int, dict[str, None]] = {}
         for table in self.tables:
-            for i, row in enumerate(row for row in table.rows if not row.is_reference):
+            for i, row in enumerate(table.settings):
                 labels[i] = (", ".join(row.labels), row.test_data, row.is_baseline)
                 trials.setdefault(i, {}).update({trial: None for cell in row.cells for trial in cell.trials})
         plain = looks(1)[0]

@@ -105,7 +105,8 @@ def legend(figure: "Figure", axes: "Axes", title: str = "", references: int = 0)
     if handles:
         order = [*range(references, len(labels)), *range(references)]
         rows = legend_rows(labels, figure.get_figwidth())
-        figure.legend([handles[i] for i in order], [labels[i] for i in order], title=title or None,
+        figure.legend([handles[i] for i in order], [shortened(labels[i], figure.get_figwidth()) for i in order],
+                      title=shortened(title, figure.get_figwidth()) or None,
                       loc="outside lower center", ncols=-(-len(labels) // rows))
 
 
@@ -113,6 +114,12 @@ def legend_rows(labels: "Sequence[str]", width_in: float) -> int:
     """Return how many rows a legend of these labels has, in as many columns as fit."""
     fitting = max(1, int(width_in / (0.055 * max(map(len, labels), default=1) + 0.42)))
     return max(1, -(-len(labels) // fitting))
+
+
+def shortened(label: str, width_in: float) -> str:
+    """Return a label that fits a figure's width; the CSV beside it has the whole one."""
+    most = int((width_in - 0.42) / 0.055)
+    return label if len(label) <= most else f"{label[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def height_in(labels: "Sequence[str]", width_in: float, axes_in: float = 1.95) -> float:

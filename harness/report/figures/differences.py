@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PREFERRED = ("pck@0.1", "nvs_loss", "entropy")  # one score per question, where they are tested
 WORDS = {"nvs_loss": "denoising error"}  # where a table's head says too little without its title
 PANELS, ROWS = 3, 24
+LONG = 30  # characters of a label that leave too little of a column for the panel
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Differences(Kind):
         """Take the tables' own differences; nothing where no baseline is named or no two seeds are shared."""
         found: dict[str, tuple[Column, dict[int, tuple[str, Difference]]]] = {}
         for table in source.tables:
-            rows = [(", ".join(row.labels), row) for row in table.rows if not row.is_reference]
+            rows = [(", ".join(row.labels), row) for row in table.settings]
             for j, column in enumerate(table.columns):
                 own = {i: (label, difference) for i, (label, row) in enumerate(rows)
                        if (difference := row.cells[j].difference) is not None}
@@ -71,8 +72,9 @@ class Differences(Kind):
                 f"the arrow is the better one.{more}")
 
     def size_in(self) -> tuple[float, float]:
-        """Return the size: taller with every row, as wide as the page where there are several scores."""
-        return (PAGE_IN if len(self.panels) > 1 else COLUMN_IN), 0.75 + 0.19 * max(3, len(self.labels))
+        """Return the size: taller with every row, as wide as the page where there are several scores or long labels."""
+        wide = len(self.panels) > 1 or max(map(len, self.labels)) > LONG
+        return (PAGE_IN if wide else COLUMN_IN), 0.75 + 0.19 * max(3, len(self.labels))
 
     def paint(self, figure: "Figure") -> None:
         """Draw one panel per score, rows shared."""

@@ -48,10 +48,9 @@ class Content:
         """Return the rows that are shown, as words and ids of trials."""
         found: dict[tuple[str, ...], dict[str, None]] = {}
         for shown in self.shown:
-            for row in shown.rows:
-                if not row.is_reference:
-                    trials = found.setdefault((*row.labels, row.test_data), {})
-                    trials.update({trial: None for cell in row.cells for trial in cell.trials})
+            for row in shown.settings:
+                trials = found.setdefault((*row.labels, row.test_data), {})
+                trials.update({trial: None for cell in row.cells for trial in cell.trials})
         return tuple((", ".join(key[:-1]), tuple(trials)) for key, trials in found.items())
 
     @cached_property
@@ -152,15 +151,14 @@ def _first(found: Table, most: int) -> Table:
     """Return a table with its first settings, baselines among them, and its references."""
     if _settings(found) <= most:
         return found
-    settings = [row for row in found.rows if not row.is_reference]
-    kept = [row for row in settings if row.is_baseline][:most]
-    rest = [row for row in settings if not row.is_baseline][: most - len(kept)]
+    kept = [row for row in found.settings if row.is_baseline][:most]
+    rest = [row for row in found.settings if not row.is_baseline][: most - len(kept)]
     shown = {id(row) for row in (*kept, *rest)}
     return replace(found, rows=tuple(row for row in found.rows if row.is_reference or id(row) in shown))
 
 
 def _settings(found: Table) -> int:
-    return sum(not row.is_reference for row in found.rows)
+    return len(found.settings)
 
 
 def _seed(record: Record) -> int:
