@@ -37,22 +37,25 @@ class Captured:
     size: tuple[int, int]
     bias: Float[Tensor, " T"] | None = None
 
-    def probabilities(self) -> Float[Tensor, "B A S T"]:
-        """Return the layer's own attention probabilities, at its own resolution."""
-        logits = self.query @ self.key.transpose(-1, -2) * self.scale
+    def probabilities(self, dtype: torch.dtype | None = None) -> Float[Tensor, "B A S T"]:
+        """Return the layer's own probabilities, at its own resolution, in ``dtype`` or that of queries and keys."""
+        query, key = self.query.to(dtype or self.query.dtype), self.key.to(dtype or self.key.dtype)
+        logits = query @ key.transpose(-1, -2) * self.scale
         return (logits if self.bias is None else logits + self.bias).softmax(-1)
 
 
 class CapturePass(Pass):
     """Keeps queries and keys of chosen layers and stops the UNet after the last of them, unless ``whole``.
 
-    With ``check`` it also measures how far explicit probabilities are from the layer's real output: ``residual`` is the
-    largest |probabilities @ V - output|, ``largest`` the largest |output|, ``row_residual`` the largest |row sum - 1|.
+    With ``check`` it also measures how far explicit probabilities, in ``dtype`` as maps are made, are from the layer's
+    real output: ``residual`` is the largest |probabilities @ V - output|, ``largest`` the largest |output|,
+    ``row_residual`` the largest |row sum - 1|.
     """
 
     def __init__(self, layers: Sequence[str], latent_size: tuple[int, int], *, whole: bool = False,
-                 check: bool = False) -> None:
+                 check: bool = False, dtype: torch.dtype | None = None) -> None:
         self.layers, self.latent_size, self.whole, self.check = list(layers), latent_size, whole, check
+        self.dtype = dtype
         self.captured: list[Captured] = []
         self.residual = self.row_residual = self.largest = 0.0
 
@@ -72,8 +75,8 @@ class CapturePass(Pass):
         return output
 
     def _compare(self, attention: Any, context: Tensor, output: Tensor) -> None:
-        probabilities = self.captured[-1].probabilities()
-        value = heads(attention.to_v(context), attention.heads)
+        probabilities = self.captured[-1].probabilities(self.dtype)
+        value = heads(attention.to_v(context), attention.heads).to(probabilities)
         restated = rearrange(probabilities @ value, "b a s d -> b s (a d)")
         self.residual = worst(self.residual, (restated - output).abs().max().item())
         self.largest = worst(self.largest, output.abs().max().item())

@@ -187,7 +187,8 @@ class Diffusion:
         if concat:
             text = self._context(condition)
             context = torch.cat([text, context.expand(len(text), -1, -1)], 1)
-        capturing = CapturePass(layers, (views.shape[-2], views.shape[-1]), check=check)
+        capturing = CapturePass(layers, (views.shape[-2], views.shape[-1]), check=check,
+                                dtype=self.map_dtype)
         level = torch.full((len(noisy),), timestep, device=noisy.device)
         current = self._beside(capturing, each(context, len(noisy)), level, condition, reference_noise, layers[-1])
         with suppress(Enough):

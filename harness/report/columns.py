@@ -155,8 +155,8 @@ TABLES = (
     ),
     Layout(
         "convergence", "Convergence", lambda _: CONVERGENCE, ("steps_to_90", "loss_final", "diverged"),
-        note="steps to 90%: of the smoothed loss's drop; area: under that curve, 1 where it starts and 0 at its lowest; diverged: seeds that did. "
-        "A falling loss with entropy near 1 has found nothing.",
+        note="steps to 90%: of the smoothed loss's drop; area: under that curve, 1 where it starts and 0 at its "
+        "lowest; diverged: seeds that did. A falling loss with entropy near 1 has found nothing.",
     ),
     Layout(
         "attention", "Attention: normalised spatial entropy", _attention, ("entropy",),

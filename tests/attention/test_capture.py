@@ -38,6 +38,17 @@ def test_resample_is_torchs_bicubic():
     torch.testing.assert_close(resample(values, (12, 4)), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_probabilities_of_half_precision_are_checked_in_the_arithmetic_of_the_maps():
+    draws = torch.Generator().manual_seed(3)
+    query, key = (2 * torch.randn(1, 2, count, 8, generator=draws) for count in (12, 5))  # logits of about 10
+    one = Captured("up", query.bfloat16(), key.bfloat16(), 0.5, (4, 3))
+    exact = (one.query.double() @ one.key.double().transpose(-1, -2) * 0.5).softmax(-1)
+    assert (one.probabilities(torch.float32) - exact).abs().max() < 1e-6
+    assert (one.probabilities() - exact).abs().max() > 3e-3
+    maps = native_maps(one, tokens=5)[0, 0].flatten(1)
+    torch.testing.assert_close(one.probabilities(torch.float32)[0].mean(0).T, maps, atol=1e-6, rtol=1e-4)
+
+
 def test_logits_are_resized_before_the_softmax_over_tokens():
     one = layer()
     logits = (one.query @ one.key.transpose(-1, -2) * one.scale).transpose(-1, -2).unflatten(-1, one.size)
