@@ -46,3 +46,10 @@ def test_stars_are_those_of_the_report(name):
     section = next(part for part in WORDS.split("\n## ") if f"`{name}`" in part)
     starred = {text for text in NUMBER.findall(section) if text.endswith("*")}
     assert starred <= set(NUMBER.findall((FOLDER / name / f"{name}.md").read_text()))
+
+
+def test_what_is_said_of_samplers_stands_in_their_comparison():
+    section = next(part for part in WORDS.split("\n## ") if "`sweep`" in part)
+    said = set(NUMBER.findall(section))
+    assert said
+    assert said - set(NUMBER.findall((FOLDER / "samplers.md").read_text())) == set()
