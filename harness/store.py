@@ -7,6 +7,8 @@ store's own.
 
 import json
 import math
+import os
+import stat
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -229,9 +231,9 @@ class Store:
         missing = [key for key in KEYS if key not in record]
         if missing:
             return {}, f"record.json lacks {', '.join(missing)}"
+        folder = os.fspath(self.path(trial))
         for name, size in record["files"].items():
-            path = self.path(trial) / name
-            if not path.is_file() or path.stat().st_size != size:
+            if _size(f"{folder}/{name}") != size:
                 return {}, f"{name} is missing or torn"
         for kind in ("scores", "cost"):
             record[kind] = {name: math.nan if value is None else value for name, value in record[kind].items()}
@@ -244,3 +246,12 @@ class Store:
 
     def _marker(self, trial: str) -> Path:
         return self.trials / f".{trial}.started"
+
+
+def _size(path: str) -> int:
+    """Return a file's size, -1 where there is no file; tens of thousands are asked for, so no `Path` is made of it."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1
