@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
@@ -68,6 +69,15 @@ def make_folder(path: Path) -> None:
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
         _flush(folder.parent)
+
+
+def size_of(path: str) -> int:
+    """Return a file's size, -1 where there is no file; a report asks for tens of thousands, so no `Path` is made."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
 def recover_one(target: Path) -> None:

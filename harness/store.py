@@ -8,7 +8,6 @@ store's own.
 import json
 import math
 import os
-import stat
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import lock
-from harness.folders import make_folder, put_file, recover, replace_file, write_folder
+from harness.folders import make_folder, put_file, recover, replace_file, size_of, write_folder
 from harness.formats import read_json, read_parquet, strict, to_parquet
 from harness.spec import RESULTS_VERSION, TrialSpec
 
@@ -233,7 +232,7 @@ class Store:
             return {}, f"record.json lacks {', '.join(missing)}"
         folder = os.fspath(self.path(trial))
         for name, size in record["files"].items():
-            if _size(f"{folder}/{name}") != size:
+            if size_of(f"{folder}/{name}") != size:
                 return {}, f"{name} is missing or torn"
         for kind in ("scores", "cost"):
             record[kind] = {name: math.nan if value is None else value for name, value in record[kind].items()}
@@ -246,12 +245,3 @@ class Store:
 
     def _marker(self, trial: str) -> Path:
         return self.trials / f".{trial}.started"
-
-
-def _size(path: str) -> int:
-    """Return a file's size, -1 where there is no file; tens of thousands are asked for, so no `Path` is made of it."""
-    try:
-        found = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return -1
-    return found.st_size if stat.S_ISREG(found.st_mode) else -1

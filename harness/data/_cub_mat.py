@@ -62,7 +62,7 @@ def _images(path: Path) -> NDArray[Any]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    try:
+    try:  # scipy raises NotImplementedError for Matlab's HDF5 format, version 7.3, which CMR's files are not in
         images = np.atleast_1d(loadmat(path, squeeze_me=True, variable_names=["images"])["images"])
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MatReadError, zlib.error) as error:
         raise UsageError(f"{path}: cannot be read as a Matlab file with 'images': {error}") from None

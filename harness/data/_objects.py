@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data._base import Dataset
+from harness.data._splits import drawn, own_half
 from harness.geometry import ZERO123PLUS_ELEVATIONS
 from harness.plugins import knob
-from harness.tensors import generator
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,9 @@ class ObjectData(Dataset):
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Return the objects of a split, in an order that is the same everywhere."""
-        own = self.objects.lists["test" if split == "test" else "train"]
-        order = _order(self.name, "test" if split == "test" else "train", len(own))
-        shuffled: NDArray[np.int64] = own[np.array(order, dtype=np.int64)]
-        if split == "test" or self.share_train:
-            return shuffled
-        return shuffled[0 if split == "optimise" else 1::2]
+        kind = "test" if split == "test" else "train"
+        shuffled = drawn(self.objects.lists[kind], self.name, kind)
+        return shuffled if split == "test" or self.share_train else own_half(shuffled, split)
 
     def size(self, split: str) -> int:
         """Return how many objects the split has."""
@@ -85,17 +82,3 @@ class ObjectData(Dataset):
 @lru_cache(maxsize=8)
 def _read(data: ObjectData) -> Objects:
     return data.read()
-
-
-@lru_cache(maxsize=32)
-def _order(name: str, kind: str, count: int) -> tuple[int, ...]:
-    import torch
-
-    return tuple(torch.randperm(count, generator=generator("split", name, kind)).tolist())
-
-
-def silhouette_px(alpha: NDArray[np.generic]) -> float:
-    """Return the longer side of the bounding box of all that is at least half covered (alpha of 8 bits), 0 if none."""
-    covered = np.asarray(alpha) >= 128
-    sides = [np.flatnonzero(covered.any(axis)) for axis in (0, 1)]
-    return float(max(int(where[-1] - where[0]) + 1 if len(where) else 0 for where in sides))

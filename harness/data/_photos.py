@@ -14,8 +14,8 @@ from PIL import Image
 
 from harness.data._base import Dataset, Scene, Survey
 from harness.data._images import cut, open_rgb, size_px, square_around
+from harness.data._splits import drawn, own_half
 from harness.plugins import UsageError, knob
-from harness.tensors import generator
 
 Numbers = NDArray[np.float32]
 
@@ -178,11 +178,8 @@ def _rows(data: PhotoData, split: str) -> NDArray[np.int64]:
     apart = "unlabelled" in lists  # what nobody annotated is there to optimise on, and all of the training list to fit
     if apart and split == "optimise":
         name = "unlabelled"
-    order = torch.randperm(len(lists[name]), generator=generator("split", data.name, name))
-    shuffled: NDArray[np.int64] = lists[name][order.numpy()]
-    if split == "test" or data.share_train or apart:
-        return shuffled
-    return shuffled[0 if split == "optimise" else 1::2]
+    shuffled = drawn(lists[name], data.name, name)
+    return shuffled if split == "test" or data.share_train or apart else own_half(shuffled, split)
 
 
 @lru_cache(maxsize=8)

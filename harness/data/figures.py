@@ -12,6 +12,7 @@ from harness.data._figures_families import FAMILIES, PARTS
 from harness.data._figures_render import Labels, Pixels, first_parts, rays, render, texture
 from harness.data._figures_solids import Array, Figure, turn
 from harness.geometry import Cameras, orbit, project, zero123plus_cameras
+from harness.images import longest_side_px
 from harness.plugins import knob
 from harness.tensors import generator
 
@@ -81,7 +82,7 @@ class Figures(Dataset):
             condition=condition,
             points_yx=points_yx.float(),
             visible=torch.from_numpy(_visible(figure, owners, cameras, points_yx.numpy())),
-            normaliser_px=torch.tensor([_longest_side_px(mask.any(0)) for mask in masks]),
+            normaliser_px=torch.tensor([longest_side_px(mask.any(0)) for mask in masks]),
             cameras=cameras,
             points_xyz=points_xyz.float(),
             caption=f"a {self.family} with " + ", ".join(map(_with_article, self.phrases(split, index))),
@@ -161,12 +162,6 @@ def _visible(figure: Figure, owners: list[tuple[int, ...]], cameras: Cameras, po
         inside = ((points >= 0) & (points <= 1)).all(-1)
         rows.append([part in own for part, own in zip(parts, owners, strict=True)] & inside)
     return np.stack(rows)
-
-
-def _longest_side_px(silhouette: Array) -> float:
-    """Return the longer side of the silhouette's bounding box."""
-    sides = [np.flatnonzero(silhouette.any(axis)) for axis in (0, 1)]
-    return float(max(where[-1] - where[0] + 1 if len(where) else 0 for where in sides))
 
 
 def _with_article(phrase: str) -> str:

@@ -15,7 +15,7 @@ from harness.data._photos import Numbers, PhotoData, Photos
 from harness.plugins import UsageError, knob
 
 TABLE = "keypoints.csv"
-SOURCE = "your own photographs"
+SOURCE = "wherever your photographs are"
 COLUMNS = ("image", "keypoint", "x", "y")
 Points = dict[str, dict[str, tuple[float, float, bool]]]
 

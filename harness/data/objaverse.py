@@ -19,9 +19,9 @@ from PIL import Image, UnidentifiedImageError
 
 from harness.data._base import Rules, Scene, Survey
 from harness.data._images import data_root, demand, inside, sizes
-from harness.data._objects import ObjectData, Objects, silhouette_px
+from harness.data._objects import ObjectData, Objects
 from harness.geometry import zero123plus_cameras
-from harness.images import GREY, on_grey
+from harness.images import GREY, longest_side_px, on_grey
 from harness.plugins import UsageError, knob
 
 SOURCE = "https://github.com/TencentARC/InstantMesh, or render your own meshes: scripts/render_views.py"
@@ -119,7 +119,7 @@ class Objaverse(ObjectData):
         alpha, size = rgba.getchannel("A"), (self.side_px, self.side_px)
         if rgba.size != size:
             image, alpha = image.resize(size, Image.Resampling.BICUBIC), alpha.resize(size, Image.Resampling.BOX)
-        side = silhouette_px(np.array(alpha))
+        side = longest_side_px(np.array(alpha) >= 128)  # at least half covered
         if not side:
             raise UsageError(f"image {path}: nothing is to be seen; its alpha channel is empty")
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255, side
