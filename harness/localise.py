@@ -13,7 +13,7 @@ from harness.matching import apply_regressor, fit_regressor, fit_regressor_mirro
 from harness.metrics._base import HeldOut
 from harness.metrics._errors import errors_px
 from harness.metrics.attention import statistics
-from harness.passes import Passes, on_canvas
+from harness.passes import Diverged, Passes, on_canvas
 from harness.scenes import Split
 from harness.selection._base import Selection
 from harness.tensors import Maps

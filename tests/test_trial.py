@@ -47,6 +47,15 @@ def test_every_score_comes_out_again_from_the_files(settings):
         assert again == pytest.approx(found.scores[name], rel=1e-9, abs=1e-12), name
 
 
+def test_maps_that_are_not_finite_fail_the_trial_where_points_are_located(monkeypatch):
+    read = Passes.read
+    monkeypatch.setattr(Passes, "read", lambda *given: read(*given) * float("nan"))
+    monkeypatch.setattr(trial, "choose", lambda passes, *given: torch.arange(passes.spec.keypoints))
+    found = run(small_spec(steps=0))
+    assert (found.status, found.scores) == ("failed", {"diverged": 1.0})
+    assert "maps are not finite" in found.reason
+
+
 def test_another_number_of_threads_gives_the_same_tokens_to_1e4():
     spec = small_spec(fusion="hierarchical", steps=3)
     threads = torch.get_num_threads()
