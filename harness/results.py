@@ -43,7 +43,8 @@ class TrialResult:
 
     ``fit`` has one row per scene of the fit split: its cross-fitted ``pck_fit@<alpha>``; no row where it has none.
     ``scenes`` has one row per score, scene and place, see `scene_table`. ``probes`` has one row per reading while it
-    ran: the ``step`` that it followed, from 1, and ``pck_fit@<alpha>``.
+    ran: the ``step`` that it followed, from 1, and ``pck_fit@<alpha>``. ``keypoints`` are the names of the data's, by
+    their number in ``points``.
     """
 
     status: str
@@ -58,6 +59,7 @@ class TrialResult:
     fit: dict[str, Column] = field(default_factory=dict)
     scenes: dict[str, list[Any]] = field(default_factory=dict)
     probes: dict[str, list[float]] = field(default_factory=dict)
+    keypoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from harness.spec import RESULTS_VERSION, TrialSpec
 
 STATUSES = ("finished", "failed", "pruned", "interrupted", "running", "stale", "unreadable", "missing")
 KEYS = ("id", "experiment", "spec", "scores", "cost", "status", "reason", "environment", "fingerprints", "started",
-        "ended", "attempts", "results_version", "files")
+        "ended", "attempts", "keypoints", "results_version", "files")
 
 
 class Result(Protocol):
@@ -49,6 +49,8 @@ class Result(Protocol):
     def scenes(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
     @property
     def probes(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
+    @property
+    def keypoints(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def fingerprints(self) -> dict[str, str]: ...  # noqa: D102
 
@@ -169,14 +171,15 @@ class Store:
             **{f"{name}.png": picture for name, picture in panels.items()},
         }
         head = {"status": result.status, "reason": result.reason, "scores": result.scores, "cost": result.cost,
-                "fingerprints": result.fingerprints}
+                "fingerprints": result.fingerprints, "keypoints": list(result.keypoints)}
         self._put(trial, spec, head, environment, files)
 
     def fail(self, trial: str, spec: TrialSpec, reason: str, environment: Mapping[str, Any], *, status: str = "failed",
              fingerprints: Mapping[str, str] | None = None, traceback: str = "") -> None:
         """Keep a trial that gave no result, as ``failed`` or ``interrupted``; a finished record stays."""
         files = {"traceback.txt": traceback.encode()} if traceback else {}
-        head = {"status": status, "reason": reason, "scores": {}, "cost": {}, "fingerprints": dict(fingerprints or {})}
+        head = {"status": status, "reason": reason, "scores": {}, "cost": {}, "keypoints": [],
+                "fingerprints": dict(fingerprints or {})}
         self._put(trial, spec, head, environment, files)
 
     def set_aside(self, trial: str) -> Path:
@@ -226,7 +229,8 @@ class Store:
             return {}, f"it is the record of {record.get('experiment')}/{record.get('id')}"
         if record.get("results_version") != RESULTS_VERSION:
             return {**record, "status": "stale"}, ""
-        record.setdefault("attempts", [])
+        for late in ("attempts", "keypoints"):  # older records lack them
+            record.setdefault(late, [])
         missing = [key for key in KEYS if key not in record]
         if missing:
             return {}, f"record.json lacks {', '.join(missing)}"

@@ -77,7 +77,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
               **{f"gate.{name}": gate for name, gate in found.gates.items()}}
     return TrialResult("failed" if reason else "finished", reason, scores, _cost(model, spec, found.seconds, started),
                        curve, point_table(seen), tokens, exhibit(session.data, trained, untrained, test), marks,
-                       per_scene(trained.held_out), scene_table(seen), probes)
+                       per_scene(trained.held_out), scene_table(seen), probes, session.data.keypoint_names)
 
 
 def read(passes: Passes, train: Split, fit: Split, test: Split, tokens: Tensor, selection: Selection) -> Reading:

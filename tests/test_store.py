@@ -47,6 +47,7 @@ def test_a_record_reads_back_as_it_was_saved(store):
     assert record["scores"]["pck@0.1"] == 3.5
     assert record["cost"] == {"seconds_total": 0.25}
     assert record["fingerprints"] == {"data": "d0", "weights": "w0"}
+    assert record["keypoints"] == ["head", "hand"]
     assert record["results_version"] == RESULTS_VERSION
     assert record["started"] < record["ended"]
     assert store.curve("t1") == {"step": [1.0, 2.0, 3.0, 4.0], "loss": [4.0, 3.0, 2.0, 4.0]}
@@ -85,6 +86,13 @@ def test_statuses_are_told_apart(store):
     assert (store.path("raised") / "traceback.txt").read_text() == "Traceback ..."
     assert [record["id"] for record in store.records()] == ["diverged", "finished", "old", "raised", "stopped"]
     assert store.unreadable() == {}
+
+
+def test_a_record_from_before_keypoints_had_names_can_be_read(store):
+    save(store)
+    path = store.path("t1") / "record.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "keypoints"}))
+    assert store.record("t1")["keypoints"] == []
 
 
 def test_torn_and_foreign_folders_are_named_and_not_trusted(store):

@@ -111,6 +111,11 @@ def test_pck_is_what_the_points_say():
     assert sum(hits) / len(hits) == pytest.approx(result.scores["pck@0.1"], abs=1e-12)
 
 
+def test_the_keypoints_of_the_points_have_names():
+    result = run(small_spec())
+    assert len(set(result.keypoints)) == 1 + max(result.points["keypoint"])
+
+
 def test_looking_at_the_fit_split_while_it_runs_changes_nothing():
     spec = small_spec(fusion="concat", steps=4, losses=("sharpening", "equivariance", "nvs"))
     plain, steps = run(spec), []

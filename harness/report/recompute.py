@@ -72,10 +72,10 @@ def from_curve(curve: Columns, name: str) -> float | None:
         return 1.0 if name == "diverged" else None
     term = name.removesuffix("_final")
     if term != name:
-        return float(_moving(curve[term])[-1]) if term in curve and not term.endswith("_weighted") else None
+        return float(moving(curve[term])[-1]) if term in curve and not term.endswith("_weighted") else None
     if name not in ("diverged", "steps_to_90", "area_under_curve"):
         return None
-    height = _moving(_at_last_weights(curve))
+    height = moving(at_last_weights(curve))
     first, lowest = height[0], height.min()
     if name == "diverged":
         return float(height[-1] > first)
@@ -87,7 +87,7 @@ def from_curve(curve: Columns, name: str) -> float | None:
     return float((share.sum() - (share[0] + share[-1]) / 2) / (len(share) - 1))
 
 
-def _at_last_weights(curve: Columns) -> "np.ndarray[Any, Any]":
+def at_last_weights(curve: Columns) -> "np.ndarray[Any, Any]":
     """Return the loss as it would be with every term at its last weight; as it is where a last value is 0."""
     terms = [name for name in curve if f"{name}_weighted" in curve]
     if not terms or any(curve[name][-1] == 0 for name in terms):
@@ -98,7 +98,7 @@ def _at_last_weights(curve: Columns) -> "np.ndarray[Any, Any]":
     return total
 
 
-def _moving(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+def moving(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """Return the centred mean over SPAN steps, over those that there are near the ends."""
-    half = SPAN // 2
-    return np.array([np.mean(values[max(i - half, 0) : i + half + 1]) for i in range(len(values))])
+    window, shown = np.ones(SPAN), slice(SPAN // 2, SPAN // 2 + len(values))
+    return np.convolve(values, window)[shown] / np.convolve(np.ones(len(values)), window)[shown]

@@ -122,5 +122,6 @@ def _record(trial: str, spec: TrialSpec, draw: random.Random, sizes: dict[str, i
         "cost": {"seconds_per_step": draw.random(), "seconds_total": 50.0, "peak_memory_mb": 900.0, "parameters": 8e3},
         "status": "finished", "reason": "", "environment": environment, "fingerprints": {"data": "d", "weights": "w"},
         "started": f"2026-01-01T00:00:{spec.seed:02d}", "ended": "2026-01-01T00:01:00", "attempts": [],
-        "results_version": RESULTS_VERSION, "files": sizes,
+        "keypoints": [f"part {number}" for number in range(KEYPOINTS)], "results_version": RESULTS_VERSION,
+        "files": sizes,
     }

@@ -54,6 +54,7 @@ def result(spec, **changes):
         "points": {"scene": ["a", "a"], "view": [0, 1], "keypoint": ["head", "head"], "error": [0.1, float("nan")],
                    "normaliser": [1.0, 1.0], "visible": [True, False]},
         "tokens": {"tokens": torch.arange(6.0).reshape(2, 3).t()}, "exhibit": None, "fingerprints": FINGERPRINTS,
+        "keypoints": ("head", "hand"),
     }
     return TrialResult(**{**kept, **changes})
 

@@ -27,7 +27,7 @@ def curve(loss, **terms):
 
 
 def add(results, experiment="fake", seed=0, *, points=None, curve=None, probes=None, scores=None, cost=None,
-        panel=b"png", status="finished", **changes):
+        panel=b"png", status="finished", keypoints=(), **changes):
     """Save one trial and return its record."""
     spec = TrialSpec.from_dict(plain(seed, **changes))
     store = Store(results, experiment)
@@ -35,7 +35,7 @@ def add(results, experiment="fake", seed=0, *, points=None, curve=None, probes=N
     tokens = torch.zeros(2, 3)
     result = SimpleNamespace(
         status=status, reason="" if status == "finished" else "made up", scores=scores or {}, cost=cost or {},
-        curve=curve or {}, points=points or {}, fit={}, scenes={}, probes=probes or {},
+        curve=curve or {}, points=points or {}, fit={}, scenes={}, probes=probes or {}, keypoints=keypoints,
         fingerprints={"data": "d1", "weights": "w1"},
         tokens={"tokens": tokens, "initial": tokens, "kept": torch.tensor([0, 1])},
     )

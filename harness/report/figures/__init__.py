@@ -55,7 +55,9 @@ def _kind(name: str) -> type[Kind]:
 
 
 def _keypoints(record: Record, count: int) -> tuple[str, ...]:
-    """Return the keypoints' names as the data gives them; numbers where the data is not there to ask."""
+    """Return the keypoints' names as recorded; of an older record as the data gives them, numbers where it is gone."""
+    if record.get("keypoints"):
+        return tuple(record["keypoints"])
     from harness import plugins
     from harness.plugins import UsageError
 

@@ -7,6 +7,7 @@ from harness.report.figures._base import Kind
 from harness.report.figures._lines import Line, draw, line
 from harness.report.figures._source import Columns, Row, Source, scope
 from harness.report.figures._style import COLUMN_IN, PAGE_IN, height_in, legend
+from harness.report.recompute import SPAN, at_last_weights, moving
 from harness.report.rows import canonical
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Convergence(Kind):
     @property
     def caption(self) -> str:
         """Return what is shown."""
-        what = "Total loss, every term at its last weight, moving average over 9 steps"
+        what = f"Total loss, every term at its last weight, moving average over {SPAN} steps"
         what += ", divided by its first value because the losses differ." if self.is_relative else "."
         probed = " Right: PCK@0.1 on the fit split, ties cross-fitted, as read on the way." if self.pck else ""
         return f"{what}{probed} {self.note}"
@@ -84,15 +85,10 @@ def _loss(row: Row, found: list[Columns], *, relative: bool) -> Line | None:
 def falling(columns: Columns) -> "np.ndarray":
     """Return a trial's loss curve as `harness.metrics.convergence` scores it; empty where none was recorded."""
     import numpy as np
-    import torch
-
-    from harness.metrics.convergence import Convergence as Scores
-    from harness.metrics.convergence import at_final_weights, smoothed
 
     if "loss" not in columns or not len(columns["loss"]):
         return np.empty(0)
-    curve = {name: torch.tensor(np.asarray(values, dtype=np.float64)) for name, values in columns.items()}
-    return smoothed(at_final_weights(curve), Scores.smoothing).numpy()
+    return moving(at_last_weights(columns))
 
 
 def _probes(row: Row, found: list[Columns]) -> Line | None:

@@ -160,7 +160,13 @@ def test_pck_by_keypoint_leaves_out_what_is_never_visible(tmp_path):
     assert shown.cells == ((0.75, 0.75, None),)  # 1/2 and 2/2; 1/2 and 1/1
 
 
-def test_keypoints_have_the_datas_names_where_the_count_agrees(tmp_path):
+def test_keypoints_have_the_names_that_were_recorded(tmp_path):
+    names = ("nose", "left ear", "right ear")
+    records = [stores.add(tmp_path, points=stores.points(np.ones((1, 1, 3))), scores=SEEN, keypoints=names)]
+    assert keypoints.Keypoints.of(source(tmp_path, records)).names == names
+
+
+def test_keypoints_of_older_records_have_the_datas_names_where_the_count_agrees(tmp_path):
     records = [stores.add(tmp_path, points=stores.points(np.ones((1, 1, 10))), scores=SEEN)]
     assert keypoints.Keypoints.of(source(tmp_path, records)).names[0] == "head"
 
