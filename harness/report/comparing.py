@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ def best_and_tied(lines: Sequence[Line], columns: Sequence[Column]) -> tuple[set
             known = [i for i in members if lines[i].by_seed[j]]
             if len(known) < 2:
                 continue
-            means = {i: mean_interval([*lines[i].by_seed[j].values()]).mean for i in known}
+            means = {i: fmean(lines[i].by_seed[j].values()) for i in known}
             top = max(known, key=lambda i: column.better * means[i])
             if len(lines[top].by_seed[j]) < 2:
                 continue

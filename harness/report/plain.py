@@ -44,21 +44,23 @@ def to_csv(tables: Iterable[Table]) -> str:
     text = io.StringIO()
     shown = list(tables)
     labels = [f"setting.{head}" for head in dict.fromkeys(head for table in shown for head in table.heads)]
-    writer = csv.DictWriter(text, ["table", *labels, "is_baseline", "is_reference", *FIELDS], lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["table", *labels, "is_baseline", "is_reference", *FIELDS])
     for table in to_json(shown):
         for row in table["rows"]:
-            setting = {f"setting.{head}": label for head, label in row["setting"].items()}
-            for score, cell in row["scores"].items():
-                difference = cell.pop("difference", None) or {}
-                flat = {"difference": difference.pop("mean", None),
-                        **{f"difference_{name}": difference.pop(name, None) for name in ("half_width", "seeds")}}
-                lists = {name: " ".join(map(str, cell.pop(name))) for name in ("values", "trials")}
-                cell.pop("pairs", None)  # in JSON
-                writer.writerow({"table": table["name"], **setting, "is_baseline": row["is_baseline"],
-                                 "is_reference": row["is_reference"], "score": score, **cell, **flat, **difference,
-                                 **lists})
+            setting = [row["setting"].get(label.removeprefix("setting.")) for label in labels]
+            head = [table["name"], *setting, row["is_baseline"], row["is_reference"]]
+            writer.writerows([*head, *map(_flat(score, cell).get, FIELDS)] for score, cell in row["scores"].items())
     return text.getvalue()
+
+
+def _flat(score: str, cell: dict[str, Any]) -> dict[str, Any]:
+    """Return a cell's fields side by side, without ``pairs``, which are in JSON."""
+    difference = dict(cell.get("difference") or {})
+    spread = {"difference": difference.pop("mean", None),
+              **{f"difference_{name}": difference.pop(name, None) for name in ("half_width", "seeds")}}
+    lists = {name: " ".join(map(str, cell[name])) for name in ("values", "trials")}
+    return {"score": score, **cell, **spread, **difference, **lists}
 
 
 def _cell(cell: Cell, column: Column) -> dict[str, Any]:

@@ -70,8 +70,7 @@ def _table(
     best, tied = best_and_tied(lines, columns)
     rows = tuple(
         Row(line.labels, len(line.seeds), tuple(
-            replace(_cell(line, j, column), best=(i, j) in best, tied=(i, j) in tied, difference=found.get((i, j)),
-                    star=(i, j) in found and found[i, j].star)
+            _cell(line, j, column, best=(i, j) in best, tied=(i, j) in tied, difference=found.get((i, j)))
             for j, column in enumerate(columns)
         ), line.test_data, line.is_baseline, line.is_reference)
         for i, line in enumerate(lines)
@@ -85,7 +84,7 @@ def _tested(column: Column, report: ReportSpec) -> Column:
     return replace(column, tested=column.score in report.tests) if report.tests else column
 
 
-def _cell(line: Line, index: int, column: Column) -> Cell:
+def _cell(line: Line, index: int, column: Column, *, best: bool, tied: bool, difference: Difference | None) -> Cell:
     pairs = [(trial, value) for trial, value in zip(line.trials, line.values[index], strict=True) if value is not None]
     if not pairs:
         return Cell(None, "\N{EM DASH}")
@@ -97,4 +96,5 @@ def _cell(line: Line, index: int, column: Column) -> Cell:
         interval = mean_interval(values)
         text = f"{sum(values):g}/{len(values)}" if column.kind == "count" else written(interval, column)
     brackets = f" ({len(values)})" if len(values) < len(line.seeds) and column.kind != "count" else ""
-    return Cell(interval, text + brackets, trials=trials, values=values)
+    star = difference is not None and difference.star
+    return Cell(interval, text + brackets, best, tied, star, difference, trials, values)
