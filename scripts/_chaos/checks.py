@@ -64,7 +64,8 @@ def _study(experiment: Any, store: Store, finished: Mapping[str, Any]) -> dict[s
 def _mlflow(store: Store, finished: Mapping[str, Any]) -> dict[str, int]:
     client = connect(default_uri(store.results))
     found = client.get_experiment_by_name(store.experiment)
-    runs, page = [], None
+    runs: list[Any] = []
+    page = None
     while found is not None:
         batch = client.search_runs([found.experiment_id], max_results=500, page_token=page)
         runs, page = [*runs, *batch], batch.token

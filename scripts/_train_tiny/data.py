@@ -99,7 +99,7 @@ def pictures(folder: Path, views: int, count: int, split: str = "train", process
         stacked = {name: np.concatenate([arrays[name] for arrays, _, _ in chunks]) for name in chunks[0][0]}
         words = json.dumps([[f for _, families, _ in chunks for f in families], [p for *_, c in chunks for p in c]])
         part = path.with_suffix(".part.npz")
-        np.savez_compressed(part, words=np.array(words), **stacked)
+        np.savez_compressed(part, allow_pickle=False, words=np.array(words), **stacked)
         part.rename(path)
     with np.load(path) as file:
         families, phrases = json.loads(str(file["words"]))

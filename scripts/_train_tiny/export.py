@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 from pathlib import Path
+from typing import TypeVar
 
 import diffusers
 import torch
@@ -16,8 +17,10 @@ from diffusers import (
 )
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
+Module = TypeVar("Module", bound=torch.nn.Module)
 
-def half(module: torch.nn.Module) -> torch.nn.Module:
+
+def half(module: Module) -> Module:
     """Return a float16 copy."""
     return copy.deepcopy(module).half()
 
