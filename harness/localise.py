@@ -50,7 +50,8 @@ def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -
         arranged = spread = level(passes.maps(split.latents[rows], tokens, split.condition[rows]))
         if split.warped is not None:
             spread = level(passes.maps(split.warped[rows, 0], tokens, split.condition[rows]))
-        picks.append(selection(arranged, spread, keypoints=spec.keypoints, sigma_px=spec.sigma_px).flatten(0, 1))
+        picked = selection.keeping(arranged, spread, keypoints=spec.keypoints, sigma_px=spec.sigma_px)
+        picks.append(picked.flatten(0, 1))
     return most_frequent(torch.cat(picks), spec.tokens, len(picks[0][0]))
 
 

@@ -17,8 +17,13 @@ class Selection(ABC):
     def __call__(self, maps: Maps, spread: Maps, *, keypoints: int, sigma_px: float) -> Int[Tensor, "B V K"]:
         """Return token indices: ranked on ``maps`` (B V N H W), kept apart on ``spread`` (the warped copies' maps).
 
-        Neither carries a gradient. K is ``keypoints``, or N where that is smaller or every token is kept.
+        Neither carries a gradient. K is ``keypoints``, or N where that is smaller or every token is optimised.
         """
+
+    @property
+    def keeping(self) -> "Selection":
+        """Return what chooses the tokens that are kept in the end: at most ``keypoints`` of them, without labels."""
+        return self
 
 
 BASE = Selection
