@@ -100,17 +100,14 @@ def baseline(results: Path, experiment: str) -> Side:
 
 def conditions(text: str) -> dict[str, Any]:
     """Return the settings that a --where names, such as fusion=blend,fusion.strength=0.5."""
-    import yaml
+    from harness._yaml import parse
 
     found = {}
     for part in text.split(","):
         path, sign, value = part.partition("=")
         if not sign or not path.strip():
             raise UsageError(f"--where {text}: expected SETTING=VALUE, several with commas between")
-        try:
-            found[path.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UsageError(f"--where {text}: {value!r} is not a value") from None
+        found[path.strip()] = parse(value, f"--where {text}", lines=False).plain
     return found
 
 

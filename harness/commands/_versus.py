@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.cells import written
 from harness.report.changes import text
+from harness.report.columns import Column
 from harness.statistics import smallest_p
 from harness.statistics.paired import ALPHA
 
@@ -12,25 +13,29 @@ if TYPE_CHECKING:
     from harness.report.pairs import Pair, Scene, Scenes, Score
     from harness.statistics import Interval
 
+PCK = Column("pck@0.1", "PCK@0.1", 1)  # of the scenes
+
 
 def knobs(pair: "Pair") -> str:
-    """Return the settings in which both sides differ."""
+    """Return the settings, and the fingerprints of data and weights, in which both sides differ."""
     found = [(name, text(mine), text(yours)) for name, mine, yours in pair.knobs]
     if not found:
         return "No setting differs" + ("." if pair.by_seed else " but the seed.")
     return aligned([("setting", "A", "B"), *found])
 
 
-def score_lines(scores: "Sequence[Score]") -> str:
-    """Return every score of both sides and its difference, a line each."""
+def score_lines(pair: "Pair", scores: "Sequence[Score]") -> str:
+    """Return a line for every score: both sides, their difference, in brackets how many pairs have it if not all do."""
     head = ("score", "A", "B", "B - A", "p", "Holm", "effect", "B better")
     rows = []
     for score in scores:
         like = score.one.mean
+        few = f" ({score.one.count})" if score.one.count < len(pair.one) else ""
         rows.append((
             score.column.score,
-            written(score.one, score.column), written(score.other, score.column),
-            written(score.difference, score.column, signed=True, like=like) if score.difference else "\N{EM DASH}",
+            written(score.one, score.column) + few, written(score.other, score.column) + few,
+            written(score.difference, score.column, signed=True, like=like) + few if score.difference
+            else "\N{EM DASH}",
             _or_dash(score.p, "{:.3g}"), _or_dash(score.adjusted, "{:.3g}"), _or_dash(score.effect, "{:+.2f}"),
             _or_dash(score.improvement, "{:.0%}"),
         ))
@@ -42,7 +47,7 @@ def notes(pair: "Pair", scores: "Sequence[Score]") -> str:
     if not pair.is_comparable:
         return "A and B were scored on different test data: no difference between their scores means anything."
     count = len(pair.one)
-    tests = sum(score.p is not None for score in scores)
+    tested = [score.one.count for score in scores if score.p is not None]
     lines = []
     if not pair.by_seed:
         lines.append(f"Seeds {pair.one[0]['spec']['seed']} and {pair.other[0]['spec']['seed']} are paired: chance of "
@@ -50,12 +55,19 @@ def notes(pair: "Pair", scores: "Sequence[Score]") -> str:
     if count == 1:
         lines.append("One pair of trials: no interval over seeds and no test.")
     else:
+        some = " In brackets: how many seeds have this score, where not all do."
         lines += [
-            f"Mean \N{PLUS-MINUS SIGN} half width of the 95% t interval over n = {count} seeds; B - A seed by seed.",
-            f"p: sign flips; Holm: corrected over {tests} scores; effect: Hedges' g; B better: share of pairs of runs.",
+            f"Mean \N{PLUS-MINUS SIGN} half width of the 95% t interval over n = {count} seeds; B - A seed by seed."
+            + some * any(score.one.count < count for score in scores),
+            f"p: sign flips; Holm: corrected over {len(tested)} scores; effect: Hedges' g; B better: share of pairs of "
+            "runs.",
         ]
-        if tests * smallest_p(count) > ALPHA:
-            lines.append(f"n too small: with {count} shared seeds no corrected p can reach {ALPHA}.")
+        if tested and len(tested) * smallest_p(max(tested)) > ALPHA:
+            lines.append(f"n too small: with {max(tested)} shared seeds no corrected p can reach {ALPHA}.")
+    apart = [score.column.score for score in scores if score.difference is None]
+    if apart:
+        lines.append("Not compared, for A and B were measured on other scenes or noise levels: "
+                     f"{', '.join(apart)}.")
     return "\n".join(lines)
 
 
@@ -90,8 +102,7 @@ def _or_dash(value: float | None, form: str) -> str:
 
 
 def _signed(found: "Interval") -> str:
-    half = "" if found.half_width is None else f"\N{PLUS-MINUS SIGN}{found.half_width:.3f}".replace("0.", ".", 1)
-    return f"{found.mean:+.3f}{half}"
+    return written(found, PCK, signed=True)
 
 
 def _scene(scene: "Scene") -> str:

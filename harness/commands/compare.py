@@ -79,7 +79,8 @@ def _pairs(sides: tuple[Side, Side]) -> "list[tuple[tuple[str, str], Pair]]":
     groups = matched(one.groups, other.groups)
     if not groups:
         raise UsageError(f"no setting of {one.name} ({len(one.groups)}) agrees with one of {other.name} "
-                         f"({len(other.groups)}) in all that varies inside them; narrow them with --where")
+                         f"({len(other.groups)}) in all that varies inside them, weights and data included; narrow "
+                         "them with --where, or name two trials")
     found = [((one.words(mine), other.words(yours)), paired(mine.records, yours.records)) for mine, yours in groups]
     shared = [(words, pair) for words, pair in found if pair is not None]
     if not shared:
@@ -93,9 +94,11 @@ def _text(words: tuple[str, str], pair: "Pair", scores: "Sequence[Score]", scene
           picture: Path | None) -> str:
     from harness.commands._versus import knobs, notes, scene_lines, score_lines
 
-    parts = [f"A  {words[0]}\nB  {words[1]}", knobs(pair), score_lines(scores), notes(pair, scores)]
+    parts = [f"A  {words[0]}\nB  {words[1]}", knobs(pair), score_lines(pair, scores), notes(pair, scores)]
     if scenes:
         parts.append(scene_lines(scenes, NAMED))
+    elif pair.is_comparable:
+        parts.append("No scene can be compared: a trial has no points, or a scene shows none.")
     parts.append(f"picture  {picture}" if picture else "")
     return "\n\n".join(part for part in parts if part)
 

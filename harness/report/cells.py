@@ -9,6 +9,7 @@ from harness.statistics import Interval
 from harness.statistics.paired import ALPHA
 
 EFFECTS = "effects"  # the table whose rows are changes of settings
+MOST_DIGITS = 7  # decimals, beyond which a number is written with its power of ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,32 +115,41 @@ class Table:
         rows = [row for row in self.rows if any(row.cells[i].difference for i in shown)]
         if not rows:
             return None
-        cells = [tuple(_difference(row.cells[i], self.columns[i]) for i in shown) for row in rows]
+        seeds = [max(found.interval.count for i in shown if (found := row.cells[i].difference)) for row in rows]
+        cells = [tuple(_difference(row.cells[i], self.columns[i], count) for i in shown)
+                 for row, count in zip(rows, seeds, strict=True)]
         named = {found.baseline for row in rows for i in shown if (found := row.cells[i].difference)}
         what = " ".join(next(iter(named))) if len(named) == 1 else "each row's baseline"
         return Table(
             f"{self.name}-differences", f"Difference to {what}", self.heads, tuple(self.columns[i] for i in shown),
-            tuple(replace(row, cells=own) for row, own in zip(rows, cells, strict=True)), (),
+            tuple(replace(row, cells=own, seeds=count) for row, own, count in zip(rows, cells, seeds, strict=True)), (),
         )
 
 
 def written(interval: Interval, column: Column, *, signed: bool = False, like: float | None = None) -> str:
-    """Return a mean and its half width with the column's digits, or with as many as show four of ``like``."""
-    digits = column.digits if column.digits is not None else digits_of(interval.mean if like is None else like)
-    text = f"{interval.mean:{'+' if signed else ''}z.{digits}f}"
+    """Return a mean and its half width with the column's digits, or with four significant ones of the largest.
+
+    ``like`` is the number that a difference is of.
+    """
+    largest = max(abs(interval.mean), interval.half_width or 0.0, abs(like or 0.0))
+    digits = digits_of(largest) if column.digits is None else column.digits
+    form = f".{digits}f" if digits <= MOST_DIGITS else ".3e"
+    text = f"{interval.mean:{'+' if signed else ''}z{form}}"
     if interval.half_width is not None:
-        text += "\N{PLUS-MINUS SIGN}" + f"{interval.half_width:.{digits}f}".removeprefix("0" if digits else "")
+        half = f"{interval.half_width:{form}}"
+        text += "\N{PLUS-MINUS SIGN}" + half.removeprefix("0" if "." in half and form[-1] == "f" else "")
     return text
 
 
 def digits_of(value: float) -> int:
     """Return how many decimals show four significant digits."""
-    return 0 if value == 0 else min(7, max(0, 3 - floor(log10(abs(value)))))
+    return 0 if value == 0 else max(0, 3 - floor(log10(abs(value))))
 
 
-def _difference(cell: Cell, column: Column) -> Cell:
+def _difference(cell: Cell, column: Column, seeds: int) -> Cell:
     found = cell.difference
     if found is None:
         return Cell(None, "\N{EM DASH}")
     text = written(found.interval, column, signed=True, like=cell.interval.mean if cell.interval else None)
-    return Cell(found.interval, text, star=found.star, trials=cell.trials)
+    brackets = f" ({found.interval.count})" if found.interval.count < seeds else ""
+    return Cell(found.interval, text + brackets, star=found.star, trials=cell.trials)

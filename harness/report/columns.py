@@ -162,8 +162,8 @@ TABLES = (
         "attention", "Attention: normalised spatial entropy", _attention, ("entropy",),
         (Reference("untrained tokens", {r"(.+)": r"\1_untrained"}),),
         "entropy: of the selected tokens' maps divided by their sums, 1 for a uniform map, at map size, at the layers' "
-        "own resolution, by view, and in the view pass; peak mass: share within 5% of the side around the peak; area: "
-        "exp(H) / S.",
+        "own resolution, by view, and in the view pass (there over the columns of the fusion's own softmax, of blend "
+        "the tokens alone); peak mass: share within 5% of the side around the peak; area: exp(H) / S.",
     ),
     Layout(
         "views", "Generated views: denoising error", _views, ("nvs_loss", "psnr"),
@@ -186,6 +186,15 @@ TABLES = (
         note="The largest of all seeds. A trial above the tolerance of its precision fails and is in no row.",
     ),
 )
+
+
+def measured_by(score: str) -> tuple[str, ...]:
+    """Return the settings that say on which scenes and noise levels a score is taken, beside those of the test data."""
+    if score in ("psnr", "ssim"):
+        return ("generated_scenes",)
+    if score.startswith("nvs_loss@"):
+        return ("view_scenes",)
+    return ("view_scenes", "view_timesteps") if score.startswith(("nvs_loss", "entropy_view_pass")) else ()
 
 
 def extra(scores: Sequence[str]) -> list[Layout]:

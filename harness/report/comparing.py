@@ -11,6 +11,7 @@ import numpy as np
 from harness.report.cells import Difference
 from harness.report.columns import Column
 from harness.report.lines import Line
+from harness.report.rows import canonical, without
 from harness.statistics import (
     effect_size,
     holm,
@@ -27,16 +28,16 @@ Place = tuple[int, int]  # row, column
 def baselines(lines: Sequence[Line], paths: Sequence[str]) -> list[int | None]:
     """Return for each line the line that it is compared with: the baseline that differs in its own settings alone.
 
-    ``paths`` are the settings that name the baseline. A baseline of other test data, or one that differs in anything
-    else, is none; of several, the one nearest in knobs is taken. References are compared with the baseline among the
-    settings that they stand for, or with the only setting there is.
+    ``paths`` are the settings that name the baseline; a choice's name stands for the choice. A baseline of other test
+    data, or one that differs in anything else, is none; of several, the one nearest in knobs is taken. References are
+    compared with the baseline among the settings that they stand for, or with the only setting there is.
     """
     named = [i for i, line in enumerate(lines) if line.is_baseline]
     lone = [i for i, line in enumerate(lines) if not line.is_reference]
     if not named and len(lone) == 1:
         named = lone
-    heads = {path.split(".")[0] for path in paths}
-    rest = {i: _rest(lines[i], heads) for i, line in enumerate(lines) if not line.is_reference}
+    named_by = [path.removesuffix(".name") for path in paths]
+    rest = {i: _rest(lines[i], named_by) for i, line in enumerate(lines) if not line.is_reference}
     by_rest: dict[str, list[int]] = {}
     for i in named:
         by_rest.setdefault(rest[i], []).append(i)
@@ -56,13 +57,14 @@ def differences(
     """Return the paired difference of every cell whose baseline shares a seed with it, tested where its column is.
 
     The tests of a table are those of its settings; where it has but one setting, those of the references against it.
+    Scores of generated views are compared where they are of the same scenes and noise levels.
     """
     found = {
         (i, j): (line, other, [line.by_seed[j][seed] - other.by_seed[j][seed] for seed in line.seeds
                                if seed in line.by_seed[j] and seed in other.by_seed[j]])
         for i, line in enumerate(lines) if (base := against[i]) is not None
         for j, column in enumerate(columns) if column.kind == "mean"
-        for other in [lines[base]]
+        for other in [lines[base]] if _is_comparable(line, other, column)
     }
     found = {place: parts for place, parts in found.items() if parts[2]}
     p = _p_values({place: own for place, (_, _, own) in found.items()})
@@ -74,9 +76,9 @@ def differences(
         )
         for (i, j), (line, other, own) in found.items()
     }
-    settings = any(not lines[i].is_reference for i, _ in made)
+    is_alone = sum(not line.is_reference for line in lines) == 1
     family = [place for place in made
-              if columns[place[1]].tested and lines[place[0]].is_reference != settings]
+              if columns[place[1]].tested and lines[place[0]].is_reference == is_alone]
     adjusted = holm([p[place] for place in family])
     possible = holm([smallest_p(made[place].interval.count) for place in family])
     for place, value, least in zip(family, adjusted, possible, strict=True):
@@ -85,18 +87,18 @@ def differences(
 
 
 def best_and_tied(lines: Sequence[Line], columns: Sequence[Column]) -> tuple[set[Place], set[Place]]:
-    """Return the cells with the best mean among rows of the same test data, and those not told apart from it.
+    """Return the cells with the best mean among rows measured on the same, and those not told apart from it.
 
     A cell is tied where the 95% interval of its paired difference to the best holds 0, or where too few seeds are
     shared to tell. Nothing is marked where the best has one seed, or no rival.
     """
     best: set[Place] = set()
     tied: set[Place] = set()
-    rivals: dict[str, list[int]] = {}
-    for i, line in enumerate(lines):
-        rivals.setdefault(line.test_data, []).append(i)
     for j, column in enumerate(columns):
-        for members in rivals.values() if column.better and column.kind == "mean" else ():
+        rivals: dict[str, list[int]] = {}
+        for i, line in enumerate(lines) if column.better and column.kind == "mean" else ():
+            rivals.setdefault(line.members[0].measured_on(column.score), []).append(i)
+        for members in rivals.values():
             known = [i for i in members if lines[i].by_seed[j]]
             if len(known) < 2:
                 continue
@@ -110,6 +112,10 @@ def best_and_tied(lines: Sequence[Line], columns: Sequence[Column]) -> tuple[set
                 elif _may_be_equal(lines[i].by_seed[j], lines[top].by_seed[j]):
                     tied.add((i, j))
     return best, tied
+
+
+def _is_comparable(line: Line, other: Line, column: Column) -> bool:
+    return line.members[0].measured_on(column.score) == other.members[0].measured_on(column.score)
 
 
 def _may_be_equal(one: Mapping[int, float], other: Mapping[int, float]) -> bool:
@@ -132,12 +138,12 @@ def _p_values(differences: Mapping[Place, Sequence[float]]) -> dict[Place, float
     return found
 
 
-def _rest(line: Line, heads: set[str]) -> str:
+def _rest(line: Line, named_by: Sequence[str]) -> str:
     """Return everything that a line and its baseline must share: test data, weights, settings that name no baseline."""
     record = line.members[0].records[0]
-    spec = {key: value for key, value in record["spec"].items() if key not in heads and key != "seed"}
-    weights = None if "model" in heads else (record.get("fingerprints") or {}).get("weights")
-    return json.dumps([line.test_data, weights, spec], sort_keys=True, default=list)
+    spec = without(record["spec"], ["seed", *named_by])
+    names_model = any(path.split(".")[0] == "model" for path in named_by)
+    return canonical([line.test_data, None if names_model else (record.get("fingerprints") or {}).get("weights"), spec])
 
 
 def _nearest(lines: Sequence[Line], own: int, candidates: Sequence[int]) -> int | None:

@@ -1,7 +1,7 @@
 """Tables as LaTeX with booktabs."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.report.cells import Cell, Table
@@ -43,7 +43,7 @@ def _table(table: Table, continued: int) -> str:
         rf"\label{{tab:{name}}}",
         rf"{SHRINK}\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (1 + len(table.columns))}}}",
         r"\toprule",
-        " & ".join(heads) + r" \\",
+        _line(heads),
         r"\midrule",
     ]
     was_reference = table.rows[0].is_reference
@@ -53,12 +53,18 @@ def _table(table: Table, continued: int) -> str:
         was_reference = row.is_reference
         first = escaped(row.labels[0]) + (" (baseline)" if row.is_baseline else "")
         cells = [first, *map(escaped, row.labels[1:]), escaped(row.count), *map(_cell, row.cells)]
-        lines.append(" & ".join(cells) + r" \\")
+        lines.append(_line(cells))
     lines += [r"\bottomrule", r"\end{tabular}}"]
     if table.notes and not continued:
         notes = escaped(" ".join(table.notes))
         lines += [r"\par\smallskip", rf"\begin{{minipage}}{{\linewidth}}\footnotesize {notes}\end{{minipage}}"]
     return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    """Return a table's line; what LaTeX would read as an argument of the command before it is kept from it."""
+    guard = "{}" if cells[0].lstrip().startswith(("[", "*")) else ""
+    return guard + " & ".join(cells) + r" \\"
 
 
 def escaped(text: str) -> str:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from harness.report.cells import Difference, Row, Table
+from harness.report.columns import measured_by
 from harness.report.lines import Line
 from harness.report.notes import average, listing
+from harness.report.rows import Group
 from harness.statistics import seeds_needed
 from harness.statistics.paired import ALPHA
 
+SAMPLES = 2  # for each unknown of the regressor, below which a table says so
 
 def legend(
     table: Table, lines: Sequence[Line], against: Sequence[int | None], note: str, *, named: bool
@@ -18,21 +21,32 @@ def legend(
     tested = [difference for difference in found if difference.adjusted is not None]
     has_means = any(column.kind == "mean" for column in table.columns)
     groups = [line.members[0] for line in lines if not line.is_reference]
-    first = average(groups) + _marks(table) if has_means else ""
+    first = average(groups) + _marks(table, lines) if has_means else ""
     return tuple(filter(None, [first, note, _compared(found), _tests(tested), _unpaired(lines, against, named=named),
-                               _lacking(table, lines)]))
+                               _few_samples(table, groups), _unlike(table, lines), _lacking(table, lines)]))
 
 
-def _marks(table: Table) -> str:
+def _marks(table: Table, lines: Sequence[Line]) -> str:
     cells = [(row, column, cell) for row in table.rows for column, cell in zip(table.columns, row.cells, strict=True)]
     text = ""
     if any(cell.best for _, _, cell in cells):
         text += " Bold: best mean."
     if any(cell.tied for _, _, cell in cells):
-        text += " Italic: not told apart from it (the 95% interval of the paired difference holds 0)."
+        few = ", or they share fewer than two seeds" * _shares_few(table, lines)
+        text += f" Italic: not told apart from it (the 95% interval of the paired difference holds 0{few})."
     if any(_is_partial(row, cell.trials) and column.kind != "count" for row, column, cell in cells if cell.trials):
         text += " In brackets: how many seeds have this score, where not all do."
     return text
+
+
+def _shares_few(table: Table, lines: Sequence[Line]) -> bool:
+    """Return whether a row is marked as tied because it shares too few seeds with the best to tell."""
+    shown = list(zip(table.rows, lines, strict=True))
+    return any(
+        row.cells[j].tied and any(other.cells[j].best and len(line.by_seed[j].keys() & best.by_seed[j].keys()) < 2
+                                  for other, best in shown)
+        for j in range(len(table.columns)) for row, line in shown
+    )
 
 
 def _compared(found: Sequence[Difference]) -> str:
@@ -69,6 +83,36 @@ def _unpaired(lines: Sequence[Line], against: Sequence[int | None], *, named: bo
         return "No baseline is named (report.baseline), so no setting is compared." if len(settings) > 1 else ""
     alone = [_words(lines[i].labels) for i in settings if against[i] is None and not lines[i].is_baseline]
     return listing("No baseline of the same data and other settings", alone)
+
+
+def _few_samples(table: Table, groups: Sequence[Group]) -> str:
+    """Return which rows fit the regressor to so few points that its errors may be those of interpolation.
+
+    Least squares do worst where there are about as many samples as unknowns, and better again with fewer.
+    """
+    if not any(column.group == "regressed" for column in table.columns) and table.name != "official":
+        return ""
+    few = []
+    for group in groups:
+        record = group.records[0]
+        spec, shown = record["spec"], (record.get("scores") or {}).get("visible_points")
+        if not record.get("keypoints") or shown is None or not spec.get("test_scenes"):
+            continue  # older records do not tell
+        samples = spec["fit_scenes"] * shown / spec["test_scenes"] / len(record["keypoints"])
+        unknowns = 2 * min(spec["keypoints"], spec["tokens"])
+        if samples < SAMPLES * unknowns:
+            few.append(f"{_words(group.labels)} has about {samples:.0f} of each keypoint for {unknowns} unknowns")
+    return listing("Regressed points rest on few samples of the fit split (fit_scenes), so their errors may be those "
+                   "of interpolation", few)
+
+
+def _unlike(table: Table, lines: Sequence[Line]) -> str:
+    """Return which scores of generated views are of other scenes or noise levels in some rows than in others."""
+    data = len({line.test_data for line in lines})
+    unlike = [column.head for column in table.columns if measured_by(column.score)
+              and len({line.members[0].measured_on(column.score) for line in lines}) > data]
+    return listing("Of other scenes or noise levels in some rows (view_scenes, view_timesteps, generated_scenes), and "
+                   "only rows of one are compared", unlike)
 
 
 def _lacking(table: Table, lines: Sequence[Line]) -> str:

@@ -1,6 +1,7 @@
 """What a row is made of before it is written: which trial gave which value, for settings and references alike."""
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 from harness.report.columns import Column, Layout, Reference
 from harness.report.rows import Group, Record
 
-AGREE = 1e-4  # how far the same reference may lie apart on two machines
+# How far the same reference may lie apart on two machines, as a share of it: another thread count moves it by less than
+# 1e-6. A point that rounding puts on the other side of a threshold is more than this, and makes a row of its own.
+AGREE = 1e-5
 
 Values = tuple[float | None, ...]
 
@@ -105,14 +108,16 @@ def _places(values: Values) -> Iterable[int]:
 
 
 def _at(values: Values) -> int:
-    return math.floor(next(value for value in values if value is not None) / AGREE)
+    """Return a place on a scale where values that agree are no more than 1 apart."""
+    size = abs(next(value for value in values if value is not None))
+    return math.floor(math.log(size) / (2 * AGREE)) if size else -sys.maxsize
 
 
 def _agree(one: Mapping[int, tuple[str, Values]], other: Mapping[int, tuple[str, Values]]) -> bool:
     """Return whether two settings have the same reference in the seeds that both have."""
     common = one.keys() & other.keys()
     return bool(common) and all(
-        (a is None) == (b is None) and (a is None or b is None or abs(a - b) <= AGREE)
+        (a is None) == (b is None) and (a is None or b is None or math.isclose(a, b, rel_tol=AGREE))
         for seed in common
         for a, b in zip(one[seed][1], other[seed][1], strict=True)
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.report.rows import Group, Record, canonical, describe, varying
+from harness.report.rows import Group, Record, canonical, described
 
 MOST_NAMED = 4
 
@@ -97,7 +97,7 @@ def _seeds(groups: Sequence[Group]) -> str:
     own = [{record["spec"]["seed"] for record in group.records} for group in groups]
     every = set[int]().union(*own)
     return listing(f"Rows lack some of the {len(every)} seeds", [
-        f"{' '.join(group.labels)} has {len(seeds)}, not {', '.join(map(str, sorted(every - seeds)[:MOST_NAMED]))}"
+        f"{' '.join(group.labels)} has {len(seeds)}, not seed {', '.join(map(str, sorted(every - seeds)[:MOST_NAMED]))}"
         + (" and more" if len(every - seeds) > MOST_NAMED else "")
         for group, seeds in zip(groups, own, strict=True) if every - seeds
     ])
@@ -116,17 +116,18 @@ def _unfinished(wanted: Sequence[Record], planned: Sequence[Spec] | None, runnin
     lines: list[str] = []
     if not missing and not now and not unfinished:
         return lines
-    paths = varying([*(record["spec"] for record in wanted), *plan.values(), *now])
+    every = {canonical(spec): spec for spec in (*(record["spec"] for record in wanted), *plan.values(), *now)}
+    words = dict(zip(every, described([*every.values()]), strict=True))
     if missing or now:
         finished = len(wanted) - len(unfinished)
         total = len(plan) if planned is not None else len(wanted) + len(now)
         lines.append(f"So far {finished} of {total} planned trials have finished.")
     for status in dict.fromkeys(record["status"] for record in unfinished):
         lines.append(listing(status.capitalize(), [
-            describe(record["spec"], paths) + _reason(record) for record in unfinished if record["status"] == status
+            words[canonical(record["spec"])] + _reason(record) for record in unfinished if record["status"] == status
         ]))
-    lines.append(listing("Running", [describe(spec, paths) for spec in now]))
-    lines.append(listing("Not run yet", [describe(spec, paths) for spec in missing]))
+    lines.append(listing("Running", [words[canonical(spec)] for spec in now]))
+    lines.append(listing("Not run yet", [words[canonical(spec)] for spec in missing]))
     return lines
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.report import changes
 from harness.report.columns import TABLES, Column
-from harness.report.rows import Group, Record, canonical
+from harness.report.rows import ORIGINS, Group, Record, canonical, varying
 from harness.statistics import (
     Interval,
     effect_size,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Read = Callable[[Record, str], Columns]
 
 ALPHA = 0.1  # of the PCK by scene
+POINTS = {"scene", "visible", "error", "normaliser"}  # columns that PCK by scene needs
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,20 @@ class Pair:
     @property
     def is_comparable(self) -> bool:
         """Return whether both were scored on the same data."""
-        return _data(self.one[0]) == _data(self.other[0])
+        return _alone(self.one[0]).test_data == _alone(self.other[0]).test_data
+
+    def is_measured_alike(self, score: str) -> bool:
+        """Return whether both took a score on the same data and, of generated views, scenes and noise levels."""
+        return _alone(self.one[0]).measured_on(score) == _alone(self.other[0]).measured_on(score)
 
     @property
     def knobs(self) -> list[tuple[str, Any, Any]]:
-        """Return the settings in which they differ, with both values."""
-        return changes.differing(self.one[0]["spec"], self.other[0]["spec"])
+        """Return the settings in which they differ, with both values, and the fingerprints that do."""
+        one, other = _prints(self.one[0]), _prints(self.other[0])
+        return changes.differing(self.one[0]["spec"], self.other[0]["spec"]) + [
+            (f"{kind} fingerprint", one.get(kind), other.get(kind)) for kind in ORIGINS
+            if one.get(kind) != other.get(kind)
+        ]
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -108,7 +117,7 @@ def paired(one: Sequence[Record], other: Sequence[Record]) -> Pair | None:
 
 
 def scores(pair: Pair) -> list[Score]:
-    """Return the scores that the tables test and both sides have; without differences where test data differ."""
+    """Return the scores that the tables test and both sides have; without differences where measured on other data."""
     values = [Group((), side, is_baseline=False).scores for side in (pair.one, pair.other)]
     names = [name for own in values[0] for name in own]
     found: dict[str, Score] = {}
@@ -116,7 +125,7 @@ def scores(pair: Pair) -> list[Score]:
         pairs = [(mine[column.score], yours[column.score]) for mine, yours in zip(*values, strict=True)
                  if column.score in mine and column.score in yours]
         if pairs and column.tested and column.kind == "mean" and column.score not in found:
-            found[column.score] = _score(column, pairs, compared=pair.is_comparable)
+            found[column.score] = _score(column, pairs, compared=pair.is_measured_alike(column.score))
     tested = [score for score in found.values() if score.p is not None]
     adjusted = dict(zip((score.column.score for score in tested), holm([score.p or 0.0 for score in tested]),
                         strict=True))
@@ -125,10 +134,12 @@ def scores(pair: Pair) -> list[Score]:
 
 def scenes(pair: Pair, read: "Read") -> Scenes | None:
     """Return PCK by scene; None where test data differ, a trial left no points, or a scene shows no point."""
-    files = [record.get("files") or {} for record in (*pair.one, *pair.other)]
-    if not pair.is_comparable or not all("points.parquet" in own for own in files):
+    if not pair.is_comparable:
         return None
-    (hits, shown), (other_hits, other_shown) = (_hits(side, read) for side in (pair.one, pair.other))
+    known = [[table for record in side if (table := _points(record, read))] for side in (pair.one, pair.other)]
+    if not len(known[0]) == len(known[1]) == len(pair.one):
+        return None
+    (hits, shown), (other_hits, other_shown) = map(_hits, known)
     if hits.shape != other_hits.shape or not (shown == other_shown).all() or not shown.sum(0).all():
         return None
     one, other = (own.sum(0) / shown.sum(0) for own in (hits, other_hits))
@@ -142,15 +153,14 @@ def scenes(pair: Pair, read: "Read") -> Scenes | None:
 
 
 def matched(one: Sequence[Group], other: Sequence[Group]) -> list[tuple[Group, Group]]:
-    """Return the settings of two sides that agree in all that varies inside either side, seeds aside."""
-    varying = {key for side in (one, other) for key in _varying(side)}
+    """Return the settings of two sides that agree in all that varies inside either side, seeds aside.
 
-    def place(group: Group) -> str:
-        spec = group.records[0]["spec"]
-        return canonical([(key, spec.get(key)) for key in sorted(varying)])
-
-    yours = {place(group): group for group in other}
-    return [(group, yours[place(group)]) for group in one if place(group) in yours]
+    Where a side has several data or weights under one of these settings, those have to agree too.
+    """
+    specs = [[group.records[0]["spec"] for group in side] for side in (one, other)]
+    keys = {key for own in specs for key in varying(own)} - {"seed"}
+    mine, yours = (_placed(side, sorted(keys)) for side in (one, other))
+    return [pair for place, own in mine.items() for pair in _of_one_origin(own, yours.get(place, []))]
 
 
 def _score(column: Column, pairs: Sequence[tuple[float, float]], *, compared: bool) -> Score:
@@ -164,11 +174,16 @@ def _score(column: Column, pairs: Sequence[tuple[float, float]], *, compared: bo
                  effect_size(differences), improvement)
 
 
-def _hits(records: Sequence[Record], read: "Read") -> "tuple[NDArray[Any], NDArray[Any]]":
+def _points(record: Record, read: "Read") -> "Columns | None":
+    """Return a trial's points; None where it has none, as on data without keypoints."""
+    points = read(record, "points") if "points.parquet" in (record.get("files") or {}) else {}
+    return points if points.keys() >= POINTS and len(points["scene"]) else None
+
+
+def _hits(tables: "Sequence[Columns]") -> "tuple[NDArray[Any], NDArray[Any]]":
     """Return, trials x scenes, how many visible points are within ALPHA and how many there are."""
     rows = []
-    for record in records:
-        points = read(record, "points")
+    for points in tables:
         seen = np.asarray(points["visible"], dtype=bool)
         near = seen & (points["error"] <= ALPHA * points["normaliser"])
         scene = np.asarray(points["scene"])
@@ -179,10 +194,26 @@ def _hits(records: Sequence[Record], read: "Read") -> "tuple[NDArray[Any], NDArr
     return hits, shown
 
 
-def _data(record: Record) -> str:
-    return Group((), (record,), is_baseline=False).test_data
+def _placed(groups: Sequence[Group], keys: Sequence[str]) -> dict[str, list[Group]]:
+    """Return groups by their values of some settings."""
+    found: dict[str, list[Group]] = {}
+    for group in groups:
+        found.setdefault(canonical([group.records[0]["spec"].get(key) for key in keys]), []).append(group)
+    return found
 
 
-def _varying(groups: Sequence[Group]) -> list[str]:
-    specs = [group.records[0]["spec"] for group in groups]
-    return [key for key in specs[0] if key != "seed" and len({canonical(spec.get(key)) for spec in specs}) > 1]
+def _of_one_origin(one: Sequence[Group], other: Sequence[Group]) -> list[tuple[Group, Group]]:
+    """Return the pairs of two sides' groups of one setting that agree in data and weights, if a side has several."""
+    prints = [[_prints(group.records[0]) for group in side] for side in (one, other)]
+    kinds = [kind for kind in ORIGINS if any(len({own.get(kind) for own in side}) > 1 for side in prints)]
+    return [(mine, yours) for mine, own in zip(one, prints[0], strict=True)
+            for yours, its in zip(other, prints[1], strict=True)
+            if all(own.get(kind) == its.get(kind) for kind in kinds)]
+
+
+def _prints(record: Record) -> Mapping[str, Any]:
+    return record.get("fingerprints") or {}
+
+
+def _alone(record: Record) -> Group:
+    return Group((), (record,), is_baseline=False)

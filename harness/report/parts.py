@@ -49,15 +49,19 @@ def joined(parts: Sequence[Part]) -> Part:
     if len(parts) == 1:
         return parts[0]
     records: dict[str, Record] = {}
-    twice = 0
+    twice = unlike = 0
     for record in (record for part in parts for record in part.records):
         known = records.get(str(record["id"]))
-        twice += known is not None and known["status"] == record["status"] == "finished"
+        if known is not None and known["status"] == record["status"] == "finished":
+            twice += 1
+            unlike += canonical(known.get("scores")) != canonical(record.get("scores"))
         if known is None or (known["status"] != "finished" and record["status"] == "finished"):
             records[str(record["id"])] = record
     baseline, remarks = _baseline(parts)
     if twice:
-        remarks.append(f"{twice} trial{'s' * (twice > 1)} of several experiments at once; each counts once.")
+        differ = (f" Of {unlike} the experiments have different scores, and those of the experiment named first are "
+                  "shown.") * (unlike > 0)
+        remarks.append(f"{twice} trial{'s' * (twice > 1)} of several experiments at once; each counts once.{differ}")
     layout = ReportSpec(_union(part.layout.rows for part in parts), baseline,
                         _union(part.layout.columns for part in parts), _union(part.layout.tests for part in parts),
                         _union(part.layout.effects for part in parts),

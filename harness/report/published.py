@@ -34,6 +34,13 @@ def with_published(table: Table, groups: Sequence[Group], published: Sequence[Pu
     return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, *notes))
 
 
+def unshown(tables: Sequence[Table], published: Sequence[Published]) -> str:
+    """Return which figures stand in no table, for none has their score; nothing where each stands in one."""
+    shown = {column.score for table in tables for column in table.columns}
+    return listing("Published, but of scores that no table shows",
+                   list(dict.fromkeys(figure.score for figure in published if figure.score not in shown)))
+
+
 def _apart(published: Sequence[Published]) -> list[tuple[Mapping[str, object], str]]:
     """Return each setting with each source once, in order: a row each."""
     found = {(canonical(figure.setting), figure.source): figure for figure in published}

@@ -88,13 +88,15 @@ def from_curve(curve: Columns, name: str) -> float | None:
 
 
 def at_last_weights(curve: Columns) -> "np.ndarray[Any, Any]":
-    """Return the loss as it would be with every term at its last weight; as it is where a last value is 0."""
+    """Return the loss as it would be with every term at the last weight that its values tell."""
     terms = [name for name in curve if f"{name}_weighted" in curve]
-    if not terms or any(curve[name][-1] == 0 for name in terms):
+    if not terms:
         return np.asarray(curve["loss"], dtype=float)
     total = np.zeros(len(curve["loss"]))
     for name in terms:
-        total += curve[name] * (curve[f"{name}_weighted"][-1] / curve[name][-1])
+        told = np.flatnonzero(curve[name])
+        if told.size:
+            total += curve[name] * (curve[f"{name}_weighted"][told[-1]] / curve[name][told[-1]])
     return total
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from harness.paths import at, is_meant
+from harness.report.columns import measured_by
 from harness.spec import ReportSpec
 
 Record = Mapping[str, Any]
@@ -38,6 +39,11 @@ class Group:
         spec, prints = self.records[0]["spec"], self.records[0].get("fingerprints") or {}
         return canonical([spec.get("data"), spec.get("test_scenes"), prints.get("data")])
 
+    def measured_on(self, score: str) -> str:
+        """Return what one score was taken on: the test data and, of generated views, which scenes and noise levels."""
+        spec, others = self.records[0]["spec"], measured_by(score)
+        return canonical([self.test_data, *(spec.get(name) for name in others)]) if others else self.test_data
+
 
 def canonical(value: Any) -> str:
     """Return a text that is equal for equal settings, also after a round trip through JSON."""
@@ -66,7 +72,7 @@ def grouped(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[str, .
     for key, head in ORIGINS.items():
         prints = [str((record.get("fingerprints") or {}).get(key, ABSENT)) for record in first]
         if len(set(prints)) > 1 and len({tuple(label) for label in labels}) < len(labels):
-            heads.append(head)
+            heads.append(f"{head} fingerprint" if head in heads else head)
             labels = [[*label, text[:8]] for label, text in zip(labels, prints, strict=True)]
     if not heads:
         heads, labels = ["experiment"], [[str(record.get("experiment", ABSENT))] for record in first]
@@ -82,11 +88,6 @@ def is_baseline(spec: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
     return all(is_meant(at(spec, path), wanted) for path, wanted in baseline.items())
 
 
-def describe(spec: Mapping[str, Any], paths: Sequence[str]) -> str:
-    """Return the settings at ``paths`` in words, to name a trial that has no row."""
-    return ", ".join(f"{path}={_text(at(spec, path))}" for path in paths)
-
-
 def varying(specs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the settings in which specs differ, the seed last; by these a trial is named."""
     keys = dict.fromkeys(key for spec in specs for key in spec if key != "seed")
@@ -97,7 +98,7 @@ def _columns(specs: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[t
     columns = [(path, _texts([at(spec, path) for spec in specs])) for path in asked]
     for key in dict.fromkeys(key for spec in specs for key in spec if key != "seed"):
         inner = [path.removeprefix(f"{key}.") for path in asked if path.startswith(f"{key}.")]
-        rest = [_without(spec.get(key), inner) for spec in specs]
+        rest = [without(spec.get(key), inner) for spec in specs]
         if key not in asked and _differ(rest):
             columns.append((key, _texts(rest)))
     return columns
@@ -158,13 +159,20 @@ def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else str(key))]
 
 
-def _without(value: Any, paths: Sequence[str]) -> Any:
+def without(value: Any, paths: Sequence[str]) -> Any:
+    """Return a value without the settings at these dotted paths."""
     if not isinstance(value, Mapping):
         return value
     inner = {key: [path.removeprefix(f"{key}.") for path in paths if path.startswith(f"{key}.")] for key in value}
-    return {key: _without(item, inner[key]) for key, item in value.items() if key not in paths}
+    return {key: without(item, inner[key]) for key, item in value.items() if key not in paths}
 
 
 def _head(path: str, columns: Sequence[tuple[str, list[str]]]) -> str:
     last = path.rpartition(".")[2]
     return last if sum(other.rpartition(".")[2] == last for other, _ in columns) == 1 else path
+
+
+def described(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return in words what tells each spec from the others, knobs included, to name trials that have no row."""
+    columns = [[f"{path}={text}" for text in _texts([at(spec, path) for spec in specs])] for path in varying(specs)]
+    return [", ".join(texts) for texts in zip(*columns, strict=True)]

@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from harness.report.rows import Record, canonical
 
 Document = Mapping[str, Any]
+Row = Mapping[str, Any]
 Cell = Mapping[str, Any]
+NO_ROW: Row = {"scores": {}, "is_baseline": False}
 ORIGIN = {"git_commit": "code", "git_dirty": "uncommitted changes", "data": "data", "weights": "weights",
           "results_version": "results version"}
+COMPARED = ("baseline", "mean", "half_width", "seeds", "p", "adjusted_p", "effect_size", "probability_of_improvement")
 TOLERANCE = 1e-12  # below it a number is the same, rounded on another machine
 
 
 @dataclass(frozen=True)
 class Change:
-    """One row of a table whose numbers are others than before: which, from what to what, and why."""
+    """One row of a table whose numbers or marks are others than before: which, from what to what, and why."""
 
     table: str
     setting: str
@@ -26,44 +30,78 @@ class Change:
 def changes(old: Document, new: Document, records: Mapping[str, Record]) -> list[Change]:
     """Return the rows that changed from one document to another; ``records`` are those at hand, by id.
 
-    A row is known by its table and the words of its setting.
+    A row is known by its table and the words of its setting; of several rows of the same words, also by their order.
     """
     before, after = _rows(old), _rows(new)
     found = []
     for key in dict.fromkeys((*before, *after)):
-        numbers = tuple(_numbers(before.get(key, {}), after.get(key, {})))
+        was, now = before.get(key, NO_ROW), after.get(key, NO_ROW)
+        numbers = tuple(_numbers(was["scores"], now["scores"]))
+        if was["is_baseline"] != now["is_baseline"] and key in before and key in after:
+            numbers += ("it is the baseline now" if now["is_baseline"] else "it is the baseline no longer",)
         if numbers:
-            reasons = tuple(_reasons(before.get(key, {}), after.get(key, {}), old["trials"], new["trials"], records))
-            is_ours = all("source" not in cell for cell in after.get(key, before.get(key, {})).values())
-            other = "what it is compared with changed" if is_ours else "the experiment cites another figure"
+            reasons = tuple(_reasons(was["scores"], now["scores"], old["trials"], new["trials"], records))
+            is_ours = all("source" not in cell for cell in (now if key in after else was)["scores"].values())
+            other = ("what it is compared with, or tested beside, changed" if is_ours else
+                     "the experiment cites another figure")
             found.append(Change(*key, numbers, reasons or (other,)))
     return found
 
 
-def _rows(document: Document) -> dict[tuple[str, str], Mapping[str, Cell]]:
-    return {(table["name"], " ".join(filter(None, row["setting"].values()))): row["scores"]
-            for table in document["tables"] for row in table["rows"]}
+def _rows(document: Document) -> dict[tuple[str, str], Row]:
+    found: dict[tuple[str, str], Row] = {}
+    for table in document["tables"]:
+        for row in table["rows"]:
+            words = " ".join(filter(None, row["setting"].values()))
+            names = (f"{words} ({i})" if i > 1 else words for i in count(1))
+            found[next(key for name in names if (key := (table["name"], name)) not in found)] = row
+    return found
 
 
 def _numbers(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> Iterator[str]:
-    """Yield each score whose mean, interval or star is another."""
+    """Yield each score whose mean, interval, mark or comparison is another, from what to what."""
     for score in dict.fromkeys((*before, *after)):
         one, other = before.get(score), after.get(score)
-        if one is None or other is None or not _same(one, other):
+        if one is None or other is None or not _same(one, other, ("mean", "half_width", "seeds", "star")):
             yield f"{score} {_text(one)} -> {_text(other)}"
+        if one is None or other is None:
+            continue
+        if not _same(one, other, ("best", "tied")):
+            yield f"{score} {_mark(one)} -> {_mark(other)}"
+        first, second = one.get("difference"), other.get("difference")
+        if not _same(first or {}, second or {}, COMPARED):
+            yield f"{score} {_compared(first)} -> {_compared(second)}"
 
 
-def _same(one: Cell, other: Cell) -> bool:
-    pairs = [(one[key], other[key]) for key in ("mean", "half_width", "seeds")]
-    equal = all(a == b or (a is not None and b is not None and abs(a - b) <= TOLERANCE) for a, b in pairs)
-    return equal and one["star"] == other["star"]
+def _same(one: Cell, other: Cell, keys: Sequence[str]) -> bool:
+    return all(_equal(one.get(key), other.get(key)) for key in keys)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one == other or (isinstance(one, float) and isinstance(other, float) and abs(one - other) <= TOLERANCE)
 
 
 def _text(cell: Cell | None) -> str:
-    if cell is None:
-        return "nothing"
-    width = "" if cell["half_width"] is None else f"±{cell['half_width']:.4g}"
-    return f"{cell['mean']:.6g}{width} (n = {cell['seeds']}){'*' if cell['star'] else ''}"
+    return "nothing" if cell is None else f"{_interval(cell)}{'*' if cell['star'] else ''}"
+
+
+def _interval(found: Cell, sign: str = "") -> str:
+    width = "" if found["half_width"] is None else f"±{found['half_width']:.4g}"
+    return f"{found['mean']:{sign}.6g}{width} (n = {found['seeds']})"
+
+
+def _mark(cell: Cell) -> str:
+    return "best" if cell["best"] else "tied with the best" if cell["tied"] else "neither best nor tied"
+
+
+def _compared(found: Cell | None) -> str:
+    """Return a difference in words: to what, how large, how sure."""
+    if found is None:
+        return "no difference"
+    more = {"after correction": found["adjusted_p"], "effect size": found["effect_size"],
+            "improves": found["probability_of_improvement"]}
+    words = [f"{name} {value:.4g}" for name, value in more.items() if value is not None]
+    return ", ".join([f"difference to {found['baseline']} {_interval(found, '+')}", f"p {found['p']:.4g}", *words])
 
 
 def _reasons(before: Mapping[str, Cell], after: Mapping[str, Cell], old: Document, new: Document,

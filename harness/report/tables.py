@@ -7,11 +7,11 @@ from typing import Any
 from harness.report.cells import Cell, Difference, Row, Table, written
 from harness.report.columns import TABLES, Column, Layout, extra
 from harness.report.comparing import baselines, best_and_tied, differences
-from harness.report.effects import effects_table
+from harness.report.effects import effects_table, why_none
 from harness.report.legends import legend
 from harness.report.lines import Line, lines_of
 from harness.report.notes import listing, shared_notes
-from harness.report.published import with_published
+from harness.report.published import unshown, with_published
 from harness.report.rows import Group, Record, canonical, grouped
 from harness.spec import RESULTS_VERSION, ReportSpec
 from harness.statistics import Interval, mean_interval
@@ -41,11 +41,15 @@ def build(
     names = list(dict.fromkeys(name for group in groups for scores in group.scores for name in scores))
     tables = [with_published(table, groups, report.published) for layout in (*TABLES, *extra(report.columns))
               if (table := _table(layout, heads, groups, names, report)) is not None]
+    cited = unshown(tables, report.published)
     effects = effects_table(groups, names, report)
     tables += [] if effects is None else [effects]
     known = {column.score for table in tables for column in table.columns}
-    unknown = listing("No table has the scores to be tested", [each for each in report.tests if each not in known])
-    return tuple(replace(table, notes=(*table.notes, *filter(None, [*shared, unknown]), *remarks)) for table in tables)
+    unknown = [listing("No table has the scores to be tested", [each for each in report.tests if each not in known]),
+               listing("No trial has the further scores", [each for each in report.columns if each not in known]),
+               why_none(names, report) if effects is None else "", cited]
+    notes = tuple(filter(None, [*shared, *unknown, *remarks]))
+    return tuple(replace(table, notes=(*table.notes, *notes)) for table in tables)
 
 
 def _in_order(records: Sequence[Record]) -> list[Record]:

@@ -1,25 +1,25 @@
-"""Every cell taken again: its trials' scores from their files, its mean, interval and difference from those."""
+"""Every cell taken again: its trials' scores from their files, all else that it says from those."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any
 
-import numpy as np
-
-from harness.report.cells import EFFECTS, Cell, Row, Table
+from harness.report.cells import EFFECTS, Cell, Difference, Row, Table
 from harness.report.columns import TABLES, Column
 from harness.report.parts import Report
 from harness.report.recompute import Columns, from_curve, from_points, from_scenes
-from harness.report.rows import Record
+from harness.report.retaken import corrected, exact_p, hedges_g, improvement, reads, summary, within_reach
+from harness.report.rows import Group, Record
+from harness.statistics.paired import ALPHA
 
 TOLERANCE = 1e-9  # of the value, where that exceeds 1
-EXACT_UP_TO = 12  # seeds whose sign patterns are all listed again
 
 Read = Callable[[Record, str], Columns]
 Scores = Mapping[tuple[str, str], float | None]  # by trial and name
+Sides = tuple[Sequence[float], Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,13 @@ class Mismatch:
 
 @dataclass
 class Verified:
-    """How many cells were taken again, how many scores from which file, and every number that did not come out."""
+    """How many cells were taken again, how many scores from which file, and every number that did not come out.
+
+    ``drawn`` counts the p that stand as printed, for their sign patterns were drawn.
+    """
 
     cells: int = 0
+    drawn: int = 0
     scores: dict[str, int] = field(default_factory=lambda: {"points": 0, "curve": 0, "scenes": 0, "record": 0})
     wrong: list[Mismatch] = field(default_factory=list)
 
@@ -64,7 +68,8 @@ def verify(report: Report, read: Read) -> Verified:
         for place, values, cell, column in _cells(table, scores):
             done.cells += 1
             done.wrong += _of_cell(place, cell, column, values, seeds)
-        done.wrong += _of_differences(table, scores, seeds) if table.name != EFFECTS else _of_effects(table, seeds)
+        done.wrong += _of_differences(done, table, scores, seeds)
+        done.wrong += _of_marks(table, report.records, seeds)
     return done
 
 
@@ -101,54 +106,101 @@ def _cells(table: Table, scores: Scores) -> Iterator[tuple[str, dict[str, float 
 
 def _of_cell(place: str, cell: Cell, column: Column, found: Mapping[str, float | None], seeds: Mapping[str, int]
              ) -> Iterator[Mismatch]:
-    """Yield where a cell's values, mean or interval are others than those found."""
+    """Yield where a cell's values, mean, interval or text are others than those found."""
     wrong = [Mismatch(place, "value", value, found[trial], trial)
              for trial, value in zip(cell.trials, cell.values, strict=True) if not _equal(value, found[trial])]
     yield from wrong
     if not wrong and cell.interval is not None:
         own = _gaps(cell, seeds) if cell.pairs else [value for value in found.values() if value is not None]
-        mean, half = _summary(own, worst=column.kind == "worst")
-        yield from _unequal(place, {"mean": (cell.interval.mean, mean), "half width": (cell.interval.half_width, half)})
+        mean, half = summary(own, worst=column.kind == "worst")
+        yield from _unequal(place, {"mean": (cell.interval.mean, mean), "half width": (cell.interval.half_width, half),
+                                    "n": (cell.interval.count, len(own))})
+        if not reads(cell.text, mean, half, len(own)):
+            yield Mismatch(place, "text", cell.text, mean)
 
 
-def _of_differences(table: Table, scores: Scores, seeds: Mapping[str, int]) -> Iterator[Mismatch]:
-    """Yield where a paired difference, its p or its correction is another than that found."""
+def _of_differences(done: Verified, table: Table, scores: Scores, seeds: Mapping[str, int]) -> Iterator[Mismatch]:
+    """Yield where a difference, its test, its correction or what it leads to is another than that found."""
+    tested: list[tuple[str, Cell, Difference, float]] = []
+    for place, column, cell, shown, gaps, sides in _differences(table, scores, seeds):
+        (mean, half), p = summary(gaps), exact_p(gaps)
+        yield from _unequal(place, {
+            "mean": (shown.interval.mean, mean), "half width": (shown.interval.half_width, half),
+            "p": (shown.p, shown.p if p is None else p), "effect size": (shown.effect, hedges_g(gaps)),
+            "improvement": (shown.improvement, improvement(*sides, column.better))})
+        done.drawn += p is None
+        if shown.adjusted is not None:
+            tested.append((place, cell, shown, shown.p if p is None else p))
+    adjusted = corrected([p for *_, p in tested])
+    reachable = within_reach([shown.interval.count for _, _, shown, _ in tested])
+    for (place, cell, shown, _), value, reached in zip(tested, adjusted, reachable, strict=True):
+        yield from _unequal(place, {"adjusted p": (shown.adjusted, value), "reachable": (shown.reachable, reached),
+                                    "star": (cell.star, value <= ALPHA)})
+
+
+def _differences(table: Table, scores: Scores, seeds: Mapping[str, int]
+                 ) -> Iterator[tuple[str, Column, Cell, Difference, list[float], Sides]]:
+    """Yield every difference with its gaps, seed by seed, and with the values of both its sides."""
     rows = {row.labels: row for row in table.rows if not row.is_reference}
-    tested: list[tuple[str, float, float]] = []
     for row in table.rows:
         for i, (column, cell) in enumerate(zip(table.columns, row.cells, strict=True)):
             shown = cell.difference
             if shown is None:
                 continue
-            base, place = rows[shown.baseline], f"{_place(table, row, column)}, difference"
+            if cell.pairs:
+                yield _place(table, row, column), column, cell, shown, _gaps(cell, seeds), _sides(cell, seeds)
+                continue
+            base = rows[shown.baseline]
             own, other = ({seeds[trial]: scores[trial, _name(table, each, column)] for trial in each.cells[i].trials}
                           for each in (row, base))
             pairs = [(own[seed], other[seed]) for seed in own if seed in other]
             gaps = [a - b for a, b in pairs if a is not None and b is not None]
-            mean, half = _summary(gaps)
-            numbers = {"mean": (shown.interval.mean, mean), "half width": (shown.interval.half_width, half)}
-            if len(gaps) <= EXACT_UP_TO:
-                numbers["p"] = (shown.p, _p(gaps))
-            yield from _unequal(place, numbers)
-            if shown.adjusted is not None:
-                tested.append((place, shown.p, shown.adjusted))
-    yield from _of_correction(tested)
+            yield (f"{_place(table, row, column)}, difference", column, cell, shown, gaps,
+                   (cell.values, base.cells[i].values))
 
 
-def _of_effects(table: Table, seeds: Mapping[str, int]) -> Iterator[Mismatch]:
-    """Yield where an effect's p or its correction is another than that found."""
-    tested: list[tuple[str, float, float]] = []
-    for row in table.rows:
-        for column, cell in zip(table.columns, row.cells, strict=True):
-            shown, place = cell.difference, _place(table, row, column)
-            if shown is None:
-                continue
-            gaps = _gaps(cell, seeds)
-            if len(gaps) <= EXACT_UP_TO:
-                yield from _unequal(place, {"p": (shown.p, _p(gaps))})
-            if shown.adjusted is not None:
-                tested.append((place, shown.p, shown.adjusted))
-    yield from _of_correction(tested)
+def _sides(cell: Cell, seeds: Mapping[str, int]) -> Sides:
+    """Return an effect's values after and before the change, each seed's mean over pairs."""
+    values = dict(zip(cell.trials, cell.values, strict=True))
+    by_seed: dict[int, list[tuple[str, str]]] = {}
+    for before, after in cell.pairs:
+        by_seed.setdefault(seeds[after], []).append((after, before))
+    high, low = ([sum(values[pair[side]] for pair in own) / len(own) for own in by_seed.values()] for side in (0, 1))
+    return high, low
+
+
+def _of_marks(table: Table, records: Mapping[str, Record], seeds: Mapping[str, int]) -> Iterator[Mismatch]:
+    """Yield where a cell is marked as best, tied or starred and is not, or is and is not marked."""
+    for j, column in enumerate(table.columns):
+        rivals: dict[str, dict[int, Cell]] = {}
+        for i, cell in enumerate(row.cells[j] for row in table.rows):
+            if cell.trials and column.better and column.kind == "mean" and table.name != EFFECTS:
+                member = Group((), (records[cell.trials[0]],), is_baseline=False)
+                rivals.setdefault(member.measured_on(column.score), {})[i] = cell
+        marks = {i: mark for own in rivals.values() for i, mark in _marks(own, column, seeds).items()}
+        for i, row in enumerate(table.rows):
+            cell, (best, tied) = row.cells[j], marks.get(i, (False, False))
+            is_tested = cell.difference is not None and cell.difference.adjusted is not None
+            yield from _unequal(_place(table, row, column), {
+                "best": (cell.best, best), "tied": (cell.tied, cell.tied if tied is None else tied),
+                "star": (cell.star, cell.star and is_tested)})
+
+
+def _marks(rivals: Mapping[int, Cell], column: Column, seeds: Mapping[str, int]) -> dict[int, tuple[bool, bool | None]]:
+    """Return for each rival's row whether it is the best and whether it is tied; None where rounding decides."""
+    means = {i: column.better * math.fsum(cell.values) / len(cell.values) for i, cell in rivals.items()}
+    top = max(means, key=means.__getitem__)
+    if len(rivals) < 2 or len(rivals[top].trials) < 2:
+        return {}
+    by_seed = {i: {seeds[trial]: value for trial, value in zip(cell.trials, cell.values, strict=True)}
+               for i, cell in rivals.items()}
+    found: dict[int, tuple[bool, bool | None]] = {}
+    for i, own in by_seed.items():
+        mean, half = summary([by_seed[top][seed] - own[seed] for seed in own if seed in by_seed[top]])
+        is_best = means[i] == means[top]
+        unsure = half is not None and math.isclose(abs(mean), half, rel_tol=TOLERANCE)
+        found[i] = is_best, not is_best and (None if unsure else half is None or abs(mean) <= half)
+    return found
 
 
 def _gaps(cell: Cell, seeds: Mapping[str, int]) -> list[float]:
@@ -158,31 +210,6 @@ def _gaps(cell: Cell, seeds: Mapping[str, int]) -> list[float]:
     values = dict(zip(cell.trials, cell.values, strict=True))
     each = pd.DataFrame([(seeds[after], values[after] - values[before]) for before, after in cell.pairs])
     return [float(gap) for gap in each.groupby(0)[1].mean()]
-
-
-def _of_correction(tested: list[tuple[str, float, float]]) -> Iterator[Mismatch]:
-    """Yield where Holm's correction over a table is another than that found."""
-    by_p = sorted(tested, key=lambda each: each[1])
-    corrected = np.maximum.accumulate([min(1.0, (len(by_p) - i) * p) for i, (_, p, _) in enumerate(by_p)] or [0.0])
-    for (place, _, adjusted), found in zip(by_p, corrected.tolist(), strict=False):
-        yield from _unequal(place, {"adjusted p": (adjusted, found)})
-
-
-def _summary(values: list[float], *, worst: bool = False) -> tuple[float, float | None]:
-    """Return mean and half width by pandas and scipy alone."""
-    import pandas as pd
-    from scipy import stats
-
-    series = pd.Series(values, dtype=float)
-    if worst:
-        return float(series.max()), None
-    half = float(stats.t.ppf(0.975, len(series) - 1) * series.sem()) if len(series) > 1 else None
-    return float(series.mean()), half
-
-
-def _p(gaps: list[float]) -> float:
-    sums = np.abs(np.array(list(product((1.0, -1.0), repeat=len(gaps)))) @ np.array(gaps))
-    return float(np.mean(sums >= abs(sum(gaps)) - 1e-12 * sum(map(abs, gaps))))
 
 
 def _name(table: Table, row: Row, column: Column) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness.__main__ import main
+from harness.commands._trials import conditions
 from harness.store import Store
 from tests.report import stores
 
@@ -109,6 +110,62 @@ def test_two_experiments_are_compared_setting_by_setting(run):
     assert err == ""  # one setting on either side: they are what is compared
 
 
+def test_a_half_width_above_ten_keeps_its_digits(run):
+    """PCK of the two scenes is 1 and 0 against 0 and 0.6: differences -1 and 0.6, half width 12.706 * 1.6 / 2."""
+    for name, hits in (("none", (5, 0)), ("blend", (0, 3))):
+        errors = [[[0.1] * count + [9.0] * (5 - count)] for count in hits]
+        stores.add("results", "wide", points=stores.points(errors), scores={"pck@0.1": 0.5}, fusion=stores.fusion(name))
+    out = run("compare", "wide", "--where", "fusion=none", "--where", "fusion=blend")[1]
+    assert "mean scene -0.200\N{PLUS-MINUS SIGN}10.165 over scenes" in out
+
+
+def test_a_score_that_some_pairs_lack_tells_how_many_have_it(run):
+    for name in ("none", "blend"):
+        for seed in range(3):
+            more = {"nme": 0.2} if seed else {}
+            stores.add("results", "gaps", seed, scores={"pck@0.1": 0.5, **more}, fusion=stores.fusion(name))
+    out = run("compare", "gaps", "--where", "fusion=none", "--where", "fusion=blend")[1]
+    cells = {line.split()[0]: line.split()[1:7] for line in out.splitlines() if "\N{PLUS-MINUS SIGN}." in line}
+    level, more = "0.200\N{PLUS-MINUS SIGN}.000", "+0.000\N{PLUS-MINUS SIGN}.000"
+    assert cells["nme"] == [level, "(2)", level, "(2)", more, "(2)"]
+    assert "(" not in "".join(cells["pck@0.1"])
+    assert "In brackets: how many seeds have this score, where not all do." in out
+
+
+def test_trials_of_other_weights_are_told_apart(run):
+    for path in Path("results/probe/trials").glob("*/record.json"):
+        record = json.loads(path.read_text())
+        if record["spec"]["fusion"]["name"] == "blend":
+            path.write_text(json.dumps({**record, "fingerprints": {"data": "d1", "weights": "w2"}}))
+    lines = run("compare", "probe", "--where", "fusion=blend")[1].splitlines()
+    assert "weights fingerprint  w1    w2" in lines
+
+
+def test_view_scores_of_other_noise_levels_are_not_compared(run):
+    for levels in ([200], [800]):
+        for seed in range(2):
+            stores.add("results", "levels", seed, points=table(seed, 0.1), data=DATA, view_timesteps=levels,
+                       scores={"pck@0.1": 0.5, "nvs_loss": levels[0] / 1000})
+    out = run("compare", "levels", "--where", "view_timesteps=200", "--where", "view_timesteps=800")[1]
+    assert "Not compared, for A and B were measured on other scenes or noise levels: nvs_loss." in out.splitlines()
+    assert next(line.split()[3] for line in out.splitlines() if line.startswith("nvs_loss")) == "\N{EM DASH}"
+
+
+def test_data_without_keypoints_has_no_scene_to_compare(run):
+    for name in ("none", "blend"):
+        stores.add("results", "bare", scores={"entropy": 0.5}, points={}, fusion=stores.fusion(name))
+    code, out, err = run("compare", "bare", "--where", "fusion=none", "--where", "fusion=blend")
+    assert (code, err) == (0, "")
+    assert out.endswith("No scene can be compared: a trial has no points, or a scene shows none.\n")
+
+
+def test_numbers_in_a_condition_are_read_as_in_an_experiment(run):
+    assert conditions("fusion.strength=5e-1,tokens=64,view_pass=on") == {
+        "fusion.strength": 0.5, "tokens": 64, "view_pass": "on"}
+    every = run("compare", "probe", "--where", "fusion=none,fusion.strength=1e0", "--where", "fusion=blend")
+    assert every[0] == 0
+
+
 def test_settings_without_a_counterpart_are_named(run):
     stores.add("results", "longer", points=table(0, 0.07), scores={"pck@0.1": 0.5}, data=DATA, steps=400,
                fusion=stores.fusion("spatial"))
@@ -130,6 +187,7 @@ def test_a_picture_is_left_out_where_the_data_is_laid_out_otherwise(run):
     (["probe", "--where", "fusion=bled"], "did you mean 'blend'?"),
     (["probe", "--where", "fuson=blend"], "did you mean 'fusion'?"),
     (["probe", "--where", "fusion"], "expected SETTING=VALUE"),
+    (["probe", "--where", "fusion={"], "--where fusion={: not valid YAML"),
     (["probe", *["--where", "fusion=none"] * 3], "given 3 times"),
     (["probe", *["--where", "fusion=none"] * 2], "both sides are the same trials"),
     (["probe", "nowhere"], "neither an experiment nor a trial is called 'nowhere'"),

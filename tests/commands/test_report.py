@@ -11,6 +11,7 @@ import pytest
 
 from harness import config, mirror
 from harness.__main__ import main
+from harness.report import verify
 from harness.store import Store
 from tests.report.recorded import keep, keep_all, keep_spec, spec_of
 
@@ -206,6 +207,14 @@ def test_verify_takes_every_cell_again(run: Run) -> None:
     assert (code, "every number comes out again" in out) == (0, True)
 
 
+def test_verify_says_how_many_p_it_could_not_take_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_all("results", seeds=1)
+    assert "p stand as printed" not in run("probe", "--verify")[1]
+    monkeypatch.setattr(verify, "verify", lambda report, read: verify.Verified(cells=3, drawn=2))
+    code, out, _ = run("probe", "--verify")
+    assert (code, "; 2 p stand as printed, for their sign patterns were drawn" in out) == (0, True)
+
+
 def test_verify_names_the_cell_both_values_and_the_trial(run: Run) -> None:
     (trial, *_) = keep_all("results")
     path = Path("results/probe/trials", trial, "record.json")
@@ -266,3 +275,9 @@ def test_diff_refuses_what_is_no_report(run: Run, old: str) -> None:
         code, _, err = run("--diff", name)
         assert code == 2
         assert reason in err
+
+
+def test_diff_to_a_file_that_is_no_text_is_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_bytes(b"\xff\xfe")
+    assert run("--diff", str(tmp_path / "old.json")) == (
+        2, "", f"error: {tmp_path / 'old.json'}: cannot be read: it is not UTF-8\n")

@@ -192,3 +192,74 @@ def test_without_a_baseline_nothing_is_compared_and_the_note_says_so():
     found = table(of_values(none=(0.1,), blend=(0.2,)), ReportSpec(("fusion",)))
     assert difference(found, "blend") is None
     assert "No baseline is named (report.baseline), so no setting is compared." in found.notes
+
+
+def test_a_dotted_setting_names_the_baseline_and_all_else_has_to_be_equal():
+    settings = (("blend", 1.0), ("concat", 0.5), ("concat", 1.0))  # blend's own baseline has not run
+    records = [record(plain(0, fusion={"name": name, "strength": strength}), {"pck@0.1": strength})
+               for name, strength in settings]
+    found = table(records, ReportSpec(("fusion", "fusion.strength"), {"fusion.strength": 0.5}))
+    compared = {row.labels[0]: row.cells[0].difference for row in found.rows}
+    assert compared["blend"] is None
+    assert compared["concat strength=1"].interval.mean == 0.5
+    assert "No baseline of the same data and other settings: blend 1." in found.notes
+
+
+def test_a_choices_name_stands_for_the_choice_with_its_knobs():
+    records = [record(plain(0, fusion=fusion), {"pck@0.1": 0.5})
+               for fusion in ({"name": "none"}, {"name": "blend", "strength": 1.0})]
+    found = table(records, ReportSpec(("fusion",), {"fusion.name": "none"}))
+    assert difference(found, "blend").baseline == ("none",)
+
+
+@pytest.mark.parametrize(("setting", "alike"), [
+    ("view_scenes", ["psnr"]),
+    ("view_timesteps", ["nvs_loss@t500", "psnr"]),
+])
+def test_view_scores_of_other_scenes_or_noise_levels_are_not_compared(setting, alike):
+    scores = {"nvs_loss": 0.1, "nvs_loss@t500": 0.1, "psnr": 20.0}
+    values = {"view_scenes": (6, 40), "view_timesteps": ([500], [200, 500])}[setting]
+    records = [record(plain(seed, fusion={"name": name}, **{setting: value}), scores)
+               for name, value in zip(("none", "blend"), values, strict=True) for seed in range(2)]
+    report = ReportSpec(("fusion",), {"fusion": "none", setting: values[0]})
+    found = table(records, report, "views")
+    other = next(row for row in found.rows if not row.is_baseline)
+    compared = [column.score for column, cell in zip(found.columns, other.cells, strict=True) if cell.difference]
+    assert compared == alike
+    assert [column.score for column, cell in zip(found.columns, other.cells, strict=True) if cell.best] == alike
+    assert any(note.startswith("Of other scenes or noise levels in some rows (view_scenes") for note in found.notes)
+
+
+def test_references_beside_settings_are_not_tested_though_no_setting_has_a_baseline():
+    values = [{"pck@0.1": 0.5 + seed / 100, "pck_untrained@0.1": 0.1} for seed in range(7)]
+    records = [record(plain(seed, fusion={"name": name}, tokens=tokens), scores)
+               for name, tokens in (("none", 7), ("blend", 8)) for seed, scores in enumerate(values)]
+    found = table(records)
+    assert difference(found, "blend 8") is None
+    assert difference(found, "untrained tokens ").adjusted is None
+
+
+def test_a_row_that_shares_too_few_seeds_with_the_best_is_said_to():
+    few = [record(plain(seed, fusion={"name": name}), {"pck@0.1": 0.5 + (name == "none")})
+           for name, seeds in (("none", (0, 1)), ("blend", (2, 3))) for seed in seeds]
+    said = "holds 0, or they share fewer than two seeds)"
+    assert said in table(few).notes[0]
+    enough = table(of_values(none=(0.5, 0.6), blend=(0.6, 0.51))).notes[0]
+    assert "Italic" in enough
+    assert said not in enough
+
+
+def test_a_difference_says_how_many_seeds_it_is_over():
+    found = table(of_values(none=(0.1, 0.2), blend=(0.2, 0.4, 0.6))).differences()
+    assert [row.seeds for row in found.rows] == [2]
+
+
+def test_a_difference_over_fewer_seeds_than_its_row_says_so():
+    records = of_values(none=(0.1, 0.2, 0.3), blend=(0.2, 0.4, 0.6))
+    for each in records[1:]:
+        each["scores"]["nme"] = 0.1
+    shown = table(records, ReportSpec(("fusion",), {"fusion": "none"})).differences()
+    assert [row.seeds for row in shown.rows] == [3]
+    texts = {column.score: cell.text for column, cell in zip(shown.columns, shown.rows[0].cells, strict=True)}
+    assert texts["nme"].endswith(" (2)")
+    assert not texts["pck@0.1"].endswith(")")

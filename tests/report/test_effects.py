@@ -81,6 +81,105 @@ def test_no_table_where_nothing_is_asked_and_a_note_where_nothing_differs():
     assert any("No two settings differ in nothing but: steps" in note for note in notes)
 
 
+def levels(path, values, scores, seeds=2, weights=(), **more):
+    """Return records of settings that differ in one, each with its score in every seed."""
+    return [fakes.record(fakes.plain(seed, **{path: value}, **more), {"pck@0.1": score},
+                         fingerprints={"data": "d1", "weights": weights[i] if weights else "w1"},
+                         id=f"{path} {i} {seed}")
+            for i, (value, score) in enumerate(zip(values, scores, strict=True)) for seed in range(seeds)]
+
+
+def shown(table):
+    return [(*row.labels, row.cells[0].text.split("±")[0]) for row in table.rows]
+
+
+def test_settings_of_other_weights_never_pair():
+    records = levels("view_pass", ["batch", "canvas", "batch"], [0.3, 0.3, 0.6], weights=["w1", "w1", "w2"])
+    table = effects(records, ReportSpec(("view_pass",), effects=("view_pass",)))
+    assert shown(table) == [("view_pass", "batch → canvas", "+0.000")]
+    assert {trial for pair in table.rows[0].cells[0].pairs for trial in pair} == {
+        "view_pass 0 0", "view_pass 0 1", "view_pass 1 0", "view_pass 1 1"}
+    lone = levels("view_pass", ["canvas", "batch"], [0.3, 0.6], weights=["w1", "w2"])
+    assert effects(lone, ReportSpec(("view_pass",), effects=("view_pass",))) is None
+
+
+def test_another_model_has_its_own_weights_but_only_where_there_is_no_choice_of_them():
+    models, layout = [{"name": "tiny_sd"}, {"name": "tiny_turbo"}], ReportSpec(("model",), effects=("model",))
+    assert shown(effects(levels("model", models, [0.3, 0.4], weights=["w1", "w2"]), layout)) == [
+        ("model", "tiny_sd → tiny_turbo", "+0.100")]
+    three = [models[0], *models]
+    assert effects(levels("model", three, [0.1, 0.3, 0.4], weights=["w0", "w1", "w2"]), layout) is None
+    assert shown(effects(levels("model", three, [0.1, 0.3, 0.4], weights=["w0", "w1", "w1"]), layout)) == [
+        ("model", "tiny_sd → tiny_turbo", "+0.100")]
+
+
+def test_knobs_tell_changes_of_one_name_apart():
+    fusions = [{"name": "none"}, {"name": "blend", "alpha": 0.3}, {"name": "blend", "alpha": 0.6}]
+    table = effects(levels("fusion", fusions, [0.5, 0.6, 0.7]), ReportSpec(("fusion",), effects=("fusion",)))
+    assert shown(table) == [("fusion", "none → blend alpha=0.3", "+0.100"),
+                            ("fusion", "none → blend alpha=0.6", "+0.200")]
+    assert "Pairs: fusion none → blend alpha=0.3: 1; fusion none → blend alpha=0.6: 1." in table.notes
+    losses = [{"sharpening": {"weight": weight}, "equivariance": {"weight": 1.0}} for weight in (1.0, 2.0)]
+    table = effects(levels("losses", losses, [0.5, 0.6]), ReportSpec(("losses",), effects=("losses",)))
+    assert table.rows[0].labels[1] == ("sharpening + equivariance sharpening.weight=1 → "
+                                       "sharpening + equivariance sharpening.weight=2")
+
+
+def test_each_value_is_compared_with_the_first_before_it_that_it_meets():
+    def of(*settings):
+        return [record for tokens, steps, score in settings
+                for record in levels("tokens", [tokens], [score], steps=steps)]
+
+    layout = ReportSpec(("tokens", "steps"), effects=("tokens", "steps"))
+    table = effects(of((16, 50, 0.1), (64, 100, 0.2), (256, 100, 0.4)), layout)
+    assert shown(table) == [("tokens", "64 → 256", "+0.200")]
+    assert table.notes[-2:] == ("No two settings differ in nothing but: steps.",
+                                "In no pair, for no other value meets it in all else: tokens 16.")
+    table = effects(of((16, 75, 0.1), (64, 75, 0.2), (64, 100, 0.3), (256, 100, 0.4)), layout)
+    assert shown(table) == [("tokens", "16 → 64", "+0.100"), ("tokens", "64 → 256", "+0.100"),
+                            ("steps", "75 → 100", "+0.100")]
+
+
+def test_effects_that_no_two_settings_show_are_named_under_the_other_tables():
+    (table,) = build(levels("tokens", [16], [0.1]), ReportSpec(("tokens",), effects=("tokens", "steps")))
+    assert "No two settings differ in nothing but: tokens; steps." in table.notes
+    records = [fakes.record(fakes.plain(0, tokens=tokens), {"psnr": 20.0}) for tokens in (16, 64)]
+    (table,) = build(records, ReportSpec(("tokens",), effects=("tokens",)))
+    assert "No trial has a score to show effects on: tokens." in table.notes
+
+
+def test_a_cell_of_fewer_seeds_than_its_row_says_so():
+    records = levels("view_pass", ["batch", "canvas"], [0.3, 0.4], seeds=4)
+    for i, record in enumerate(records):
+        record["scores"] |= {"nme": 0.2} if i < 6 else {}  # the last two seeds of canvas have none
+    table = effects(records, ReportSpec(("view_pass",), effects=("view_pass",)))
+    (row,) = table.rows
+    assert (row.seeds, [cell.text for cell in row.cells]) == (4, ["+0.100±.000", "+0.000±.000 (2)"])
+    assert "In brackets: how many seeds have this score in every pair" in table.notes[0]
+    one = effects(levels("view_pass", ["batch", "canvas"], [0.3, 0.4], seeds=1), ReportSpec(effects=("view_pass",)))
+    assert (one.rows[0].count, one.rows[0].cells[0].text) == ("1", "+0.100")
+    assert "In brackets" not in one.notes[0]
+
+
+def test_a_star_is_within_reach_test_by_test():
+    # Two tests: of 7 seeds p = 2/2^7 = 1/64, twice that below 0.05; of 3 seeds no p is below 1/4.
+    records = levels("view_pass", ["batch", "canvas"], [0.3, 0.4], seeds=7)
+    records += levels("view_pass", ["other"], [0.5], seeds=3)
+    table = effects(records, ReportSpec(("view_pass",), effects=("view_pass",)))
+    found = [row.cells[0].difference for row in table.rows]
+    assert [(each.reachable, each.star) for each in found] == [(True, True), (False, False)]
+    assert [each.adjusted for each in found] == [pytest.approx(1 / 32), pytest.approx(1 / 4)]
+    assert ("*: p ≤ 0.05 by sign flips over seeds, Holm's correction over the table's 2 tests, which some have too "
+            "few seeds for.") in table.notes
+
+
+def test_generated_views_of_other_scenes_are_no_effect():
+    records = [fakes.record(fakes.plain(seed, view_scenes=scenes), {"pck@0.1": 0.5, "nvs_loss": loss})
+               for scenes, loss in ((8, 0.1), (16, 0.2)) for seed in range(2)]
+    (row,) = effects(records, ReportSpec(("view_scenes",), effects=("view_scenes",))).rows
+    assert [cell.text for cell in row.cells] == ["+0.000±.000", "—"]
+
+
 def test_every_format_shows_it_and_verifies(tmp_path):
     for seed in range(3):
         for fusion in ("none", "concat"):

@@ -74,6 +74,15 @@ def test_wide_table_is_continued_under_its_own_label():
     assert r"\label{tab:attention-1}" in text
 
 
+def test_a_label_is_no_argument_of_the_command_before_it():
+    names = ["[x] y", " *star*", "a[1]*", "none"]
+    records = [record(plain(0, fusion={"name": name}), {"pck@0.1": 0.5}) for name in names]
+    lines = render(build(records, FUSION)).splitlines()
+    first = lines.index(r"\midrule") + 1
+    assert [line.split(" & ")[0] for line in lines[first : first + 4]] == ["{}[x] y", "{} *star*", "a[1]*",
+                                                                         "none (baseline)"]
+
+
 def test_marks_of_the_best_the_tied_and_the_starred():
     (table,) = build([record(plain(), {"pck@0.1": 0.5})], ReportSpec())
     (cell,) = table.rows[0].cells
@@ -91,7 +100,9 @@ def test_marks_of_the_best_the_tied_and_the_starred():
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX")
 def test_tables_compile_and_nothing_is_wider_than_the_text(tmp_path):
     awkward = plain(0, fusion={"name": "a_b & 5% #1 ${x}$ \\ ~^<|>±—"})
-    records = [*fusion_records(9), record(awkward, {"pck@0.1": 0.5, **{f"entropy_view{i}": 0.5 for i in range(6)}})]
+    bracket = record(plain(0, fusion={"name": "[x] y"}), {"pck@0.1": 0.5})
+    views = {f"entropy_view{i}": 0.5 for i in range(6)}
+    records = [bracket, *fusion_records(9), record(awkward, {"pck@0.1": 0.5, **views})]
     (tmp_path / "tables.tex").write_text(render(build(records, ReportSpec(("fusion",), {"fusion": "none"}))))
     (tmp_path / "main.tex").write_text(r"""\documentclass{article}\usepackage{booktabs,graphicx}
 \begin{document}\input{tables}\end{document}""")

@@ -25,7 +25,19 @@ def test_trials_that_did_not_finish_are_named_by_what_became_of_them(status):
     records[4] |= {"status": status, "reason": "a reason", "scores": {}}
     found = notes(records)
     assert f"{status.capitalize()}: fusion=concat, seed=1 (a reason)." in found
-    assert "Rows lack some of the 3 seeds: concat has 2, not 1." in found
+    assert "Rows lack some of the 3 seeds: concat has 2, not seed 1." in found
+
+
+def test_trials_that_did_not_finish_are_named_by_the_knob_that_tells_them_apart():
+    losses = [{"sharpening": {"weight": 100.0}, "equivariance": {"weight": weight}} for weight in (500.0, 2000.0)]
+    specs = [plain(losses=each, fusion={"name": "blend", "strength": strength})
+             for each in losses for strength in (0.5, 1.0)]
+    records = [record(specs[0], {"pck@0.1": 0.5}), record(specs[1], status="failed")]
+    found = notes(records, specs, [specs[2]])
+    named = "losses=sharpening + equivariance equivariance.weight"
+    assert f"Failed: fusion=blend strength=1, {named}=500, seed=0." in found
+    assert f"Running: fusion=blend strength=0.5, {named}=2000, seed=0." in found
+    assert f"Not run yet: fusion=blend strength=1, {named}=2000, seed=0." in found
 
 
 def test_pruned_trials_are_never_averaged_even_where_they_left_scores():
@@ -121,3 +133,13 @@ def test_code_that_was_not_committed_and_mixed_devices_are_named():
     assert line.split(". ") == ["Trials come from 2 commits: aaaaaaaa; bbbbbbbb",
                                 "1 of 2 trials ran on changes that no commit holds",
                                 "Trials ran on 2 kinds of device: cpu; gpu."]
+
+
+@pytest.mark.parametrize(("fit_scenes", "said"), [(40, True), (100, False)])
+def test_regressed_points_of_few_samples_are_named(fit_scenes, said):
+    """16 tokens are 32 unknowns; 8 of 10 keypoints are visible in a scene, so 40 scenes have 32 samples of each."""
+    one = record(plain(fit_scenes=fit_scenes, test_scenes=50, keypoints=16, tokens=64),
+                 {"pck@0.1": 0.5, "nme": 0.2, "visible_points": 400.0}, keypoints=list("abcdefghij"))
+    wanted = ("Regressed points rest on few samples of the fit split (fit_scenes), so their errors may be those of "
+              "interpolation: fake has about 32 of each keypoint for 32 unknowns.")
+    assert (wanted in build([one], ReportSpec())[0].notes) == said

@@ -123,3 +123,56 @@ def test_settings_match_that_agree_in_what_varies_on_either_side():
     found = matched(groups, longer)
     assert [(mine.labels, yours.labels) for mine, yours in found] == [(("none",), ("none",)), (("blend",), ("blend",))]
     assert [len(matched(groups[:1], groups[4:5])), len(matched(groups[:1], longer[1:]))] == [1, 0]
+
+
+def of_weights(fusion, weights, **changes):
+    return record(plain(fusion={"name": fusion}, **changes), {"pck@0.1": 0.5},
+                  fingerprints={"data": "d1", "weights": weights})
+
+
+def test_settings_match_in_weights_where_a_side_has_several():
+    none, blend = ([of_weights(name, weights) for weights in ("w1", "w2")] for name in ("none", "blend"))
+    one, other = (grouped(side, ReportSpec())[1] for side in (none, blend[::-1]))
+    found = matched(one, other)
+    assert [(mine.records, yours.records) for mine, yours in found] == [((none[i],), (blend[i],)) for i in (0, 1)]
+    assert matched(one, other[:1]) == [(one[1], other[0])]  # blend of w1 is there no more
+    assert matched(one, grouped([of_weights("blend", "w3")], ReportSpec())[1]) == []
+
+
+def test_models_match_although_each_has_other_weights():
+    """Weights vary with the model on either side: they are told apart by the model alone."""
+    sides = [grouped([of_weights("none", f"{name} {age}", model={"name": name}) for name in ("small", "large")],
+                     ReportSpec())[1] for age in ("old", "new")]
+    assert [(mine.labels, yours.labels) for mine, yours in matched(*sides)] == [
+        (("small",), ("small",)), (("large",), ("large",))]
+
+
+def test_settings_match_by_a_setting_that_the_first_trial_lacks():
+    first, later = plain(), {**plain(), "novel": 1}
+    one = grouped([record(first, {"pck@0.1": 0.5}), record(later, {"pck@0.1": 0.5})], ReportSpec())[1]
+    assert matched(one, one[1:]) == [(one[1], one[1])]
+
+
+def test_other_weights_and_data_are_named_among_what_differs():
+    pair = paired([of_weights("none", "w1")], [of_weights("none", "w2")])
+    assert pair.knobs == [("weights fingerprint", "w1", "w2")]
+    elsewhere = {**of_weights("none", "w1"), "fingerprints": {"data": "d2", "weights": "w1"}}
+    assert paired([of_weights("none", "w1")], [elsewhere]).knobs == [("data fingerprint", "d1", "d2")]
+
+
+def test_scores_of_generated_views_are_compared_on_the_same_scenes_and_noise_levels():
+    own = {"pck@0.1": 0.5, "nvs_loss": 0.1, "psnr": 20.0}
+    one, other = ([record(plain(seed, view_timesteps=levels), own) for seed in range(2)] for levels in ([200], [800]))
+    found = {score.column.score: score for score in scores(paired(one, other))}
+    assert {name: score.difference is None for name, score in found.items()} == {
+        "pck@0.1": False, "nvs_loss": True, "psnr": False}
+    assert (found["nvs_loss"].p, found["nvs_loss"].one.mean, found["nvs_loss"].other.mean) == (None, 0.1, 0.1)
+    assert found["pck@0.1"].adjusted == 1.0
+
+
+@pytest.mark.parametrize("table", [{}, {name: [] for name in stores.points([[[0.1]]])}])
+def test_scenes_need_rows_in_every_trials_points(tmp_path, table):
+    one = stores.add(tmp_path, points=stores.points([[[0.1]]]))
+    other = stores.add(tmp_path, tokens=64, points=table)
+    for sides in (([one], [other]), ([other], [one]), ([other], [other])):
+        assert scenes(paired(*sides), reader(Path(tmp_path))) is None

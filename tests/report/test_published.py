@@ -61,6 +61,16 @@ def test_a_figure_without_a_setting_is_of_all_rows_and_each_source_has_a_number(
     assert [note.rsplit(". ", 1)[1] for note in table.notes if note.startswith("published [")] == ["One.", "Other."]
 
 
+def test_a_figure_of_a_score_that_no_table_shows_is_named_below():
+    figures = (Published("pck_oracle@0.1", 0.9, SOURCE), Published("inter_eye", 5.0, SOURCE), *CITED.published)
+    line = "Published, but of scores that no table shows: pck_oracle@0.1; inter_eye."
+    for table in build(fusion_records(), replace(CITED, published=figures)):
+        assert table.notes.count(line) == 1
+    shown = [record(spec_of(), {"pck@0.1": 0.5, "pck_oracle@0.1": 0.8, "inter_eye": 6.0})]
+    for table in build(shown, ReportSpec(columns=("pck_oracle@0.1",), published=figures[:2])):
+        assert not any("no table shows" in note for note in table.notes)
+
+
 def test_labels_tell_what_the_figure_is_of():
     records = [record(spec_of(seed, fusion={"name": fusion}, keypoints=count), {"pck@0.1": 0.5})
                for fusion in ("none", "blend") for count in (4, 8) for seed in range(2)]

@@ -90,3 +90,19 @@ def test_groups_know_what_data_they_were_scored_on():
 )
 def test_baseline(baseline, expected):
     assert is_baseline(plain(), baseline) is expected
+
+
+def test_other_data_beside_a_column_of_data_has_a_head_of_its_own():
+    settings = (("biped", "d1"), ("biped", "d2"), ("bird", "d3"))
+    records = [record(plain(data={"name": "figures", "family": family}), fingerprints={"data": data, "weights": "w1"})
+               for family, data in settings]
+    heads, groups = grouped(records, ReportSpec())
+    assert heads == ("data", "data fingerprint")
+    assert [group.labels[1] for group in groups] == ["d1", "d2", "d3"]
+
+
+def test_view_scores_are_measured_on_more_than_the_test_data():
+    few, many = (grouped([record(plain(view_scenes=count))], ReportSpec())[1][0] for count in (6, 40))
+    assert few.measured_on("nvs_loss") != many.measured_on("nvs_loss")
+    for name in ("pck@0.1", "psnr", "nvs_final"):
+        assert few.measured_on(name) == many.measured_on(name)

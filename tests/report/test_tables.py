@@ -9,9 +9,12 @@ from harness.metrics._base import Observations
 from harness.metrics._errors import errors_px
 from harness.metrics.pck import Pck
 from harness.report import markdown
+from harness.report.cells import written
+from harness.report.columns import Column
 from harness.report.plain import to_json
 from harness.report.tables import build
 from harness.spec import ReportSpec
+from harness.statistics import Interval
 from harness.tensors import generator
 
 from .fakes import fusion_records, plain, record, scores
@@ -141,7 +144,7 @@ def test_failed_and_missing_trials_are_named():
     assert row(found, "concat").seeds == 2
     assert "So far 17 of 19 planned trials have finished." in found.notes
     assert "Failed: fusion=concat, seed=1 (NaN in the loss at step 12)." in found.notes
-    assert "Rows lack some of the 3 seeds: concat has 2, not 1." in found.notes
+    assert "Rows lack some of the 3 seeds: concat has 2, not seed 1." in found.notes
     assert "Not run yet: fusion=blend, seed=9." in found.notes
 
 
@@ -254,3 +257,25 @@ def test_table_recomputed_from_the_points_with_plain_pandas_is_the_printed_one(p
         mean, half = pd.Series(shares).mean(), 4.302653 * pd.Series(shares).std() / math.sqrt(3)
         cell = printed.split("|")[place].strip()
         assert cell == f"{mean:.3f}±{re.sub('^0', '', f'{half:.3f}')}"
+
+
+@pytest.mark.parametrize(("mean", "half", "like", "text"), [
+    (0.0, 0.7956, None, "0.0000±.7956"),
+    (0.1165, 0.0111, None, "0.1165±.0111"),
+    (-12.5, 0.0, 0.0, "-12.50±.00"),
+    (4.8e-9, 1.2e-9, None, "4.800e-09±1.200e-09"),
+    (0.0, 0.0, None, "0±0"),
+    (2000.0, 10.165, None, "2000±10"),
+    (0.0, 10.165, 0.5, "0.00±10.16"),
+])
+def test_numbers_without_digits_of_their_own_show_four_of_the_largest(mean, half, like, text):
+    assert written(Interval(mean, half, 3), Column("loss_final", "loss", digits=None), like=like) == text
+
+
+def test_columns_that_no_trial_has_are_named_below():
+    records = [record(plain(seed), {"pck@0.1": 0.5, "pck_oracle@0.1": 0.9}) for seed in range(2)]
+    tables = build(records, ReportSpec(columns=("pck_oracel@0.1", "pck_oracle@0.1")))
+    assert [table.name for table in tables] == ["pck", "extra"]
+    assert all("No trial has the further scores: pck_oracel@0.1." in table.notes for table in tables)
+    assert not any("further" in note for table in build(records, ReportSpec(columns=("pck_oracle@0.1",)))
+                   for note in table.notes)

@@ -1,6 +1,8 @@
 import json
+import math
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -10,10 +12,13 @@ from harness.metrics.convergence import Convergence
 from harness.metrics.pck import Pck
 from harness.report.parts import Part, reported
 from harness.report.recompute import from_curve, from_points
+from harness.report.retaken import corrected, exact_p, hedges_g, improvement, reads, within_reach
 from harness.report.verify import verify
 from harness.spec import ReportSpec
+from harness.statistics import effect_size, probability_of_improvement, sign_flip
 from harness.store import Store
 
+from .fakes import plain, record
 from .recorded import SPREADS, keep_all, observed, result
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"})
@@ -112,6 +117,16 @@ def in_difference(change):
     ("mean", in_difference(lambda d: replace(d, interval=replace(d.interval, mean=d.interval.mean - 2e-9)))),
     ("p", in_difference(lambda d: replace(d, p=d.p / 2))),
     ("adjusted p", in_difference(lambda d: replace(d, adjusted=d.adjusted / 2))),
+    ("reachable", in_difference(lambda d: replace(d, reachable=True))),
+    ("effect size", in_difference(lambda d: replace(d, effect=d.effect + 2e-8))),
+    ("effect size", in_difference(lambda d: replace(d, effect=None))),
+    ("improvement", in_difference(lambda d: replace(d, improvement=1 - d.improvement))),
+    ("n", lambda cell: replace(cell, interval=replace(cell.interval, count=4))),
+    ("star", lambda cell: replace(cell, star=True)),
+    ("best", lambda cell: replace(cell, best=not cell.best)),
+    ("tied", lambda cell: replace(cell, tied=not cell.tied)),
+    ("text", lambda cell: replace(cell, text="9.999±.001")),
+    ("text", lambda cell: replace(cell, text=cell.text.split("±")[0])),
 ])
 def test_what_does_not_come_out_again_is_named(results, report, what, change):
     wrong = verify(tampered(report, "pck", "concat", "pck@0.1", change), reader(results)).wrong
@@ -134,3 +149,90 @@ def test_references_are_taken_from_their_own_columns(results, report):
     change = lambda cell: replace(cell, values=(0.0, *cell.values[1:]))  # noqa: E731
     wrong = verify(tampered(report, "pck", "untrained tokens", "pck_regressed@0.1", change), reader(results)).wrong
     assert [each.cell for each in wrong] == ["pck | untrained tokens | regr.@0.1"]
+
+
+def of_scores(levels, seeds, layout=FUSION):
+    """Return a report of made-up scores that no file holds: ``levels`` gives each fusion's by seed."""
+    return reported(Part("fake", tuple(
+        {**record(plain(seed, fusion={"name": name}), {"pck@0.1": level(seed)}), "files": {}}
+        for name, level in levels.items() for seed in range(seeds)), layout))
+
+
+def wrong_of(report):
+    return [each for each in verify(report, lambda record, name: {}).wrong if each.what != "id"]
+
+
+def test_p_of_more_seeds_is_retaken_as_far_as_all_patterns_are_tried_and_counted_beyond():
+    levels = {"none": lambda seed: 0.5, "blend": lambda seed: 0.5 + 0.01 * (seed % 5 - 1)}
+    for seeds, drawn in ((14, 0), (16, 0), (17, 1)):
+        report = of_scores(levels, seeds)
+        assert wrong_of(report) == []
+        assert verify(report, lambda record, name: {}).drawn == drawn
+        shift = in_difference(lambda d: replace(d, p=0.99 * d.p, adjusted=0.99 * d.p))
+        found = [each.what for each in wrong_of(tampered(report, "pck", "blend", "pck@0.1", shift))]
+        assert found == ([] if drawn else ["p", "adjusted p"])
+
+
+def test_a_star_that_is_taken_away_or_given_without_a_test_is_named():
+    report = of_scores({"none": lambda seed: 0.5, "blend": lambda seed: 0.75 + seed / 64}, 7)  # p = 1/64
+    assert report.tables[0].rows[1].cells[0].star
+    other = lambda cell: replace(cell, star=not cell.star)  # noqa: E731
+    for row in ("none", "blend"):
+        assert [each.what for each in wrong_of(tampered(report, "pck", row, "pck@0.1", other))] == ["star"]
+
+
+def test_marks_of_every_row_are_retaken():
+    levels = {"none": lambda seed: (0.5, 0.6, 0.4)[seed], "concat": lambda seed: (0.6, 0.8, 0.4)[seed],
+              "blend": lambda seed: 0.9 + seed / 100}
+    report = of_scores(levels, 3)
+    marks = [(row.cells[0].best, row.cells[0].tied) for row in report.tables[0].rows]
+    assert marks == [(False, False), (False, True), (True, False)]  # 0.9 - 0.6, 0.11, 0.52: 0.31 +- 0.509
+    assert wrong_of(report) == []
+    other = lambda cell: replace(cell, tied=not cell.tied)  # noqa: E731
+    for row in levels:
+        assert [each.what for each in wrong_of(tampered(report, "pck", row, "pck@0.1", other))] == ["tied"]
+
+
+def test_an_effect_is_retaken_with_its_size_and_improvement():
+    report = of_scores({"none": lambda seed: 0.5 + seed / 8, "blend": lambda seed: 0.6 + seed / 4}, 3,
+                       ReportSpec(("fusion",), effects=("fusion",)))
+    assert wrong_of(report) == []
+    for what, change in (("effect size", {"effect": 9.0}), ("improvement", {"improvement": 0.0}), ("p", {"p": 0.9})):
+        made = tampered(report, "effects", "fusion", "pck@0.1",
+                        in_difference(lambda d, change=change: replace(d, **change)))
+        assert [each.what for each in wrong_of(made)] == [what]
+
+
+def test_statistics_by_hand():
+    assert exact_p([1.0, 2.0, 0.0]) == 4 / 8  # of 2^3 patterns those with both signs alike
+    assert exact_p([1.0] * 16) == 2 / 2**16
+    assert exact_p([1.0] * 17) is None
+    assert hedges_g([1.0, 2.0, 3.0]) == pytest.approx(2 / math.sqrt(math.pi))  # gamma(1) / gamma(1/2) times 2 / 1
+    assert (hedges_g([1.0, 2.0]), hedges_g([0.1, 0.1, 0.1])) == (None, None)
+    assert improvement([1.0, 2.0], [1.0, 0.0], 1) == 3.5 / 4
+    assert improvement([1.0, 2.0], [1.0, 0.0], -1) == 0.5 / 4
+    assert corrected([0.03, 0.01, 0.02, 0.5]) == pytest.approx([0.06, 0.04, 0.06, 0.5])
+    assert within_reach([6, 3]) == [False, False]  # the smaller of 2/2^6 and 2/2^3, times 2
+    assert within_reach([7, 3]) == [True, False]
+
+
+@pytest.mark.parametrize("count", [3, 5, 16])
+def test_statistics_agree_with_those_that_the_tables_show(count):
+    rng = np.random.default_rng(count)
+    gaps, other = rng.integers(-3, 5, count) / 8, rng.integers(-3, 5, count) / 8  # with ties
+    assert exact_p(gaps.tolist()) == sign_flip(gaps)[0]
+    assert hedges_g(gaps.tolist()) == pytest.approx(effect_size(gaps.tolist()), rel=1e-12)
+    assert improvement(gaps, other, -1) == pytest.approx(probability_of_improvement(gaps, other, -1), abs=1e-15)
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("0.205±.064", True), ("+0.205±.064 (3)", True), ("0.205±.064 (2)", False), ("0.204±.064", False),
+    ("0.205±.063", False), ("0.205", False), ("2.051e-01±6.4e-02", True), ("1", False), ("\N{EM DASH}", False),
+])
+def test_a_text_says_its_numbers_or_not(text, expected):
+    assert reads(text, 0.2051, 0.0639, 3) is expected
+
+
+def test_a_share_and_a_largest_value_are_read_too():
+    assert [reads(text, 1 / 3, 0.9, 3) for text in ("1/3", "2/3", "1/2")] == [True, False, False]
+    assert [reads("1.9e-08", mean, None, 3) for mean in (1.92e-8, 1.96e-8)] == [True, False]

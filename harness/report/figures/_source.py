@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from harness.report.cells import Table
 from harness.report.figures._style import Look, looks
+from harness.report.lines import AGREE
 from harness.report.rows import Record
 from harness.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import ArrayLike
 
 LINES = 8  # rows that a figure of lines can tell apart
 MAIN = "pck@0.1"
+DIFFERING = "{} differ between rows and are in the tables alone."
 
 Columns = Mapping[str, "np.ndarray"]
 Read = Callable[[Record, str], Columns]
@@ -74,11 +77,13 @@ class Source:
         """Return the columns of a file of every seed of a row that left one."""
         return [self.read(record, name) for record in row.records if f"{name}.parquet" in record.get("files", {})]
 
-    def points(self, row: Row) -> list[Columns]:
+    def points(self, row: Row) -> dict[int, Columns]:
         """Return the points of every seed of a row that left any."""
         needed = {"error", "normaliser", "visible", "keypoint"}
-        found = [columns for columns in self.columns(row, "points") if needed <= columns.keys()]
-        return [columns for columns in found if len(columns["keypoint"])]
+        found = {record["spec"]["seed"]: self.read(record, "points") for record in row.records
+                 if "points.parquet" in record.get("files", {})}
+        return {seed: columns for seed, columns in found.items()
+                if needed <= columns.keys() and len(columns["keypoint"])}
 
     @property
     def head(self) -> str:
@@ -118,6 +123,22 @@ def over_seeds(
     if len(curves) < 2:
         return mean, None, None
     return mean, tuple(spot.low for spot in spots), tuple(spot.high for spot in spots)
+
+
+def alike(readings: Iterable[tuple[int, "ArrayLike"]]) -> "np.ndarray | None":
+    """Return the mean over seeds of what every row gives alike, seed by seed; None where rows differ, or give nothing.
+
+    What no training produced, such as untrained tokens, is the same for rows that differ in training alone.
+    """
+    import numpy as np
+
+    by_seed: dict[int, np.ndarray] = {}
+    for seed, reading in readings:
+        own = np.asarray(reading, dtype=float)
+        known = by_seed.setdefault(seed, own)
+        if known.shape != own.shape or not np.allclose(known, own, rtol=AGREE, atol=0, equal_nan=True):
+            return None
+    return np.mean(list(by_seed.values()), axis=0) if by_seed else None
 
 
 def scope(rows: Iterable[Row], what: str = "Bands") -> str:

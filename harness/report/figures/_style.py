@@ -34,7 +34,7 @@ SETTINGS: Mapping[str, Any] = {
     "legend.columnspacing": 1.4, "legend.labelspacing": 0.35, "figure.facecolor": "#ffffff", "axes.facecolor": "none",
     "pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "harness", "savefig.dpi": PNG_DPI,
     "path.simplify": True, "figure.constrained_layout.h_pad": 0.04, "figure.constrained_layout.w_pad": 0.05,
-    "figure.constrained_layout.wspace": 0.06,
+    "figure.constrained_layout.wspace": 0.06, "text.parse_math": False,  # a setting's words may hold dollar signs
 }
 # Without dates and versions, so that equal numbers give equal files.
 METADATA: Mapping[str, dict[str, Any]] = {

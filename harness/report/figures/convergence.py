@@ -33,15 +33,17 @@ class Convergence(Kind):
     def of(cls, source: Source) -> "Convergence | None":
         """Read the curves of every trial shown; rows that differ in their losses are drawn relative to their start."""
         losses = {canonical(record["spec"].get("losses")) for row in source.rows for record in row.records}
-        curves = [(row, source.columns(row, "curve")) for row in source.rows]
         is_relative = len(losses) > 1
-        loss = [_loss(row, found, relative=is_relative) for row, found in curves]
+        curves = [(row, [curve for columns in source.columns(row, "curve") if len(curve := falling(columns))])
+                  for row in source.rows]
+        flat = [row.label for row, own in curves if is_relative and any(curve[0] == 0 for curve in own)]
+        loss = [_loss(row, own, relative=is_relative) for row, own in curves if own and row.label not in flat]
         probes = [_probes(row, source.columns(row, "probes")) for row in source.rows]
-        shown = tuple(item for item in loss if item)
-        if not shown:
+        if not loss:
             return None
-        note = f"{scope(source.rows)} {source.note}".strip()
-        return cls(shown, tuple(item for item in probes if item), is_relative, source.head, note)
+        left_out = [f"Left out, as its loss begins at 0: {'; '.join(flat)}."] if flat else []
+        note = " ".join([scope(source.rows), *left_out, source.note]).strip()
+        return cls(tuple(loss), tuple(item for item in probes if item), is_relative, source.head, note)
 
     @property
     def caption(self) -> str:
@@ -73,10 +75,7 @@ class Convergence(Kind):
         return parts + [row for item in self.pck for row in item.rows("step", PROBE)]
 
 
-def _loss(row: Row, found: list[Columns], *, relative: bool) -> Line | None:
-    curves = [curve for columns in found if len(curve := falling(columns))]
-    if not curves:
-        return None
+def _loss(row: Row, curves: "list[np.ndarray]", *, relative: bool) -> Line:
     if relative:
         curves = [curve / curve[0] for curve in curves]
     return line(row, [float(step) for step in range(1, 1 + max(map(len, curves)))], curves)

@@ -103,9 +103,13 @@ class Cost(Kind):
 
     def _limit(self, axes: "Axes") -> None:
         """Use a log scale where costs differ tenfold; let no bar of few seeds blow up an axis."""
+        from matplotlib.ticker import LogFormatter
+
         seconds = [spot.seconds.mean for spot in self.spots]
         if max(seconds) > 10 * min(seconds):
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(LogFormatter())  # the scale's own are written for math text
+            axes.xaxis.set_minor_formatter(LogFormatter())
         else:
             low, high = _limits([spot.seconds for spot in self.spots])
             axes.set_xlim(max(0.0, low), high)  # an interval may reach below 0, a time does not

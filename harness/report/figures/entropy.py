@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.report.figures._base import Kind
-from harness.report.figures._source import Row, Source, plain, scope
+from harness.report.figures._source import DIFFERING, Row, Source, alike, plain, scope, score
 from harness.report.figures._style import COLUMN_IN, FAINT, height_in, legend
 from harness.statistics import Interval
 
@@ -37,14 +37,15 @@ class Entropy(Kind):
         cells = tuple((row, tuple(row.interval(name) for name in shown)) for row in source.rows)
         if not any(found for _, intervals in cells for found in intervals):
             return None
-        before = []
-        for name in shown:
-            values = [value for row in source.rows for value in row.scores(f"{name}_untrained")]
-            before.append(sum(values) / len(values) if values else None)
+        read = [[(record["spec"]["seed"], value) for row in source.rows for record in row.records
+                 if (value := score(record, f"{name}_untrained")) is not None] for name in shown]
+        before = [None if (mean := alike(values)) is None else float(mean) for values in read]
         words = {"entropy": "maps as\nused", "entropy_view_pass": "view\npass"}
         places = tuple(words.get(name, name.removeprefix("entropy_").replace("x", "\N{MULTIPLICATION SIGN}"))
                        for name in shown)
-        note = f"{scope(source.rows, 'Bars')} {source.note}".strip()
+        differ = any(values and mean is None for values, mean in zip(read, before, strict=True))
+        notes = [DIFFERING.format(REFERENCE.capitalize())] if differ else []
+        note = " ".join([*notes, scope(source.rows, "Bars"), source.note]).strip()
         return cls(places, cells, tuple(before), source.head, note)
 
     @property

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.report.figures._base import Kind
-from harness.report.figures._source import Columns, Source, plain
+from harness.report.figures._source import DIFFERING, Columns, Source, alike, plain
 from harness.report.figures._style import COLUMN_IN, PAGE_IN
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ALPHA = 0.1
+REFERENCE = "untrained tokens"
 DARK, LIGHT = "#000000", "#ffffff"  # on the shades, not on the page
 CELL_IN = (0.36, 0.21)
 
@@ -31,27 +32,31 @@ class Keypoints(Kind):
     @classmethod
     def of(cls, source: Source) -> "Keypoints | None":
         """Read the points of every trial shown; rows of other keypoints than the first row's are left out."""
-        labels, cells, before = [], [], []
+        labels, cells = [], []
+        before: list[tuple[int, np.ndarray]] = []
         names: tuple[str, ...] = ()
         others = 0
         for row in source.rows:
             found = source.points(row)
             if not found:
                 continue
-            own = source.keypoints(row.records[0], 1 + max(int(columns["keypoint"].max()) for columns in found))
+            count = 1 + max(int(columns["keypoint"].max()) for columns in found.values())
+            own = source.keypoints(row.records[0], count)
             names = names or own
             if own != names:
                 others += 1
                 continue
             labels.append(row.label)
-            cells.append(_mean([by_keypoint(columns, "error", len(names)) for columns in found]))
-            before += [by_keypoint(columns, "error_untrained", len(names)) for columns in found
+            cells.append(_mean([by_keypoint(columns, "error", len(names)) for columns in found.values()]))
+            before += [(seed, by_keypoint(columns, "error_untrained", len(names))) for seed, columns in found.items()
                        if "error_untrained" in columns]
         if not names:
             return None
-        if before:
-            labels, cells = [*labels, "untrained tokens"], [*cells, _mean(before)]
         note = source.note + (f" {others} of other keypoints left out." if others else "")
+        if alike(before) is not None:
+            labels, cells = [*labels, REFERENCE], [*cells, _mean(list(dict(before).values()))]
+        elif before:
+            note += " " + DIFFERING.format(REFERENCE.capitalize())
         return cls(names, tuple(labels), tuple(cells), source.head, note.strip())
 
     @property

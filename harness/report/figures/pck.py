@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.report.figures._base import Kind
 from harness.report.figures._lines import Line, draw, line, reference
-from harness.report.figures._source import Columns, Source, scope
+from harness.report.figures._source import DIFFERING, Columns, Source, alike, scope
 from harness.report.figures._style import COLUMN_IN, height_in, legend
 
 if TYPE_CHECKING:
@@ -32,19 +32,20 @@ class Pck(Kind):
     def of(cls, source: Source) -> "Pck | None":
         """Read the points of every trial shown."""
         lines: list[Line] = []
-        others: dict[str, list[np.ndarray]] = {name: [] for name in REFERENCES}
+        others: dict[str, list[tuple[int, np.ndarray]]] = {name: [] for name in REFERENCES}
         for row in source.rows:
             found = source.points(row)
             if found:
-                lines.append(line(row, ALPHAS, [pck(columns, "error") for columns in found]))
+                lines.append(line(row, ALPHAS, [pck(columns, "error") for columns in found.values()]))
             for name, (column, _) in REFERENCES.items():
-                others[name] += [pck(columns, column) for columns in found if column in columns]
-        for name, curves in others.items():
-            if curves:
-                mean = [float(sum(column) / len(column)) for column in zip(*curves, strict=True)]
-                lines.append(reference(name, ALPHAS, mean, REFERENCES[name][1]))
-        notes = f"Grey: means over all of them. {scope(source.rows)} {source.note}".strip()
-        return cls(tuple(lines), source.head, notes) if lines else None
+                others[name] += [(seed, pck(columns, column)) for seed, columns in found.items() if column in columns]
+        means = {name: alike(curves) for name, curves in others.items()}
+        lines += [reference(name, ALPHAS, mean.tolist(), REFERENCES[name][1])
+                  for name, mean in means.items() if mean is not None]
+        differing = [name for name, mean in means.items() if mean is None and others[name]]
+        notes = [DIFFERING.format(" and ".join(differing).capitalize())] if differing else []
+        note = " ".join([*notes, scope(source.rows), source.note]).strip()
+        return cls(tuple(lines), source.head, note) if lines else None
 
     @property
     def caption(self) -> str:

@@ -191,3 +191,37 @@ def test_what_has_no_numbers_is_not_drawn(tmp_path):
 def test_trials_without_files_or_without_scores_give_no_figure(tmp_path):
     assert figures.charts(source(tmp_path, [stores.add(tmp_path, scores=SEEN)])) == {}
     assert figures.charts(source(tmp_path, [stores.add(tmp_path, seed=1)])) == {}
+
+
+def test_what_rows_differ_in_is_no_reference_for_all_of_them(tmp_path):
+    """Untrained tokens are the same for rows that differ in training alone, not for other numbers of tokens."""
+    def trial(tokens, before, seed=0):
+        points = stores.points(np.ones((1, 1, 3)), error_untrained=[before] * 3)
+        return stores.add(tmp_path, seed=seed, tokens=tokens, points=points,
+                          scores={**SEEN, "entropy": 0.5, "entropy_untrained": before})
+
+    alike = figures.charts(source(tmp_path, [trial(7, 0.5), trial(8, 0.5)]))
+    assert {row["pck"] for row in alike["keypoints"].rows() if row["row"] == "untrained tokens"} == {1.0}
+    assert [row["mean"] for row in alike["entropy"].rows() if row["row"] == "untrained tokens"] == [0.5]
+    unlike = figures.charts(source(tmp_path, [trial(9, 0.5), trial(10, 2.0)]))
+    for kind in ("pck", "keypoints", "entropy"):
+        assert "untrained tokens" not in {row["row"] for row in unlike[kind].rows()}
+        assert "Untrained tokens differ between rows and are in the tables alone." in unlike[kind].caption
+
+
+def test_a_loss_that_begins_at_0_is_left_out_of_what_is_drawn_relative_to_the_start(tmp_path):
+    records = [stores.add(tmp_path, losses={"sharpening": {"weight": weight}}, scores=SEEN,
+                          curve=stores.curve([weight, weight / 2])) for weight in (0.0, 100.0)]
+    shown = convergence.Convergence.of(source(tmp_path, records))
+    assert len(shown.loss) == 1
+    assert "Left out, as its loss begins at 0: " in shown.caption
+
+
+def test_dollar_signs_in_labels_are_no_formula_and_log_axes_are_in_digits(tmp_path):
+    records = [stores.add(tmp_path, scores=SEEN, cost={"seconds_per_step": seconds}, points=stores.points(
+        np.ones((1, 1, 3))), keypoints=("$k_$1", "b", "c"), data={"name": "folder", "root": root})
+        for root, seconds in (("$a_$b^", 1.0), ("c", 100.0))]
+    drawn = figures.charts(source(tmp_path, records, {"data.root": "c"}))
+    assert {"cost", "keypoints", "pck"} <= drawn.keys()
+    for chart in drawn.values():
+        assert figures.render(chart, ("svg",))["svg"].startswith(b"<?xml")
