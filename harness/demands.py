@@ -4,6 +4,7 @@ from typing import Any
 
 from harness import plugins
 from harness.data._base import SPLITS, Dataset
+from harness.models import _sides
 from harness.models._base import Model
 from harness.plugins import UsageError
 from harness.spec import TrialSpec
@@ -14,12 +15,13 @@ BETWEEN_VIEWS = ("consistency_epipolar", "consistency_triangulation", "consisten
 def check(spec: TrialSpec) -> None:
     """Raise UsageError, one line, where this trial could only fail once its model and data are open.
 
-    Reads knobs and the model's config.json. What neither tells, such as of a model that is still to be downloaded or of
-    a dataset that does not say what its scenes hold, is left to the trial itself.
+    Reads knobs and the model's config.json files. What neither tells, such as of a model that is still to be downloaded
+    or of a dataset that does not say what its scenes hold, is left to the trial itself.
     """
     model: Model = plugins.build("models", spec.model.name, spec.model.knobs)
     data: Dataset = plugins.build("data", spec.data.name, spec.data.knobs)
     _layers(spec, model)
+    _side(spec, model)
     _scenes(spec, data)
     losses = {loss.name for loss in spec.losses}
     paints = "nvs" in losses or spec.view_scenes > 0 or spec.generated_scenes > 0
@@ -29,9 +31,12 @@ def check(spec: TrialSpec) -> None:
     if model.keypoints_need_condition(spec.context == "concat") and data.has_condition is False:
         raise UsageError(f"model {spec.model.name!r}: its keypoint pass looks at a condition image; data "
                          f"{spec.data.name!r} has none: set model.reference to none and model.embedding to false")
-    canvas = spec.loss_level == "grid" or spec.view_pass == "canvas" or (paints and model.needs_canvas)
-    if canvas and data.views not in (1, 6):
+    canvas = spec.view_pass == "canvas" or (paints and model.needs_canvas)
+    if (canvas or spec.loss_level == "grid") and data.views not in (1, 6):
         raise UsageError(f"trial.data: a canvas holds 1 or 6 views; {spec.data.name!r} has {data.views}")
+    if canvas and model.cameras and data.camera_version and model.cameras != data.camera_version:
+        raise UsageError(f"model {spec.model.name!r} paints the views of Zero123++ {model.cameras}; data "
+                         f"{spec.data.name!r} is seen by the cameras of {data.camera_version}: choose one version")
     for name in BETWEEN_VIEWS:
         if name in losses and data.views > 1 and data.has_cameras is False:
             raise UsageError(f"losses.{name}: the data has no cameras; drop the term or choose data with cameras")
@@ -40,7 +45,8 @@ def check(spec: TrialSpec) -> None:
 def deciding(spec: TrialSpec) -> tuple[Any, ...]:
     """Return what `check` looks at besides model and data: trials that share all of it pass or fail alike."""
     return (spec.layers, spec.loss_level, spec.view_pass, spec.context, spec.view_scenes > 0, spec.generated_scenes > 0,
-            spec.optimise_scenes, spec.fit_scenes, spec.test_scenes, tuple(loss.name for loss in spec.losses))
+            spec.steps > 0, spec.scenes_per_step, spec.optimise_scenes, spec.fit_scenes, spec.test_scenes,
+            tuple(loss.name for loss in spec.losses))
 
 
 def _layers(spec: TrialSpec, model: Model) -> None:
@@ -50,7 +56,17 @@ def _layers(spec: TrialSpec, model: Model) -> None:
             raise UsageError(f"trial.layers: {index} is out of range; this model's up path has {count}, from 0")
 
 
+def _side(spec: TrialSpec, model: Model) -> None:
+    """Refuse a side that the model would not halve evenly; without the knob ``side_px`` only a scene tells."""
+    multiple, side = model.side_multiple(), spec.data.knobs.get("side_px")
+    if multiple is not None and side is not None:
+        _sides.demand((side,), multiple, "trial.data.side_px")
+
+
 def _scenes(spec: TrialSpec, data: Dataset) -> None:
+    if spec.steps and spec.scenes_per_step > spec.optimise_scenes:  # a step has no scene twice: it would draw fewer
+        raise UsageError(f"trial.scenes_per_step: {spec.scenes_per_step} asked for in one step; trial.optimise_scenes "
+                         f"has {spec.optimise_scenes}")
     for split in SPLITS:
         count, size = getattr(spec, f"{split}_scenes"), data.size(split)
         if size is not None and count > size:

@@ -59,9 +59,9 @@ class TrialSpec:
     optimise_scenes: int = knob(48, "scenes that the tokens are optimised on", low=1)
     fit_scenes: int = knob(40, "scenes whose labels tie tokens to keypoints", low=1)
     test_scenes: int = knob(40, "scenes that are scored", low=1)
-    view_scenes: int = knob(6, "test scenes on which the view pass's error is measured", low=0)
+    view_scenes: int = knob(6, "test scenes on which the view pass's error is measured, at most all", low=0)
     view_timesteps: tuple[int, ...] = knob((200, 500, 800), "noise levels of that error", low=0, high=999)
-    generated_scenes: int = knob(0, "test scenes whose views are generated and compared with the truth", low=0)
+    generated_scenes: int = knob(0, "test scenes whose views are generated and compared, at most all", low=0)
     sampling_steps: int = knob(28, "denoising steps of a generated canvas", low=1, high=1000)
     guidance: float = knob(4.0, "classifier-free guidance of generated canvases", low=0.0, high=100.0)
 

@@ -1,16 +1,23 @@
 """What can only fail once model and data are open is refused before: no weights are loaded to find it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from harness import plugins
 from harness.data.figures import Figures
+from harness.data.keypointnet import KeypointNet
+from harness.data.objaverse import Objaverse
 from harness.demands import check
 from harness.models._diffusion import Diffusion
 from harness.models._files import up_layers
+from harness.models._sides import multiple, multiple_of_folder
+from harness.models.tiny_sd import TinySD
 from harness.plugins import UsageError
 from harness.search._base import Prints
+from harness.spec import Choice
+from harness.trial import run
 from tests.conftest import open_session, small_spec
 
 
@@ -45,6 +52,87 @@ def test_layers_are_counted_as_diffusers_builds_them(tmp_path, config, layers):
 
 def test_a_model_that_is_not_here_yet_tells_nothing(tmp_path):
     assert up_layers(tmp_path) is None
+    assert multiple_of_folder(tmp_path) is None
+
+
+@pytest.mark.parametrize("model", ["tiny_sd", "tiny_zero123plus", "tiny_zero123plus_weights"])
+def test_the_configuration_tells_which_sides_are_halved_evenly(random_models, model):
+    assert plugins.build("models", model).side_multiple() == open_session(small_spec(model)).model.side_multiple == 4
+
+
+@pytest.mark.parametrize(("unet", "vae", "expected"), [
+    ({"down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"]}, {"block_out_channels": [128, 256, 512, 512]},
+     64),  # as published: 8 px a latent, halved three times
+    ({"down_block_types": ["CrossAttnDownBlock2D"] * 2}, {"block_out_channels": [16, 32, 64]}, 8),
+    ({}, {}, 8),
+])
+def test_every_block_but_the_last_halves(unet, vae, expected):
+    assert multiple(unet, vae) == expected
+
+
+@pytest.mark.parametrize(("side", "nearest"), [(30, "28 or 32"), (35, "32 or 36"), (33, "32 or 36")])
+@pytest.mark.parametrize("settings", [
+    {"view_pass": "batch"}, {"view_pass": "canvas"}, {"data": {"views": 1}, "model": "tiny_sd"},
+], ids=str)
+def test_a_side_that_is_not_halved_evenly_is_named(unopened, settings, side, nearest):
+    spec = small_spec(**settings | {"data": settings.get("data", {}) | {"side_px": side}})
+    with pytest.raises(UsageError, match=rf"trial.data.side_px: {side} px; .* of 4 px, the nearest {nearest}$"):
+        check(spec)
+
+
+def test_a_side_below_the_least_one_has_one_nearest(unopened, monkeypatch):
+    monkeypatch.setattr(TinySD, "side_multiple", lambda self: 64)
+    with pytest.raises(UsageError, match=r"multiples of 64 px, the nearest 64$"):
+        check(small_spec("tiny_sd", data={"views": 1, "side_px": 32}))
+
+
+@pytest.mark.parametrize(("model", "views"), [("tiny_sd", 1), ("tiny_zero123plus", 6)])
+def test_what_only_the_open_model_tells_is_refused_before_an_image_is_encoded(random_models, monkeypatch, model, views):
+    spec = small_spec(model, data={"views": views, "side_px": 34})
+    diffusion = open_session(spec).model
+    monkeypatch.setattr(diffusion, "_posterior", None)
+    with pytest.raises(UsageError, match=r"the side of a view: 34 px; .* the nearest 32 or 36"):
+        run(spec)
+
+
+def test_a_step_cannot_draw_more_scenes_than_there_are(unopened):
+    with pytest.raises(UsageError, match=r"trial.scenes_per_step: 4 asked for .* trial.optimise_scenes has 3"):
+        check(small_spec(scenes_per_step=4))
+    check(small_spec(scenes_per_step=3))
+    check(small_spec(scenes_per_step=4, steps=0))  # no step draws anything
+
+
+def test_a_plan_is_refused_at_the_cell_whose_steps_draw_too_many(unopened):
+    prints = Prints()
+    prints(spec := small_spec())
+    with pytest.raises(UsageError, match=r"trial\.scenes_per_step: 4"):
+        prints(replace(spec, scenes_per_step=4))
+
+
+@pytest.mark.parametrize(("settings", "refused"), [
+    ({}, True), ({"view_scenes": 0, "losses": ("nvs",)}, True), ({"view_scenes": 0, "losses": ("sharpening",)}, False),
+    ({"view_scenes": 0, "losses": ("sharpening",), "view_pass": "canvas"}, True),
+], ids=str)
+def test_a_model_paints_the_views_of_its_own_cameras(unopened, random_folders, monkeypatch, settings, refused):
+    for version in ("v1.1", "v1.2"):
+        spec = small_spec("zero123plus", **settings)
+        path = {"version": version, "path": str(random_folders["tiny_zero123plus"])}
+        spec = replace(spec, model=Choice("zero123plus", dict(spec.model.knobs) | path))
+        if refused and version == "v1.1":
+            with pytest.raises(UsageError, match=r"the views of Zero123.. v1.1; data 'figures' is seen by .* v1.2"):
+                check(spec)
+        else:
+            check(spec)
+
+
+def test_models_and_data_say_whose_cameras_they_have():
+    assert Figures().camera_version == "v1.2"
+    assert Figures(views=1).camera_version == ""
+    assert KeypointNet(version="v1.1").camera_version == Objaverse(version="v1.1").camera_version == "v1.1"
+    versions = {name: plugins.build("models", name).cameras for name in plugins.names("models")}
+    assert versions == {"sd15": "", "sd21": "", "tiny_sd": "", "tiny_zero123plus": "v1.2",
+                        "tiny_zero123plus_weights": "v1.2", "zero123plus": "v1.2", "zero123plus_weights": "v1.2"}
+    assert plugins.build("models", "zero123plus_weights", {"version": "v1.1"}).cameras == "v1.1"
 
 
 @pytest.mark.usefixtures("unopened")

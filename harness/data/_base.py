@@ -93,6 +93,11 @@ class Dataset(ABC):
         """Whether scenes have cameras, None where only a scene tells."""
         return None
 
+    @property
+    def camera_version(self) -> str:
+        """The release of Zero123++ whose six cameras see the scenes; "" for other cameras, or none."""
+        return ""
+
 
 def _count(size: int | None) -> str:
     return "as many scenes as asked for," if size is None else f"{size} scene{'s' * (size != 1)}"

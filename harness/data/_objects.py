@@ -78,6 +78,11 @@ class ObjectData(Dataset):
         """Every view's camera is known."""
         return True
 
+    @property
+    def camera_version(self) -> str:
+        """As the knob says."""
+        return self.version
+
 
 @lru_cache(maxsize=8)
 def _read(data: ObjectData) -> Objects:

@@ -59,6 +59,11 @@ class Figures(Dataset):
         """Every view's camera is known."""
         return True
 
+    @property
+    def camera_version(self) -> str:
+        """Six views are those of v1.2."""
+        return "v1.2" if self.views == 6 else ""
+
     def phrases(self, split: str, index: int) -> tuple[str, ...]:
         """Return "red head" and so on, in the order of the mask channels, each as it stands in the caption."""
         pairs = zip(self._colours(split, index), PARTS[self.family], strict=True)

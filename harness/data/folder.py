@@ -25,9 +25,11 @@ class Folder(PhotoData):
     """Images in a folder and those below it; ``keypoints.csv``, where there is one, says what they show.
 
     Its columns are ``image`` (path in the folder), ``keypoint`` (a name), ``x``, ``y`` in pixels of the image as it is
-    seen, from its top left corner, and, if you like, ``visible`` (1 or 0). What has no row is not visible. Boxes are
-    those around an image's points, a fifth wider on each side with ``crop: points``; the normaliser is the longer side
-    of the box around the points, or of the image where it has fewer than two. Without a table nothing is scored by PCK.
+    seen, from its top left corner, and, if you like, ``visible`` (1 or 0). What has no row is not visible, nor is what
+    nobody annotated: a coordinate that is negative or no finite number, or 0, 0 with ``visible`` 0. Boxes are those
+    around an image's annotated points, whether visible or not, a fifth wider on each side with ``crop: points``; the
+    normaliser is the longer side of the box around the points, or of the image where it has fewer than two. Points that
+    are not visible are not scored, and without a table nothing is, by PCK.
     """
 
     test_share: float = knob(0.25, "share of the images that are kept for testing", low=0.0, high=0.9)
@@ -104,8 +106,10 @@ def _entries(path: Path, root: Path, rows: list[dict[str, Any]]
             x, y, seen = float(row["x"]), float(row["y"]), float(row.get("visible") or 1)
         except (TypeError, ValueError):
             raise UsageError(f"{where}: x, y and visible must be numbers: {row}") from None
-        known = min(x, y) >= 0 and bool(np.isfinite([x, y]).all())  # -1 is how many tables say "not annotated"
-        yield inside(root, str(row["image"]), where), str(row["keypoint"]), (y, x, bool(seen) and known)
+        # "Not annotated" is -1 in many tables, and in COCO's 0, 0 with visible 0.
+        known = min(x, y) >= 0 and bool(np.isfinite([x, y]).all()) and (x, y, seen) != (0, 0, 0)
+        point = (y, x, bool(seen)) if known else (np.nan, np.nan, False)
+        yield inside(root, str(row["image"]), where), str(row["keypoint"]), point
 
 
 def _names(points: Points) -> tuple[str, ...]:
@@ -119,7 +123,7 @@ def _arrays(files: tuple[str, ...], points: Mapping[str, Mapping[str, tuple[floa
     visible = np.zeros((len(files), len(columns)), bool)
     for row, file in enumerate(files):
         for name, (y, x, seen) in points.get(file, {}).items():
-            places[row, columns[name]] = (y, x) if seen else np.nan
+            places[row, columns[name]] = y, x
             visible[row, columns[name]] = seen
     return places, visible
 

@@ -22,6 +22,15 @@ class Model(ABC):
         """Return how many cross-attention layers the up path has, None where only opening the model tells."""
         return None
 
+    def side_multiple(self) -> int | None:
+        """Return what a view's side in pixels must be a multiple of, None where only opening the model tells."""
+        return None
+
+    @property
+    def cameras(self) -> str:
+        """The release of Zero123++ whose six cameras the model paints from; "" where it knows none."""
+        return ""
+
     @property
     def needs_condition(self) -> bool:
         """Whether the view pass paints from a condition image."""

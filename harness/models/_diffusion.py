@@ -15,6 +15,7 @@ from harness.attention.capture import CapturePass, Enough, up_layers
 from harness.attention.fused import Layout
 from harness.attention.hooks import Hooks, Pass
 from harness.attention.views import assemble, split
+from harness.models import _sides
 from harness.plugins import UsageError
 from harness.tensors import Images, Latents
 
@@ -80,6 +81,7 @@ class Diffusion:
         self.hooks = Hooks(self.unet, ROWS_AT_ONCE if self.small else 0)
         self.up_layers = up_layers(self.hooks.names)
         self.width: int = self.unet.config.cross_attention_dim
+        self.side_multiple = _sides.multiple(parts.unet.config, parts.vae.config)
         self.prediction_type: str = parts.scheduler.config.prediction_type
         self.alphas: Tensor = parts.scheduler.alphas_cumprod.to(self.device, torch.float32)
         self.text = self._text_states()
@@ -89,6 +91,7 @@ class Diffusion:
     @torch.no_grad()
     def encode(self, images: Images) -> Latents:
         """Return the posterior means of images in [0, 1], scaled as the UNet was trained on."""
+        _sides.demand(images.shape[-2:], self.side_multiple, "data: the side of a view")
         means = torch.cat([self._posterior(view[None] * 2 - 1).mean for view in images.flatten(0, 1).to(self.device)])
         latents: Tensor = (means * self.vae.config.scaling_factor).unflatten(0, images.shape[:2])
         return latents

@@ -10,6 +10,7 @@ from harness.models._base import Model
 from harness.models._diffusion import DTYPES, Diffusion, Parts
 from harness.models._files import PLAIN, ZERO123PLUS, fingerprint, up_layers
 from harness.models._folder import Expected, load_parts
+from harness.models._sides import multiple_of_folder
 from harness.plugins import UsageError, knob
 
 
@@ -67,9 +68,18 @@ class Published(Model):
 
     def up_layers(self) -> int | None:
         """Return what the configuration says, None where it is still to be downloaded."""
+        return up_layers(self._place)
+
+    def side_multiple(self) -> int | None:
+        """Return what the configuration says, None where it is still to be downloaded."""
+        return multiple_of_folder(self._place)
+
+    @property
+    def _place(self) -> Path:
+        """Return the folder that holds the files, or will once they are downloaded."""
         if self._repository:
-            return up_layers(_hub.place(self._repository, self.fingerprint()))
-        return up_layers(Path(self.path).expanduser())
+            return _hub.place(self._repository, self.fingerprint())
+        return Path(self.path).expanduser()
 
     @property
     def _repository(self) -> str:

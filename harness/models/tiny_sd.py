@@ -6,6 +6,7 @@ from harness.models._base import Model
 from harness.models._diffusion import Diffusion
 from harness.models._files import up_layers
 from harness.models._folder import SHIPPED, fingerprint, load_parts
+from harness.models._sides import multiple_of_folder
 
 FOLDER = SHIPPED / "tiny_sd"
 
@@ -25,3 +26,7 @@ class TinySD(Model):
     def up_layers(self) -> int | None:
         """Return what the shipped folder's configuration says."""
         return up_layers(FOLDER)
+
+    def side_multiple(self) -> int | None:
+        """Return what the shipped folder's configuration says."""
+        return multiple_of_folder(FOLDER)

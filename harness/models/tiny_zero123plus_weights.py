@@ -6,6 +6,7 @@ from harness.models._base import Model
 from harness.models._diffusion import Diffusion
 from harness.models._files import up_layers
 from harness.models._folder import SHIPPED, fingerprint, load_parts
+from harness.models._sides import multiple_of_folder
 from harness.models._zero123plus import UNetAlone
 
 FOLDER = SHIPPED / "tiny_zero123plus"
@@ -26,3 +27,12 @@ class TinyZero123PlusWeights(Model):
     def up_layers(self) -> int | None:
         """Return what the shipped folder's configuration says."""
         return up_layers(FOLDER)
+
+    def side_multiple(self) -> int | None:
+        """Return what the shipped folder's configuration says."""
+        return multiple_of_folder(FOLDER)
+
+    @property
+    def cameras(self) -> str:
+        """The figures that it was trained on are seen by v1.2's cameras."""
+        return "v1.2"

@@ -20,6 +20,11 @@ class Zero123PlusCanvas(Switches, Published):
         """Return the authors' repository of the version."""
         return ZERO123PLUS_RELEASES[self.version]
 
+    @property
+    def cameras(self) -> str:
+        """Each version has its own."""
+        return self.version
+
     def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
         """Return Zero123++, with its switches as they are set."""
         return Zero123Plus(parts, precision, device, self)

@@ -20,6 +20,11 @@ class Zero123PlusWeights(Published):
         release = ZERO123PLUS_RELEASES[self.version]
         return release._replace(zero123plus=False, expected=replace(release.expected, name="zero123plus_weights"))
 
+    @property
+    def cameras(self) -> str:
+        """Each version has its own."""
+        return self.version
+
     def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
         """Return the UNet in a plain pipeline."""
         return UNetAlone(parts, precision, device)

@@ -8,6 +8,7 @@ from harness.plugins import UsageError, build
 
 
 def tree(root, images=8, table="image,keypoint,x,y,visible\n"):
+    """Save images of 20 x 40 px with two points each; a third is not annotated, as COCO says so."""
     (root / "sub").mkdir(parents=True, exist_ok=True)
     for number in range(images):
         place = root / ("sub" if number % 2 else ".") / f"{number}.png"
@@ -16,7 +17,7 @@ def tree(root, images=8, table="image,keypoint,x,y,visible\n"):
         Image.fromarray(picture).save(place)
     if table is not None:
         names = [f"{'sub/' if number % 2 else ''}{number}.png" for number in range(images)]
-        lines = [f"{name},spot,{12 + number},6,1\n{name},corner,0,20,0\n{name},far,30,16,1"
+        lines = [f"{name},spot,{12 + number},6,1\n{name},corner,0,0,0\n{name},far,30,16,1"
                  for number, name in enumerate(names)]
         (root / "keypoints.csv").write_text(table + "\n".join(lines) + "\n")
     return root
@@ -87,6 +88,31 @@ def test_a_wrong_table_is_named(tmp_path, table, message):
     with pytest.raises(UsageError, match=message) as caught:
         Folder(root=str(tmp_path)).photos  # noqa: B018, reads the index
     assert "keypoints.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("crop", ["image", "points"])
+def test_an_occluded_point_counts_in_the_box_and_not_in_the_score(tmp_path, crop):
+    tree(tmp_path, table=None)
+    rows = [f"{name},near,4,5,1\n{name},next,6,5,1\n{name},far,14,15,{seen}" for name, seen in
+            (("0.png", 1), ("2.png", 0))]
+    (tmp_path / "keypoints.csv").write_text("image,keypoint,x,y,visible\n" + "\n".join(rows) + "\n")
+    photos = Folder(root=str(tmp_path), crop=crop).photos
+    one, other = (photos.files.index(name) for name in ("0.png", "2.png"))
+    assert photos.normaliser_px[[one, other]].tolist() == [10, 10]  # from 5 to 15, and from 4 to 14
+    box = [[3, 2, 17, 16]] * 2 if crop == "points" else [[np.nan] * 4] * 2
+    np.testing.assert_allclose(photos.boxes_px[[one, other]], box, rtol=1e-6)
+    np.testing.assert_array_equal(photos.points_yx_px[other], [[5, 4], [5, 6], [15, 14]])
+    assert photos.visible[[one, other]].tolist() == [[True, True, True], [True, True, False]]
+
+
+@pytest.mark.parametrize("place", ["-1,-1", "nan,3", "inf,3"])
+@pytest.mark.parametrize("seen", [0, 1])
+def test_what_nobody_annotated_counts_in_no_box(tmp_path, place, seen):
+    tree(tmp_path, table=None)
+    (tmp_path / "keypoints.csv").write_text(
+        f"image,keypoint,x,y,visible\n0.png,spot,{place},{seen}\n0.png,tip,3,4,1\n0.png,tail,8,4,1\n")
+    photos = Folder(root=str(tmp_path)).photos
+    assert photos.normaliser_px[photos.files.index("0.png")] == 5
 
 
 @pytest.mark.parametrize("place", ["-1,-1", "nan,3"])
