@@ -39,6 +39,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
         options: RunOptions = RunOptions()) -> TrialResult:
     """Run one trial and return what it leaves; a trial that diverges or whose capture is off returns as failed."""
     started = time.perf_counter()
+    _set_exact(True)  # before the first image is encoded: PyTorch begins with TF32 convolutions allowed
     marks = fingerprints(spec)
     session = _session(_frozen(spec.model), _frozen(spec.data), spec.precision, marks["weights"], marks["data"])
     model, encoder = session.model, session.encoder

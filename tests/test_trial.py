@@ -10,6 +10,7 @@ from harness import plugins, trial
 from harness.evidence import draw, observe
 from harness.passes import Diverged, Passes
 from harness.report.recompute import from_curve, from_points, from_scenes
+from harness.scenes import Encoder
 from harness.spec import RunOptions
 from harness.trial import TOLERANCE, _session, run
 from tests.conftest import open_session, small_spec
@@ -114,6 +115,22 @@ def test_pck_is_what_the_points_say():
 def test_the_keypoints_of_the_points_have_names():
     result = run(small_spec())
     assert len(set(result.keypoints)) == 1 + max(result.points["keypoint"])
+
+
+def test_the_first_images_are_encoded_in_exact_arithmetic_too(tmp_path, monkeypatch):
+    allowed, encode = [], Encoder._encode
+
+    def encoding(*given):
+        allowed.append(torch.backends.cudnn.allow_tf32)
+        return encode(*given)
+
+    monkeypatch.setattr(Encoder, "_encode", encoding)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))  # where nothing is encoded yet
+    _session.cache_clear()
+    torch.backends.cudnn.allow_tf32 = True  # as PyTorch begins
+    run(small_spec(steps=0, data={"family": "bird"}))
+    assert allowed
+    assert not any(allowed)
 
 
 def test_looking_at_the_fit_split_while_it_runs_changes_nothing():

@@ -41,12 +41,20 @@ class Convergence(Metric):
 
 
 def at_final_weights(curve: Mapping[str, Float[Tensor, " P"]]) -> Float[Tensor, " P"]:
-    """Return the total loss with each raw term times its last weight; the recorded total where a last value is 0."""
+    """Return the total loss with each raw term times its last weight that can be told; the recorded total of no terms.
+
+    A weight is the quotient of a weighted and a raw value, so it is told where the raw one is not 0.
+    """
     terms = [name for name in curve if f"{name}_weighted" in curve]
-    if not terms or any(curve[name][-1] == 0 for name in terms):
+    if not terms:
         return curve["loss"].double()
-    weights = {name: (curve[f"{name}_weighted"][-1] / curve[name][-1]).item() for name in terms}
-    return torch.stack([weights[name] * curve[name].double() for name in terms]).sum(0)
+    total = torch.zeros(len(curve["loss"]), dtype=torch.float64)
+    for name in terms:
+        told = curve[name].nonzero().flatten().tolist()
+        if told:  # a term that is 0 throughout adds nothing
+            last = told[-1]
+            total += (curve[f"{name}_weighted"][last] / curve[name][last]).item() * curve[name].double()
+    return total
 
 
 def smoothed(values: Float[Tensor, " P"], span: int) -> Float[Tensor, " P"]:

@@ -42,11 +42,11 @@ def _marks(table: Table, lines: Sequence[Line]) -> str:
 def _shares_few(table: Table, lines: Sequence[Line]) -> bool:
     """Return whether a row is marked as tied because it shares too few seeds with the best to tell."""
     shown = list(zip(table.rows, lines, strict=True))
-    return any(
-        row.cells[j].tied and any(other.cells[j].best and len(line.by_seed[j].keys() & best.by_seed[j].keys()) < 2
-                                  for other, best in shown)
-        for j in range(len(table.columns)) for row, line in shown
-    )
+    for j in range(len(table.columns)):
+        best = [line.by_seed[j].keys() for row, line in shown if row.cells[j].best]
+        if any(row.cells[j].tied and len(line.by_seed[j].keys() & seeds) < 2 for row, line in shown for seeds in best):
+            return True
+    return False
 
 
 def _compared(found: Sequence[Difference]) -> str:

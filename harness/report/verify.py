@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.plugins import UsageError
 from harness.report.cells import EFFECTS, Cell, Difference, Row, Table
 from harness.report.columns import TABLES, Column
 from harness.report.parts import Report
@@ -82,8 +83,7 @@ def _id(record: Record) -> str:
 
 def _scores(done: Verified, record: Record, names: tuple[str, ...], read: Read) -> dict[str, float | None]:
     """Return a trial's scores, each from the finest file that holds it."""
-    files = record.get("files") or {}
-    held = {name: read(record, name) for name in ("points", "curve", "scenes") if f"{name}.parquet" in files}
+    held = dict(_held(done, record, read))
     both: Mapping[str, Any] = {**(record.get("cost") or {}), **(record.get("scores") or {})}
     found: dict[str, float | None] = {}
     for name in names:
@@ -94,6 +94,18 @@ def _scores(done: Verified, record: Record, names: tuple[str, ...], read: Read) 
         done.scores[file] += 1
         found[name] = value
     return found
+
+
+def _held(done: Verified, record: Record, read: Read) -> Iterator[tuple[str, Columns]]:
+    """Yield the columns of each of a trial's files; note one that cannot be read."""
+    for name in ("points", "curve", "scenes"):
+        if f"{name}.parquet" not in (record.get("files") or {}):
+            continue
+        try:
+            yield name, read(record, name)
+        except UsageError:
+            done.wrong.append(Mismatch("record", f"{name}.parquet", "recorded", "a file that cannot be read",
+                                       record["id"]))
 
 
 def _cells(table: Table, scores: Scores) -> Iterator[tuple[str, dict[str, float | None], Cell, Column]]:

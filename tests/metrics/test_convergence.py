@@ -5,6 +5,7 @@ import torch
 
 from harness.metrics._base import Observations
 from harness.metrics.convergence import Convergence, area_under, at_final_weights, smoothed, steps_to
+from harness.report import recompute
 
 
 def observed(**curve):
@@ -63,6 +64,16 @@ def test_total_at_final_weights():
     curve = {"loss": [1.0, 9.0], "a": [1.0, 2.0], "a_weighted": [1.0, 8.0], "b": [3.0, 1.0], "b_weighted": [0.0, 1.0]}
     found = at_final_weights({name: torch.tensor(values) for name, values in curve.items()})
     assert found.tolist() == [7.0, 9.0]  # weights 4 and 1
+
+
+def test_a_term_that_ends_at_0_does_not_bring_growing_weights_back():
+    curve = {"loss": [0.0, 2.0, 3.0], "nvs": [4.0, 4.0, 3.0], "nvs_weighted": [0.0, 2.0, 3.0]}
+    never = {"pixel": [0.0, 0.0, 0.0], "pixel_weighted": [0.0, 0.0, 0.0]}
+    once = {"ray": [1.0, 2.0, 0.0], "ray_weighted": [0.0, 4.0, 0.0]}  # last told at weight 2
+    given = {name: torch.tensor(values) for name, values in {**curve, **never, **once}.items()}
+    assert at_final_weights(given).tolist() == [6.0, 8.0, 3.0]
+    assert recompute.at_last_weights({name: values.numpy() for name, values in given.items()}).tolist() == [6, 8, 3]
+    assert Convergence(smoothing=1)(observed(**curve, **never))["diverged"] == 0
 
 
 def test_no_curve_gives_nothing():
