@@ -1,12 +1,13 @@
 """The settings that a search must try first: from YAML to parameters of its space."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from harness._settings import CHOICES, described, mapping
+from harness._settings import CHOICES, described, mapping, normal
 from harness._space import ON
 from harness._yaml import Located
 from harness.plugins import UsageError, nearest
-from harness.space import Dimension, Options, Params, Range, Space, Value
+from harness.space import Dimension, Option, Options, Params, Range, Space, Value
 
 
 def enqueued(value: Located, space: Space) -> tuple[Params, ...]:
@@ -26,9 +27,11 @@ def _params(item: Located, space: Space) -> dict[str, Value]:
         if dimension.path not in given:
             continue
         used.add(dimension.path)
-        params[dimension.name] = _value(dimension, given[dimension.path])
+        params[dimension.name] = _value(dimension, given[dimension.path], given)
         if isinstance(dimension, Options):
-            waiting += reversed(dimension[params[dimension.name]].inner)
+            option = dimension[params[dimension.name]]
+            used |= {path for path, value in _fixed(option).items() if path in given and given[path].plain == value}
+            waiting += reversed(option.inner)
     for path, value in given.items():
         if path not in used:
             known = {dimension.path: None for dimension, _ in space.walk()}
@@ -42,13 +45,15 @@ def _flat(item: Mapping[str, Located]) -> dict[str, Located]:
     flat: dict[str, Located] = {}
     for path, value in item.items():
         inner = value.value
-        if path in CHOICES and isinstance(inner, dict) and "name" in inner:
+        if path in CHOICES and isinstance(inner, dict):
+            inner = normal(path, value, "search.enqueue.").value
             flat[path] = inner["name"]
             flat |= {f"{path}.{knob}": knob_value for knob, knob_value in inner.items() if knob != "name"}
         elif path == "losses" and isinstance(inner, dict | tuple):
-            flat[path] = Located("+".join(str(getattr(loss, "value", loss)) for loss in inner), value.where)
-            for loss, knobs in inner.items() if isinstance(inner, dict) else ():
-                flat |= {f"losses.{loss}.{knob}": knob_value for knob, knob_value in (knobs.value or {}).items()}
+            losses = normal(path, value, "search.enqueue.").value
+            flat[path] = Located("+".join(losses), value.where)
+            for loss, knobs in losses.items():
+                flat |= {f"losses.{loss}.{knob}": knob_value for knob, knob_value in knobs.value.items()}
         elif path.startswith("losses.") and isinstance(inner, dict):
             flat[path] = Located(ON, value.where)
             flat |= {f"{path}.{knob}": knob_value for knob, knob_value in inner.items()}
@@ -57,7 +62,8 @@ def _flat(item: Mapping[str, Located]) -> dict[str, Located]:
     return flat
 
 
-def _value(dimension: Dimension, value: Located) -> Value:
+def _value(dimension: Dimension, value: Located, given: Mapping[str, Located]) -> Value:
+    """Return what the study knows a value by; of choices alike but for their knobs, the one that has those given."""
     label = f"{value.where}: search.enqueue: {dimension.path}"
     if isinstance(dimension, Range):
         number = float(value.value) if isinstance(value.value, int) and not dimension.whole else value.value
@@ -65,8 +71,37 @@ def _value(dimension: Dimension, value: Located) -> Value:
             domain = f"[{dimension.low:g}, {dimension.high:g}]" + (f" by {dimension.step:g}" if dimension.step else "")
             raise UsageError(f"{label}: {value.plain!r} is not in the space: {domain}")
         return number
-    for option in dimension.options:
-        if value.plain in (option.label, option.given.get(dimension.path)):
-            return option.label
+    alike = [option for option in dimension.options if value.plain in (
+        option.label, option.given.get(dimension.path), _name(option, dimension.path))]
+    if alike:
+        return next((option.label for option in alike if _has(option, dimension.path, given)), alike[0].label)
     known = map(str, dimension.labels)
     raise UsageError(f"{label}: {value.plain!r} is not in the space{nearest(str(value.plain), known)}")
+
+
+def _name(option: Option, path: str) -> Value:
+    """Return what a choice is called, whether or not another one is called so too."""
+    return str(option.label).partition("#")[0] if isinstance(option.given[path], dict) else option.label
+
+
+def _fixed(option: Option) -> dict[str, Any]:
+    """Return the knobs that a choice fixes, by dotted path."""
+    fixed: dict[str, Any] = {}
+    for path, wanted in option.given.items():
+        for key, value in wanted.items() if isinstance(wanted, dict) else ():
+            fixed |= {f"{path}.{key}.{knob}": item for knob, item in value.items()} if path == "losses" else {
+                f"{path}.{key}": value}
+    return fixed
+
+
+def _has(option: Option, path: str, given: Mapping[str, Located]) -> bool:
+    """Return whether a choice has the knobs that are given below its setting: fixed so, or drawn from what holds it."""
+    fixed, inner = _fixed(option), {dimension.path: dimension for dimension in option.inner}
+    for knob, value in given.items():
+        if not knob.startswith(f"{path}.") or (knob in fixed and fixed[knob] == value.plain):
+            continue
+        try:
+            _value(inner[knob], value, given)
+        except (KeyError, UsageError):
+            return False
+    return True

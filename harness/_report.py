@@ -1,6 +1,7 @@
 """What an experiment's `report:` block says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from harness._settings import described, mapping
@@ -13,8 +14,12 @@ from harness.spec import Published, ReportSpec, TrialSpec
 ABSENT = object()
 
 
-def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[TrialSpec]) -> ReportSpec:
-    """Return the report's layout; its rows must be settings, and its baseline one of the rows."""
+def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[TrialSpec], *,
+                searched: bool = False) -> ReportSpec:
+    """Return the report's layout; its rows must be settings, and its baseline one of the rows.
+
+    Among ``trials`` occurs every value of every setting; of what is ``searched``, every two values that go together.
+    """
     given = mapping(value, "report") if value is not None and value.value is not None else {}
     known = ("rows", "baseline", "columns", "tests", "effects", "published")
     for key, item in given.items():
@@ -26,9 +31,10 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
         if all(at(trial, row, ABSENT) is ABSENT for trial in plain):
             raise UsageError(f"{given['rows'].where}: report.rows: no trial has a setting {row!r}{nearest(row, axes)}")
     baseline = dict(mapping(given["baseline"], "report.baseline")) if "baseline" in given else {}
-    for path, wanted in baseline.items():
-        if not any(is_meant(at(trial, path, ABSENT), wanted.plain) for trial in plain):
-            raise UsageError(f"{wanted.where}: report.baseline: no trial has {path} = {wanted.plain}")
+    for paths in _at_once(baseline, searched=searched):
+        if not any(all(is_meant(at(trial, path, ABSENT), baseline[path].plain) for path in paths) for trial in plain):
+            words = " and ".join(f"{path} = {baseline[path].plain}" for path in paths)
+            raise UsageError(f"{baseline[paths[-1]].where}: report.baseline: no trial has {words}")
     columns, tests = (_words(given[key], f"report.{key}") if key in given else () for key in ("columns", "tests"))
     effects = _words(given["effects"], "report.effects") if "effects" in given else ()
     for path in effects:
@@ -38,6 +44,20 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
     published = _published(given["published"], plain) if "published" in given else ()
     plain_baseline = {path: wanted.plain for path, wanted in baseline.items()}
     return ReportSpec(rows, plain_baseline, columns, tests, effects, published)
+
+
+def _at_once(baseline: Mapping[str, Located], *, searched: bool) -> Iterator[tuple[str, ...]]:
+    """Yield each condition of a baseline, then those that one trial must meet together.
+
+    Settings of a grid do not depend on one another, so what meets the conditions on each of them meets them all.
+    """
+    yield from ((path,) for path in baseline)
+    for setting in dict.fromkeys(path.partition(".")[0] for path in baseline):
+        paths = tuple(path for path in baseline if path.partition(".")[0] == setting)
+        if not searched:
+            yield paths
+            continue
+        yield from combinations((path for path in paths if not isinstance(baseline[path].value, dict | tuple)), 2)
 
 
 def _published(value: Located, plain: Sequence[Mapping[str, Any]]) -> tuple[Published, ...]:

@@ -29,7 +29,7 @@ def read_search(block: Located, trial: Located | None, seeds: int) -> SearchSpec
         raise UsageError(f"{block.where}: search: the key 'space' is missing")
     defaults = {key: Located(value, "default") for key, value in DEFAULT.items()}
     fixed = base(trial)
-    space, places = read_space(given["space"], fixed)
+    space = read_space(given["space"], fixed)
     search = SearchSpec(
         space, {key: value.plain for key, value in fixed.items()},
         _objectives(given.get("objective", defaults["objective"])),
@@ -40,12 +40,12 @@ def read_search(block: Located, trial: Located | None, seeds: int) -> SearchSpec
         _text(given["storage"], "search.storage") if "storage" in given else "",
     )
     for params in space.corners():
-        settled(search, params, places)
+        settled(search, params)
     _check_together(search, given, seeds)
     return search
 
 
-def settled(search: SearchSpec, params: Params, places: Mapping[str, str] | None = None, seed: int = 0) -> TrialSpec:
+def settled(search: SearchSpec, params: Params, seed: int = 0) -> TrialSpec:
     """Return the setting that drawn parameters stand for; UsageError where the parts do not go together."""
     _, given = search.space.draw(lambda dimension: params[dimension.name])
     settings = {key: located(value, "trial") for key, value in search.fixed.items()}
@@ -53,7 +53,7 @@ def settled(search: SearchSpec, params: Params, places: Mapping[str, str] | None
     losses = settings["losses"]
     kept = {name: value for name, value in losses.value.items() if name not in absent}
     settings["losses"] = Located(kept, losses.where)
-    where = places or {}
+    where = search.space.places
     drawn = {path: located(value, where.get(path, "search.space")) for path, value in given.items() if value != OFF}
     spec = resolve(assign_all(settings, drawn, "search.space."))
     if not spec.losses:

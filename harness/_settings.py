@@ -24,7 +24,7 @@ Settings = Mapping[str, Located]  # by first word; choices and losses are always
 
 def base(trial: Located | None) -> Settings:
     """Return the defaults with an experiment's `trial` block over them; raise UsageError for what is not a setting."""
-    settings: Settings = {key: _normal(key, located(value, "default")) for key, value in DEFAULTS.items()}
+    settings: Settings = {key: normal(key, located(value, "default")) for key, value in DEFAULTS.items()}
     return assign_all(settings, mapping(trial, "trial") if trial is not None else {}, "trial.")
 
 
@@ -46,7 +46,7 @@ def assign(settings: Settings, path: str, value: Located, prefix: str = "") -> S
     if len(rest) > depth:
         raise UsageError(f"{value.where}: {prefix}{path}: {'.'.join([first, *rest[:depth]])!r} has nothing below it")
     if not rest:
-        return {**settings, first: _normal(first, value, prefix)}
+        return {**settings, first: normal(first, value, prefix)}
     group = settings[first]
     if first == "losses":
         name = rest[0]
@@ -94,7 +94,7 @@ def described(value: Located) -> str:
     return "a list" if isinstance(value.value, tuple) else repr(value.value)
 
 
-def _normal(key: str, value: Located, prefix: str = "") -> Located:
+def normal(key: str, value: Located, prefix: str = "") -> Located:
     """Return a choice as {name: ..., knob: ...} and losses as {name: {knob: ...}}; other settings as they are."""
     if key in CHOICES:
         if isinstance(value.value, str):

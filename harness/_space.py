@@ -16,20 +16,20 @@ EXPECTED = "expected a list of choices, {low, high, log, step}, or auto"
 KINDS = {**CHOICES, "losses": "losses"}
 
 
-def read_space(value: Located, fixed: Settings) -> tuple[Space, dict[str, str]]:
-    """Return the space, and where each setting that it varies was written; UsageError names that place."""
+def read_space(value: Located, fixed: Settings) -> Space:
+    """Return the space over what the trial fixes; UsageError names the place of what is wrong."""
     given = mapping(value, "search.space")
     if not given:
         raise UsageError(f"{value.where}: search.space: expected at least one setting")
     reader = _Reader(fixed, given)
-    space = Space(tuple(reader.dimension(path, path, item) for path, item in given.items()))
+    space = Space(tuple(reader.dimension(path, path, item) for path, item in given.items()), reader.places)
     needs_by_path: dict[str, list[Mapping[str, Value]]] = {}
     for dimension, needs in space.walk():
         for other in needs_by_path.setdefault(dimension.path, []):
             if all(other[name] == needs[name] for name in other.keys() & needs.keys()):
                 raise UsageError(f"{reader.places[dimension.path]}: search.space: {dimension.path} is varied twice")
         needs_by_path[dimension.path].append(needs)
-    return space, reader.places
+    return space
 
 
 class _Reader:
@@ -85,9 +85,10 @@ class _Reader:
             return Option(label, {path: {loss: fixed for loss, (fixed, _) in parts.items()}}, inner)
         if path.startswith("losses."):
             knobs = Located({}, item.where) if item.value == ON else item
-            label = _free(ON, taken)
-            fixed, inner = self.parts("losses", path.partition(".")[2], path, f"{name}.{label}" if taken != [OFF] and
-                                      taken else name, knobs)
+            label, loss = _free(ON, taken), path.partition(".")[2]
+            own = self.fixed["losses"].value.get(loss, Located({}, item.where)).value
+            fixed, inner = self.parts("losses", loss, path, f"{name}.{label}" if taken != [OFF] and taken else name,
+                                      knobs, own)
             return Option(label, {path: fixed}, inner)
         given = {"name": item} if isinstance(item.value, str) else dict(mapping(item, f"search.space.{path}"))
         chosen = given.pop("name", None)
@@ -98,13 +99,13 @@ class _Reader:
         fixed, inner = self.parts(CHOICES[path], chosen.value, path, f"{name}.{label}", Located(given, item.where))
         return Option(label, {path: {"name": chosen.value, **fixed}}, inner)
 
-    def parts(self, kind: str, chosen: str, path: str, name: str,
-              given: Located) -> tuple[dict[str, Any], tuple[Dimension, ...]]:
-        """Return a variant's fixed knobs, and its knobs that are dimensions."""
+    def parts(self, kind: str, chosen: str, path: str, name: str, given: Located,
+              own: Settings | None = None) -> tuple[dict[str, Any], tuple[Dimension, ...]]:
+        """Return a variant's fixed knobs, ``own`` where ``given`` leaves them out, and those that are dimensions."""
         given = Located(mapping(given, f"search.space.{path}"), given.where)
         varied = {key: value for key, value in given.value.items() if isinstance(value.value, dict | tuple)
                   or value.value == AUTO}
-        fixed = {key: value for key, value in given.value.items() if key not in varied}
+        fixed = {key: value for key, value in {**(own or {}), **given.value}.items() if key not in varied}
         # The varied ones are checked as dimensions; here only that the variant has them.
         checked(kind, chosen, f"search.space.{path}", Located(fixed, given.where))
         known = {knob.name: knob for knob in variant(kind, chosen).knobs}

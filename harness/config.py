@@ -18,6 +18,7 @@ from harness.spec import Experiment
 
 KEYS = ("name", "trial", "grid", "search", "seeds", "report")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+FLAG = "--set "  # begins the place of a value that no file holds
 RESERVED = ("artifacts", "reference")  # folders of results/ that are no experiment's
 MOST_TRIALS = 1_000_000  # a slip such as `seeds: 20260101` would otherwise be planned for hours
 
@@ -34,13 +35,14 @@ def load(experiment: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     document = dict(mapping(root, "experiment"))
     for override in overrides:
         document = _override(document, override)
+    document = _flags_first(document)
     for key, value in document.items():
         if key not in KEYS:
             raise UsageError(f"{value.where}: unknown key {key!r}{nearest(key, KEYS)}")
     if "name" not in document:
         raise UsageError(f"{_shown(path)}: the key 'name' is missing")
     name = _name(document["name"])
-    axes = _axes(document.get("grid"))
+    axes = _axes({} if "search" in document else _varied(document))
     seeds = _seeds(document.get("seeds", Located(1, "default")))
     if prod(map(len, axes.values())) * len(seeds) > MOST_TRIALS:
         raise UsageError(f"{_shown(path)}: more than {MOST_TRIALS} trials; check 'grid' and 'seeds'")
@@ -56,14 +58,12 @@ def _searched(name: str, document: Mapping[str, Located], seeds: tuple[int, ...]
     if document.get("grid") is not None:
         raise UsageError(f"{document['grid'].where}: 'grid' and 'search' exclude each other; list its values under "
                          f"search.space, and for every cell of it set search.sampler: grid")
-    block = document["search"]
-    space = mapping(block, "search").get("space")
-    if space is not None:
-        _check_no_dead_setting(document.get("trial"), mapping(space, "search.space"), "search.space")
-    search = read_search(block, document.get("trial"), len(seeds))
-    examples = [settled(search, params) for params in search.space.corners()]
+    _check_no_dead_setting(document.get("trial"), _varied(document), "search.space")
+    search = read_search(document["search"], document.get("trial"), len(seeds))
+    examples = [settled(search, params) for params in search.space.corners(every=True)]
     paths = tuple(dict.fromkeys(dimension.path for dimension, _ in search.space.walk()))
-    return Experiment(name, (), paths, seeds, read_report(document.get("report"), paths, examples), source, search)
+    report = read_report(document.get("report"), paths, examples, searched=True)
+    return Experiment(name, (), paths, seeds, report, source, search)
 
 
 def find(experiment: str) -> Path:
@@ -116,7 +116,7 @@ def _text(path: Path) -> str:
 
 def _override(document: Mapping[str, Located], override: str) -> dict[str, Located]:
     """Return the document with one `--set` applied; `trial.` and `grid.` take dotted settings."""
-    flag = f"--set {override if len(override) <= 80 else override[:77] + '...'}"
+    flag = f"{FLAG}{override if len(override) <= 80 else override[:77] + '...'}"
     path, equals, text = override.partition("=")
     path = path.strip()
     if not equals or not path:
@@ -137,13 +137,7 @@ def _override(document: Mapping[str, Located], override: str) -> dict[str, Locat
     if first not in ("trial", "grid", "report"):
         raise UsageError(f"{flag}: {first!r} has nothing below it")
     group = document.get(first, Located({}, flag))
-    items = dict(mapping(group, first))
-    replaced = {**document, first: Located({**items, rest: value}, group.where)}
-    trial = document.get("trial")
-    if first == "grid" and trial is not None and isinstance(trial.value, dict):  # what the new axis varies is not fixed
-        kept = {key: item for key, item in trial.value.items() if not f"{key}.".startswith(f"{rest}.")}
-        replaced["trial"] = Located(kept, trial.where)
-    return replaced
+    return {**document, first: Located({**mapping(group, first), rest: value}, group.where)}
 
 
 def _search_override(search: Mapping[str, Located], path: str, value: Located, flag: str) -> dict[str, Located]:
@@ -159,6 +153,33 @@ def _search_override(search: Mapping[str, Located], path: str, value: Located, f
     if first in ("sampler", "pruner") and isinstance(group.value, str):
         group = Located({"name": group}, group.where)
     return {**search, first: Located({**mapping(group, f"search.{first}"), rest: value}, group.where)}
+
+
+def _flags_first(document: dict[str, Located]) -> dict[str, Located]:
+    """Return the document without what its file's trial says below a setting that a flag sets, or of one it varies."""
+    trial = document.get("trial")
+    if trial is None or not isinstance(trial.value, dict):
+        return document
+    given = [path for path, value in trial.value.items() if value.where.startswith(FLAG)]
+    axes = [path for path, values in _varied(document).items() if values.where.startswith(FLAG)]
+    kept = {path: value for path, value in trial.value.items() if path in given or not (
+        any(path.startswith(f"{flagged}.") for flagged in given) or any(_within(path, axis) for axis in axes))}
+    return {**document, "trial": Located(kept, trial.where)}
+
+
+def _varied(document: Mapping[str, Located]) -> Mapping[str, Located]:
+    """Return what replaces the trial's settings: axes, and dimensions but for one loss's, which start from them."""
+    if "search" not in document:
+        grid = document.get("grid")
+        return mapping(grid, "grid") if grid is not None and grid.value is not None else {}
+    space = mapping(document["search"], "search").get("space")
+    dimensions = mapping(space, "search.space") if space is not None else {}
+    return {path: value for path, value in dimensions.items() if not re.fullmatch(r"losses\.[^.]*", path)}
+
+
+def _within(path: str, axis: str) -> bool:
+    """Return whether a setting is what an axis varies, or lies below it."""
+    return f"{path}.".startswith(f"{axis}.")
 
 
 def _name(value: Located) -> str:
@@ -194,9 +215,9 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _axes(grid: Located | None) -> dict[str, tuple[Located, ...]]:
+def _axes(grid: Mapping[str, Located]) -> dict[str, tuple[Located, ...]]:
     axes: dict[str, tuple[Located, ...]] = {}
-    for path, values in (mapping(grid, "grid") if grid is not None and grid.value is not None else {}).items():
+    for path, values in grid.items():
         if not isinstance(values.value, tuple) or not values.value:
             found = "an empty list" if values.value == () else described(values)
             raise UsageError(f"{values.where}: grid.{path}: expected a list of values, found {found}")
@@ -212,9 +233,9 @@ def _trials(trial: Located | None, axes: Mapping[str, tuple[Located, ...]], seed
 
 
 def _check_no_dead_setting(trial: Located | None, axes: Collection[str], group: str) -> None:
-    given = trial.value if trial is not None and trial.value is not None else {}
+    given = mapping(trial, "trial") if trial is not None and trial.value is not None else {}
     for path, value in given.items():
         for axis in axes:
-            if f"{path}.".startswith(f"{axis}."):
+            if _within(path, axis):
                 reason = f"has no effect, because the {group.rpartition('.')[2]} varies it; set {group}.{axis}"
                 raise UsageError(f"{value.where}: trial.{path}: {reason}")

@@ -6,7 +6,7 @@ the fusion ``blend`` has the path ``fusion.alpha`` and the name ``fusion.blend.a
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations_with_replacement, product
 from typing import Any
 
@@ -88,9 +88,10 @@ Dimension = Range | Options
 
 @dataclass(frozen=True)
 class Space:
-    """The dimensions that are always there; options hold the others."""
+    """The dimensions that are always there; options hold the others. ``places``: where each setting was written."""
 
     dimensions: tuple[Dimension, ...]
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def draw(self, pick: Callable[[Dimension], Any]) -> tuple[dict[str, Value], dict[str, Any]]:
         """Ask ``pick`` for the value of every dimension that is there; return parameters and dotted settings."""
@@ -127,19 +128,26 @@ class Space:
         """Yield the parameters of every cell, the last dimension fastest; only for a space that has a size."""
         return _cells(self.dimensions)
 
-    def corners(self) -> Iterator[dict[str, Value]]:
-        """Yield settings in which every pair of dimensions is at all its extremes: what may not go together shows."""
-        found = [{**needs, dimension.name: value} for dimension, needs in self.walk() for value in _extremes(dimension)]
+    def corners(self, *, every: bool = False) -> Iterator[dict[str, Value]]:
+        """Yield settings in which every pair of dimensions is at all its extremes: what may not go together shows.
+
+        With ``every``, of listed numbers too each one, rather than the smallest and the largest.
+        """
+        found = [{**needs, dimension.name: value} for dimension, needs in self.walk()
+                 for value in (dimension.labels if every and isinstance(dimension, Options) else extremes(dimension))]
         seen = set()
         for a, b in combinations_with_replacement(found, 2):
             if any(a[name] != b[name] for name in a.keys() & b.keys()):
                 continue
-            fixed = a | b
-            params, _ = self.draw(lambda d, fixed=fixed: fixed.get(d.name, _extremes(d)[0]))  # type: ignore[misc]
+            params = self.filled(a | b)
             key = tuple(params.items())
             if key not in seen:
                 seen.add(key)
                 yield params
+
+    def filled(self, given: Params) -> dict[str, Value]:
+        """Return a setting's parameters: those given where they are there, each other one at its first extreme."""
+        return self.draw(lambda dimension: given.get(dimension.name, extremes(dimension)[0]))[0]
 
     def matches(self, plain: Mapping[str, Any]) -> Iterator[dict[str, Value]]:
         """Yield the parameters that may have led to a setting, given as a spec's plain data; few are wrong."""
@@ -150,7 +158,8 @@ class Space:
         return {dimension.name: _domain(dimension) for dimension, _ in self.walk()}
 
 
-def _extremes(dimension: Dimension) -> tuple[Value, ...]:
+def extremes(dimension: Dimension) -> tuple[Value, ...]:
+    """Return a range's ends, the smallest and largest of listed numbers, or all choices."""
     if isinstance(dimension, Range):
         return dimension.low, dimension.high
     numbers = [label for label in dimension.labels if isinstance(label, int | float) and not isinstance(label, bool)]

@@ -1,5 +1,6 @@
 """Experiments: what a YAML file means, and that every mistake in one is named where it stands."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,12 @@ def test_the_report_block_keeps_its_rows_baseline_and_columns(tmp_path: Path) ->
     assert report == ReportSpec(("fusion", "data.family"), {"fusion": "none"}, ("entropy",))
 
 
+def test_a_baseline_may_be_named_by_several_settings_and_their_knobs(tmp_path: Path) -> None:
+    text = HEAD + ("grid: {fusion: [none, {name: blend, alpha: 0.1}], steps: [1, 2]}\n"
+                   "report: {baseline: {fusion: blend, fusion.alpha: 0.1, steps: 2}}\n")
+    assert load(tmp_path, text).report.baseline == {"fusion": "blend", "fusion.alpha": 0.1, "steps": 2}
+
+
 def test_words_that_yaml_11_takes_for_other_things_stay_words(tmp_path: Path) -> None:
     assert "found 'on'" in refused(tmp_path, HEAD + "seeds: on\n")
     assert load(tmp_path, HEAD + "trial: {steps: 010}\n").trials[0].steps == 10
@@ -170,6 +177,12 @@ MISTAKES = [
     (HEAD + "report:\n  rows: [fusoin.name]\n", "probe.yaml:3", "no trial has a setting 'fusoin.name'"),
     (HEAD + "report:\n  baseline: {fusion: concat}\n", "probe.yaml:3", "no trial has fusion = concat"),
     (HEAD + "report:\n  baseline: {losses: [{nvs: 1}]}\n", "probe.yaml:3", "no trial has losses"),
+    (HEAD + "grid:\n  fusion: [none, {name: blend, alpha: 0.1}]\n  steps: [1, 2]\n"
+     "report: {baseline: {steps: 2, fusion: none, fusion.alpha: 0.1}}\n", "probe.yaml:5",
+     "no trial has fusion = none and fusion.alpha = 0.1"),
+    (HEAD + "grid:\n  fusion: [none, {name: blend, alpha: 0.1}, {name: blend, alpha: 0.2, strength: 0.5}]\n"
+     "report: {baseline: {fusion: blend, fusion.alpha: 0.1, fusion.strength: 0.5}}\n", "probe.yaml:4",
+     "no trial has fusion = blend and fusion.alpha = 0.1 and fusion.strength = 0.5"),
     (HEAD + "report:\n  row: [fusion]\n", "probe.yaml:3", "did you mean 'rows'?"),
     ("name: ../probe\n", "probe.yaml:1", "name: '../probe' is not valid"),
     ("name: /tmp/probe\n", "probe.yaml:1", "is not valid"),
@@ -223,6 +236,27 @@ def test_an_override_can_vary_what_the_file_fixes(tmp_path: Path) -> None:
     text = HEAD + "trial: {steps: 9, fusion: spatial, fusion.alpha: 0.2}\n"
     trials = load(tmp_path, text, "grid.steps=[1, 2]", "grid.fusion=[none, blend]").trials
     assert [(t.steps, t.fusion.name) for t in trials] == [(1, "none"), (1, "blend"), (2, "none"), (2, "blend")]
+
+
+def test_an_override_of_a_choice_goes_before_the_files_knobs_of_it(tmp_path: Path) -> None:
+    text = HEAD + "trial: {fusion: blend, fusion.alpha: 0.3, losses.sharpening.weight: 7}\n"
+    (trial,) = load(tmp_path, text, "trial.fusion={name: blend, alpha: 0.9}", "trial.losses=[equivariance]").trials
+    assert trial.fusion.knobs["alpha"] == 0.9
+    assert [loss.name for loss in trial.losses] == ["equivariance"]
+    for overrides in itertools.permutations(("trial.fusion=spatial", "trial.fusion.alpha=0.2")):
+        (trial,) = load(tmp_path, text, *overrides).trials
+        assert (trial.fusion.name, trial.fusion.knobs["alpha"]) == ("spatial", 0.2)
+
+
+@pytest.mark.parametrize("setting", ["trial.fusion.alpha=0.9", "trial={fusion.alpha: 0.9}", "trial.fusion=blend"])
+def test_an_override_that_another_one_varies_is_refused_in_either_order(tmp_path: Path, setting: str) -> None:
+    text = HEAD + "trial: {fusion: blend, fusion.alpha: 0.3}\n"
+    for axis in ("grid.fusion=[blend, spatial]", "grid={fusion: [blend, spatial]}"):
+        assert len(load(tmp_path, text, axis).trials) == 2  # of what the file fixes nothing is left
+        for overrides in itertools.permutations((setting, axis)):
+            message = refused(tmp_path, text, *overrides)
+            assert message.startswith(f"--set {setting}: trial.fusion")
+            assert "has no effect, because the grid varies it; set grid.fusion" in message
 
 
 def test_an_override_of_what_the_grid_varies_says_what_to_set(tmp_path: Path) -> None:

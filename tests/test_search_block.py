@@ -79,7 +79,34 @@ def test_a_loss_may_be_off_and_its_weight_is_there_only_when_it_is_on(tmp_path: 
     assert [loss.name for loss in on.losses] == ["sharpening", "separation"]
     assert (on.losses[1].knobs["weight"], on.losses[1].knobs["distance"]) == (2.0, 0.2)
     off = settled(search, {"losses.separation": "off", "losses.equivariance": "on"})
-    assert [(loss.name, loss.knobs["weight"]) for loss in off.losses] == [("sharpening", 100.0), ("equivariance", 1.0)]
+    assert [(loss.name, loss.knobs["weight"]) for loss in off.losses] == [("sharpening", 100.0),
+                                                                     ("equivariance", 1000.0)]  # the trial's own
+
+
+def test_a_loss_that_is_on_starts_from_the_trials_own_knobs(tmp_path: Path) -> None:
+    head = HEAD.replace("}}\n", "}, losses: {sharpening: {weight: 7}, separation: {weight: 30, distance: 0.2}}}\n")
+    search = load(tmp_path, BUDGET + """\
+  space:
+    losses.separation: [off, on, {weight: 5}, {distance: [0.1, 0.3]}]
+    losses.sharpening: [on, off]
+    losses.equivariance: [on, {weight: 5}]
+""", head=head).search
+    found = {}
+    for label in search.space.dimensions[0].labels:
+        spec = settled(search, search.space.filled({"losses.separation": label}))
+        knobs = {loss.name: loss.knobs for loss in spec.losses}
+        found[label] = [knobs["sharpening"]["weight"], knobs["equivariance"]["weight"],
+                        *(knobs.get("separation", {}).get(name) for name in ("weight", "distance"))]
+    assert found == {"off": [7, 1, None, None], "on": [7, 1, 30, 0.2], "on#2": [7, 1, 5, 0.2], "on#3": [7, 1, 30, 0.1]}
+
+
+def test_what_the_trial_says_of_a_loss_that_may_be_off_has_an_effect(tmp_path: Path) -> None:
+    head = HEAD.replace("}}\n", "}, losses.separation: {weight: 30}}\n")
+    space = BUDGET + "  space: {learning_rate: auto}\n"
+    for overrides in ((), ("trial.losses.separation.weight=20",)):
+        search = load(tmp_path, space, "search.space.losses.separation=[off, on]", *overrides, head=head).search
+        losses = settled(search, search.space.filled({"losses.separation": "on"})).losses
+        assert losses[-1].knobs["weight"] == (20 if overrides else 30)
 
 
 def test_whole_sets_of_losses_are_choices(tmp_path: Path) -> None:
@@ -158,6 +185,36 @@ def test_enqueued_settings_are_written_as_trials_are(tmp_path: Path) -> None:
         {"fusion": "blend", "fusion.blend.alpha": 0.5, "losses.separation": "off"})
 
 
+def test_an_enqueued_choice_is_the_option_that_has_its_knobs(tmp_path: Path) -> None:
+    search = load(tmp_path, BUDGET + """\
+  space:
+    fusion: [none, {name: blend, alpha: 0.1}, {name: blend, alpha: {low: 0.2, high: 0.4}, strength: 0.5}]
+    losses.separation: [off, {weight: 5}, {weight: 7}]
+  enqueue:
+    - {fusion: {name: blend, alpha: 0.1}, losses.separation: {weight: 5}}
+    - {fusion: {name: blend, alpha: 0.3, strength: 0.5}, losses.separation: {weight: 7}}
+    - {fusion: blend, losses.separation: on}
+""").search
+    assert search.enqueue == (
+        {"fusion": "blend", "losses.separation": "on"},
+        {"fusion": "blend#2", "fusion.blend#2.alpha": 0.3, "losses.separation": "on#2"},
+        {"fusion": "blend", "losses.separation": "on"})
+
+
+def test_enqueued_sets_of_losses_are_told_apart_by_their_knobs(tmp_path: Path) -> None:
+    search = load(tmp_path, BUDGET + """\
+  space:
+    losses: [[sharpening], {sharpening: {weight: 3}}, {sharpening: {weight: [8, 9]}, equivariance: {weight: 2}}]
+  enqueue:
+    - {losses: [sharpening]}
+    - {losses: {sharpening: {weight: 3}}}
+    - {losses: {sharpening: {weight: 8}, equivariance: {weight: 2}}}
+""").search
+    both = "sharpening+equivariance"
+    assert search.enqueue == ({"losses": "sharpening"}, {"losses": "sharpening#2"},
+                              {"losses": both, f"losses.{both}.sharpening.weight": 8})
+
+
 def test_objectives_have_a_known_direction_that_may_be_turned(tmp_path: Path) -> None:
     objective = "  objective: [pck_fit@0.2, nvs_loss, {score: entropy, direction: maximize}]\n"
     search = load(tmp_path, SPACE + BUDGET + objective).search
@@ -172,6 +229,39 @@ def test_overrides_reach_into_the_search(tmp_path: Path) -> None:
     assert search.sampler == Choice("random", {"seed": 7})
     assert [dimension.name for dimension in search.space.dimensions] == ["learning_rate", "fusion"]
     assert search.objectives[0].score == "nvs_loss"
+
+
+def test_an_override_can_search_what_the_file_fixes(tmp_path: Path) -> None:
+    head = HEAD.replace("}}\n", "}, tokens: 64, fusion: blend, fusion.alpha: 0.3}\n")
+    search = load(tmp_path, SPACE + BUDGET, "search.space.tokens=[32, 64]", "search.space.fusion=[none, blend]",
+                  head=head).search
+    specs = [settled(search, params) for params in search.space.corners()]
+    assert {(spec.tokens, spec.fusion.name) for spec in specs} == {(32, "none"), (32, "blend"), (64, "none"),
+                                                                  (64, "blend")}
+    with pytest.raises(UsageError, match="has no effect, because the space varies it"):
+        load(tmp_path, SPACE + BUDGET, "trial.tokens=8", "search.space.tokens=[32, 64]", head=head)
+
+
+@pytest.mark.parametrize(("baseline", "reason"), [
+    ("{fusion: none, fusion.alpha: 0.1}", "no trial has fusion = none and fusion.alpha = 0.1"),
+    ("{fusion: blend, fusion.alpha: 0.1, tokens: 32}", ""),
+    ("{losses: [sharpening, separation], losses.separation.weight: 10, losses.sharpening.weight: 3}", ""),
+])
+def test_a_searchs_baseline_is_a_setting_that_it_may_try(tmp_path: Path, baseline: str, reason: str) -> None:
+    space = BUDGET + """\
+  space:
+    fusion: [none, {name: blend, alpha: {low: 0.1, high: 0.4}}]
+    tokens: [16, 32, 64]
+    losses.sharpening.weight: {low: 1, high: 3}
+    losses.equivariance: [on, off]
+    losses.separation: [off, {weight: {low: 1, high: 10}}]
+"""
+    head = HEAD + f"report: {{baseline: {baseline}}}\n"
+    if not reason:
+        assert load(tmp_path, space, head=head).report.baseline
+        return
+    with pytest.raises(UsageError, match=reason):
+        load(tmp_path, space, head=head)
 
 
 def test_a_report_of_a_search_may_name_what_is_searched(tmp_path: Path) -> None:
@@ -261,6 +351,14 @@ MISTAKES = [
      "probe.yaml:6", "does not vary 'fusion.alpha'; it is there only with another choice"),
     (BUDGET + "  space: {fusion: [none, blend]}\n  enqueue: [{fusion: blnd}]\n", "probe.yaml:6",
      "did you mean 'blend'?"),
+    (BUDGET + "  space: {fusion: [none, {name: blend, alpha: 0.1}]}\n  enqueue: [{fusion: {name: blend, alpha: 1}}]\n",
+     "probe.yaml:6", "the space does not vary 'fusion.alpha'"),
+    (BUDGET + "  space: {fusion: [none, blend]}\n  enqueue: [{fusion: {alpha: 0.2}}]\n", "probe.yaml:6",
+     "search.enqueue.fusion: expected a name, or a mapping with 'name', found a mapping"),
+    (BUDGET + "  space: {losses: [[sharpening]]}\n  enqueue: [{losses: {sharpening: 5}}]\n", "probe.yaml:6",
+     "search.enqueue.losses.sharpening: expected keys and values, found 5"),
+    (BUDGET + "  space: {losses: [[sharpening]]}\n  enqueue: [{losses: [{sharpening: 5}]}]\n", "probe.yaml:6",
+     "search.enqueue.losses: expected a loss's name, found a mapping"),
 ]
 
 

@@ -11,6 +11,7 @@ from harness.commands._plans import known_costs, measured, told
 from harness.commands._shared import counts
 from harness.commands._sweeps import words
 from harness.coordinator.estimate import cost_class, estimate
+from harness.search._served import check_space
 from harness.search._settings import located
 from harness.space import Options, Params, Range
 
@@ -24,6 +25,7 @@ SPENT = ("finished", "pruned")  # trials that no later call runs again
 
 def show_search(experiment: "Experiment", search: "SearchSpec", store: "Store", args: argparse.Namespace) -> None:
     """Print what would be searched and what it will cost at most; starts nothing but what --measure asks for."""
+    check_space(search)
     records = store.records()
     ours = [record for record in records if record["status"] in SPENT and located(search, record["spec"])]
     left = _left(search, len(experiment.seeds), len(ours))

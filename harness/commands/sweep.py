@@ -50,6 +50,7 @@ def main(args: argparse.Namespace) -> int:
     results = results_of(args)
     from harness.commands import _progress, _spaces, _sweeps, _tables
     from harness.conduct import conduct
+    from harness.search._served import check_space
     from harness.search.outcome import outcome
     from harness.search.sweep import Sweep
     from harness.store import Store
@@ -59,6 +60,7 @@ def main(args: argparse.Namespace) -> int:
     if args.dry_run:
         _spaces.show_search(experiment, experiment.search, store, args)
         return OK
+    check_space(experiment.search)
     if args.max_failures is None:
         args.max_failures = experiment.search.budget.failures or FAILURES
     note = partial(_tables.note, store, experiment, ())

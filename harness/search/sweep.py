@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from harness._search import settled
+from harness.plugins import UsageError
 from harness.search._base import Fingerprints, Planned, Prints
 from harness.search._readings import after_seed
 from harness.search._reconcile import Known, reconcile
@@ -133,13 +134,12 @@ class Sweep:
 
     def _plan(self, params: Params) -> tuple[Planned, ...]:
         """Return a setting's trials, one for each seed."""
-        words = " ".join(f"{name}={value}" for name, value in params.items())
         trials = []
         for seed in self._seeds:
             spec = settled(self._search, params, seed=seed)
             prints = self._prints(spec)
             trial = spec.id(prints["data"], prints["weights"])
-            trials.append(Planned(trial, spec, f"{words} seed={seed}", prints, self._store.status(trial)))
+            trials.append(Planned(trial, spec, f"{_words(params)} seed={seed}", prints, self._store.status(trial)))
         return tuple(trials)
 
     def _fixed(self, known: Known) -> Iterator[Wanted]:
@@ -149,8 +149,15 @@ class Sweep:
             if number not in known.enqueued:
                 yield Wanted(params, {ENQUEUED: number})
         for params in self._search.space.cells() if self.study.exhaustive else ():
-            if key_of(settled(self._search, params)) not in known.closed:
+            if not self._ended(params, known):
                 yield Wanted(params)
+
+    def _ended(self, params: Params, known: Known) -> bool:
+        """Return whether a cell's setting has ended; one that cannot be planned is proposed, which says why."""
+        try:
+            return key_of(settled(self._search, params)) in known.closed
+        except UsageError:
+            return False
 
     def _may_propose(self) -> bool:
         """Return whether another setting may begin: there is one, and the budget has room for all its seeds."""
@@ -169,7 +176,14 @@ class Sweep:
             asked, params = self.study.ask(wanted.params if wanted else None, at_random=attempt >= FEW)
             for name, value in wanted.facts.items() if wanted else ():
                 self.study.note(asked, name, value)
-            trials = self._plan(params)
+            try:
+                trials = self._plan(params)
+            except UsageError as error:
+                if attempt == FEW and not self._known.trials:
+                    raise  # what is wrong is no single setting
+                self._warn(f"{_words(params)}: {error}; the setting counts as failed")
+                self.study.tell(asked, "FAIL")
+                continue
             key = key_of(trials[0].spec)
             same = next((setting for setting in self._open if setting.key == key), None)
             if same is None and key not in self._known.closed:
@@ -184,8 +198,8 @@ class Sweep:
                 self.study.tell(asked, *self._known.closed[key])
             if len(self._known.closed) + len(self._open) == self._search.space.size:
                 break
-        self._dry = True
-        return False
+        self._dry = self._wanted is None
+        return not self._dry
 
     def _start(self, setting: Setting) -> Planned | None:
         """Return the next seed of a setting; those that the store holds are answered from there."""
@@ -224,3 +238,7 @@ class Sweep:
         self._open.remove(setting)
         self._known.closed[setting.key] = state, values
         self._known.trials.difference_update(trial.id for trial in setting.trials[setting.begun:])
+
+
+def _words(params: Params) -> str:
+    return " ".join(f"{name}={value}" for name, value in params.items())

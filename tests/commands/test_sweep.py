@@ -205,6 +205,23 @@ def test_wrong_use_is_one_line_and_starts_nothing(run: Command, capsys: pytest.C
     assert not list(Path().glob("results/*/trials/*"))
 
 
+@pytest.mark.parametrize("command", [("sweep",), ("sweep", "--dry-run"), ("plan",)])
+def test_a_space_that_model_or_data_cannot_serve_is_refused_before_anything_starts(
+    run: Command, capsys: pytest.CaptureFixture, command: tuple[str, ...]
+) -> None:
+    first, *rest = command
+    layers = "search.space.layers=[[0], [50]]"
+    assert run(first, "hunt.yaml", *rest, "--set", layers) == 2
+    assert f"--set {layers}: search.space: with layers=[50]: trial.layers: 50 is out" in capsys.readouterr().err
+    Path("hunt.yaml").write_text(HUNT.replace("  enqueue", "    scenes_per_step: [1, 9, 12]\n"
+                                                           "    optimise_scenes: [48, 10, 11]\n  enqueue"))
+    assert run(first, "hunt.yaml", *rest) == 2
+    # 9 of 10 will do, 12 of 48 too: it takes both
+    assert ("hunt.yaml:10: search.space: with scenes_per_step=12 optimise_scenes=10: trial.scenes_per_step: 12"
+            in capsys.readouterr().err)
+    assert not list(Path().glob("results/*/trials/*"))
+
+
 def test_failures_in_a_row_end_a_sweep(run: Command, capsys: pytest.CaptureFixture) -> None:
     space = "search.space.fusion=[spatial]"
     arguments = ("sweep", "hunt.yaml", "--set", space, "--set", "search.enqueue=[]", "--retries", "0")

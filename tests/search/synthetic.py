@@ -68,7 +68,7 @@ def journal(path):
 
 def sweep(experiment, store, **options):
     """Return the source of a search over trials that cost nothing."""
-    return Sweep(experiment, store, fingerprints=fake.fingerprints, **options)
+    return Sweep(experiment, store, **{"fingerprints": fake.fingerprints, **options})
 
 
 def go(experiment, store, **options):

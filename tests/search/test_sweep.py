@@ -103,6 +103,27 @@ def test_a_setting_that_fails_or_scores_nothing_is_failed_and_tried_again_next_t
     assert [fusion for _, fusion, _ in journal(ran)[3:]] == ["spatial"]  # what finished is not run again
 
 
+def test_a_setting_that_cannot_be_planned_is_failed_and_the_search_goes_on(tmp_path, store, ran, monkeypatch):
+    monkeypatch.setattr("harness.search.sweep.MANY", 1)
+    losses = "".join(f"    losses.{name}: [on, off]\n" for name in ("sharpening", "equivariance", "separation"))
+    asked = experiment(tmp_path, "  sampler: grid\n", space=f"    learning_rate: [0.01, 0.1]\n{losses}", budget="")
+    warned = []
+    summary = go(asked, store, warn=warned.append)
+    assert (summary.planned, summary.done, summary.failed) == (14, 14, 0)  # 2 x 8 without those that have no loss
+    assert states(store) == 2 * [*7 * ["COMPLETE"], "FAIL"]
+    assert [text.startswith("learning_rate=0.01 losses.sharpening=off") for text in warned] == [True, False]
+    assert "hunt.yaml:8: search.space: with every loss off there is nothing to optimise" in warned[0]
+    assert go(asked, store).skipped == 14
+
+
+def test_a_search_of_which_nothing_can_be_planned_is_refused(tmp_path, store):
+    def unreadable(spec):
+        raise UsageError("data 'figures': cannot be read")
+
+    with pytest.raises(UsageError, match="cannot be read"):
+        go(experiment(tmp_path), store, fingerprints=unreadable)
+
+
 def test_minutes_end_a_search_and_the_next_call_has_its_own(tmp_path, store, ran):
     asked = experiment(tmp_path, budget="{minutes: 0.2}")
     counts = []
