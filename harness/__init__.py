@@ -10,7 +10,8 @@
 ``execution/``    where trials run: worker processes, this process, or a Ray cluster
 ``visual/``       what a trial's picture shows
 ``tracking``      when MLflow is told; ``mirror``: what it is told; ``mlflow_server``: where it lies
-``store``         what is kept of a trial; ``folders``, ``formats``: how it is written; ``lock``: who may write
+``store``         what is kept of a trial; ``records``: what a record is; ``folders``, ``formats``: how it is written;
+                  ``lock``: who may write
 ``environment``   what a trial ran on
 ``statistics/``   how sure a mean over seeds is, and whether two settings differ
 

@@ -64,6 +64,7 @@ def conduct(source: Source, store: Store, executor: Executor, tracker: Tracker |
             repaired = reconcile(store)
         except OSError as error:
             raise UsageError(f"{store.folder}: cannot be put in order: {error}") from error
+        _check_probes(source, policy)
         progress.planned(source.total, source.done)
         for text in repaired:
             progress.warning(text)
@@ -73,6 +74,14 @@ def conduct(source: Source, store: Store, executor: Executor, tracker: Tracker |
     return Summary(source.done + count.total() if total is None else total, count["finished"], source.done,
                    count["failed"], count["pruned"], count["interrupted"], time.monotonic() - began, loop.given_up,
                    interrupts.signal if loop.cut_short else 0)
+
+
+def _check_probes(source: Source, policy: Policy) -> None:
+    """Raise UsageError where trials would be probed at other steps than those that a pruner reads."""
+    every = source.options().probe_every
+    if every and policy.probe_every not in (0, every):
+        raise UsageError(f"--probe {policy.probe_every}: this search's pruner reads its trials every {every} steps; "
+                         f"leave --probe out, or change search.pruner.every")
 
 
 class _Loop:
@@ -107,7 +116,8 @@ class _Loop:
                     break
             self.finish()
             self.tracker.close(overall([*self.ended, *(["interrupted"] if self.cut_short or self.given_up else [])]))
-        except Exception:  # whatever it is goes on upwards, once MLflow knows
+        except Exception:  # whatever it is goes on upwards, once `status` and MLflow know
+            self.rest()
             self.tracker.close("FAILED")
             raise
         finally:
@@ -211,6 +221,10 @@ class _Loop:
         self.keeper.close()
         if self.interrupts.level:
             self.cut_short = bool(self.waiting or self.ended["interrupted"] or not self.source.exhausted())
+        self.rest()
+
+    def rest(self) -> None:
+        """Tell other processes that the run is over."""
         self.heartbeat.beat(lambda: {**self.state(), "over": True}, now=True)
 
     def state(self) -> dict[str, Any]:

@@ -5,7 +5,12 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from harness.plugins import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -41,8 +46,20 @@ def to_parquet(columns: Mapping[str, list[Any]]) -> bytes:
 
 
 def read_parquet(path: Path) -> dict[str, list[Any]]:
-    """Return a table's columns."""
+    """Return a table's columns; raise UsageError as `read_table` does."""
+    columns: dict[str, list[Any]] = read_table(path).to_pydict()
+    return columns
+
+
+def read_table(path: Path) -> "pa.Table":
+    """Return a table; raise UsageError that names a file which cannot be read, or holds something else."""
+    import pyarrow as pa
     from pyarrow import parquet
 
-    columns: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
-    return columns
+    try:
+        return parquet.read_table(path)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: there is no such file") from error
+    except (OSError, pa.ArrowException) as error:
+        why = getattr(error, "strerror", None) or "it is damaged"
+        raise UsageError(f"{path}: cannot be read: {why}") from error

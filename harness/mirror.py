@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.mlflow_server import connect, experiment_of, runs_of, shown
+from harness.mlflow_server import connect, experiment_of, find_experiment, runs_of, shown
 from harness.store import Store
 
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED", "interrupted": "KILLED"}
@@ -149,7 +149,7 @@ def pages(store: Store, uri: str) -> dict[Attempt, str]:
     if not (store.folder / "identity").exists():
         return {}
     client = connect(uri)
-    found = client.get_experiment_by_name(store.experiment)
+    found, _ = find_experiment(client, store, uri)
     runs = runs_of(client, store, str(found.experiment_id)) if found else ()
     return {_attempt(run): f"{shown(uri).rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
             for run in runs if _attempt(run) != PARENT}

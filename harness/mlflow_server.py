@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from harness.plugins import UsageError
 from harness.store import Store
 
 QUICKLY = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -19,7 +20,19 @@ QUICKLY = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 def default_uri(results: Path) -> str:
     """Return the address of the runs: MLFLOW_TRACKING_URI, else the database in the results folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow.db').absolute()}"
+    return plain(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow.db').absolute()}")
+
+
+def plain(uri: str) -> str:
+    """Return an address; raise UsageError for one of a SQLite file with % or ? in its path.
+
+    They mean something in an address. MLflow takes its path once as it stands and once decoded, so that whether they
+    are escaped or not, something is written to another folder.
+    """
+    if uri.startswith("sqlite:") and not {"%", "?"}.isdisjoint(uri):
+        raise UsageError(f"{uri.removeprefix('sqlite:///')}: a database cannot lie in a path with % or ?; "
+                         f"choose another folder")
+    return uri
 
 
 def shown(uri: str) -> str:
@@ -63,15 +76,44 @@ def _create_database(path: Path) -> None:
 
 
 def experiment_of(client: Any, store: Store, uri: str) -> str:
-    """Return the id of MLflow's experiment; local artifacts lie in the results folder, a server's where it decides."""
-    found = client.get_experiment_by_name(store.experiment)
+    """Return the id of MLflow's experiment, made where there is none; see `find_experiment`."""
+    found, name = find_experiment(client, store, uri)
     if found is None:
-        place = (store.results / "artifacts" / store.experiment).absolute().as_uri()
-        local = not uri.startswith(("http:", "https:"))
-        return str(client.create_experiment(store.experiment, artifact_location=place if local else None))
+        place = None if _is_server(uri) else _artifacts(store).as_uri()
+        return str(client.create_experiment(name, artifact_location=place))
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
+
+
+def find_experiment(client: Any, store: Store, uri: str) -> tuple[Any, str]:
+    """Return MLflow's experiment, None where there is none yet, and its name.
+
+    Local artifacts lie in the results folder, a server's where it decides. A folder that was copied or moved takes
+    along a database that names the old place: nothing is written there, its runs stay, and an experiment is begun
+    beside theirs, as `name-2`.
+    """
+    number, name = 1, store.experiment
+    found = client.get_experiment_by_name(name)
+    while found is not None and not _is_server(uri) and _elsewhere(found.artifact_location, store):
+        number += 1
+        name = f"{store.experiment}-{number}"
+        found = client.get_experiment_by_name(name)
+    return found, name
+
+
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http:", "https:"))
+
+
+def _artifacts(store: Store) -> Path:
+    return (store.results / "artifacts" / store.experiment).absolute()
+
+
+def _elsewhere(location: str, store: Store) -> bool:
+    """Return whether artifacts go to a folder that is not this store's."""
+    parts = urlsplit(location)
+    return parts.scheme in ("", "file") and Path(unquote(parts.path)).resolve() != _artifacts(store).resolve()
 
 
 def runs_of(client: Any, store: Store, experiment: str) -> Iterator[Any]:

@@ -16,14 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness import lock
+from harness import lock, records
 from harness.folders import make_folder, put_file, recover, replace_file, size_of, write_folder
 from harness.formats import read_json, read_parquet, strict, to_parquet
 from harness.spec import RESULTS_VERSION, TrialSpec
 
-STATUSES = ("finished", "failed", "pruned", "interrupted", "running", "stale", "unreadable", "missing")
-KEYS = ("id", "experiment", "spec", "scores", "cost", "status", "reason", "environment", "fingerprints", "started",
-        "ended", "attempts", "keypoints", "results_version", "files")
+STATUSES = (*records.KEPT, "running", "stale", "unreadable", "missing")
+KEYS = tuple(records.KINDS)
 
 
 class Result(Protocol):
@@ -228,19 +227,23 @@ class Store:
         if (record.get("id"), record.get("experiment")) != (trial, self.experiment):
             return {}, f"it is the record of {record.get('experiment')}/{record.get('id')}"
         if record.get("results_version") != RESULTS_VERSION:
-            return {**record, "status": "stale"}, ""
+            return records.stale(record), ""
         for late in ("attempts", "keypoints"):  # older records lack them
             record.setdefault(late, [])
-        missing = [key for key in KEYS if key not in record]
-        if missing:
-            return {}, f"record.json lacks {', '.join(missing)}"
-        folder = os.fspath(self.path(trial))
-        for name, size in record["files"].items():
-            if size_of(f"{folder}/{name}") != size:
-                return {}, f"{name} is missing or torn"
+        problem = records.problem(record) or self._torn(trial, record["files"])
+        if problem:
+            return {}, problem
         for kind in ("scores", "cost"):
             record[kind] = {name: math.nan if value is None else value for name, value in record[kind].items()}
         return record, ""
+
+    def _torn(self, trial: str, files: Mapping[str, Any]) -> str:
+        """Return which file has not the size it was written with, nothing where all have."""
+        folder = os.fspath(self.path(trial))
+        for name, size in files.items():
+            if size_of(f"{folder}/{name}") != size:
+                return f"{name} is missing or torn"
+        return ""
 
     def _ids(self) -> list[str]:
         if not self.trials.is_dir():

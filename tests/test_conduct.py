@@ -440,3 +440,31 @@ def test_where_the_run_stands_can_be_read_while_it_goes_on(store):
     assert [running["label"] for running in first["running"].values()] == ["seed=0"]
     last = heartbeat.read(store.folder)
     assert (last["ended"], last["running"]) == ({"finished": 2}, {})
+
+
+def test_probing_at_other_steps_than_a_pruner_reads_is_refused(store, journal):
+    class Reading(Grid):
+        def options(self):
+            return RunOptions(probe_every=2)
+
+    def reading(probe):
+        trials = (fake.spec(0, journal=str(journal)),)
+        source = Reading(Experiment("quick", trials, (), (0,), ReportSpec(), "quick.yaml"), store, fake.fingerprints)
+        return conduct(source, store, Inline(RUN), policy=Policy(probe_every=probe))
+
+    with pytest.raises(UsageError, match=r"^--probe 100: this search's pruner reads its trials every 2 steps; "):
+        reading(100)
+    assert not journal.exists()
+    assert reading(2).done == 1
+
+
+def test_a_run_that_raised_is_over(store):
+    class Breaking(Heard):
+        def started(self, trial):
+            if trial.label == "seed=1":
+                raise ValueError("a mistake")
+
+    with pytest.raises(ValueError, match="a mistake"):
+        go(store, fake.spec(0), fake.spec(1), progress=Breaking())
+    last = heartbeat.read(store.folder)
+    assert (last["ended"], last["over"]) == ({"finished": 1}, True)

@@ -4,6 +4,7 @@ import pyarrow
 import pytest
 
 from harness.formats import read_json, read_parquet, strict, to_parquet
+from harness.plugins import UsageError
 
 
 def test_a_table_reads_back_and_columns_of_several_lengths_are_refused(tmp_path):
@@ -23,3 +24,15 @@ def test_a_file_without_a_mapping_reads_as_none(tmp_path, content):
     (tmp_path / "r.json").write_bytes(content)
     assert read_json(tmp_path / "r.json") is None
     assert read_json(tmp_path / "missing.json") is None
+
+
+@pytest.mark.parametrize("damage", [
+    lambda whole: bytes(len(whole)), lambda whole: b"", lambda whole: whole[:500] + bytes(1500) + whole[2000:]])
+def test_a_table_that_cannot_be_read_is_named(tmp_path, damage):
+    path = tmp_path / "points.parquet"
+    path.write_bytes(damage(to_parquet({"error": list(range(10_000))})))
+    with pytest.raises(UsageError, match=r"/points\.parquet: cannot be read: it is damaged$"):
+        read_parquet(path)
+    path.unlink()
+    with pytest.raises(UsageError, match=r"/points\.parquet: there is no such file$"):
+        read_parquet(path)

@@ -115,6 +115,45 @@ def test_torn_and_foreign_folders_are_named_and_not_trusted(store):
     assert {store.status(trial) for trial in ("torn", "cut", "elsewhere", "short", "notes")} == {"unreadable"}
 
 
+@pytest.mark.parametrize(("changes", "problem"), [
+    ({"scores": None}, "scores in record.json is not a mapping"),
+    ({"scores": []}, "scores in record.json is not a mapping"),
+    ({"cost": None}, "cost in record.json is not a mapping"),
+    ({"files": ["curve.parquet"]}, "files in record.json is not a mapping"),
+    ({"environment": None}, "environment in record.json is not a mapping"),
+    ({"attempts": None}, "attempts in record.json is not a list"),
+    ({"attempts": ["broke"]}, "attempts in record.json are not mappings"),
+    ({"keypoints": {}}, "keypoints in record.json is not a list"),
+    ({"started": None}, "started in record.json is not text"),
+    ({"status": None}, "status in record.json is not text"),
+    ({"status": "done"}, "status in record.json is 'done'"),
+    ({"spec": None}, "spec in record.json is not a mapping"),
+    ({"spec": {}}, "spec in record.json has no seed"),
+    ({"spec": {"seed": 0, "model": "tiny_sd"}}, "spec in record.json names no model"),
+    ({"spec": {**fake.spec().to_dict(), "losses": ["sharpening"]}}, "spec in record.json names no losses"),
+])
+def test_a_record_of_another_shape_is_named_and_the_others_are_read(store, changes, problem):
+    save(store, "damaged")
+    save(store, "whole")
+    edit(store, "damaged", **changes)
+    assert store.unreadable() == {"damaged": problem}
+    assert (store.status("damaged"), store.record("damaged")) == ("unreadable", None)
+    assert [record["id"] for record in store.records()] == ["whole"]
+
+
+@pytest.mark.parametrize("held", [
+    {}, {"scores": None, "cost": [], "files": 3, "attempts": [None], "spec": {"seed": 1}},
+])
+def test_of_a_record_of_another_version_whatever_is_of_another_shape_is_empty(store, held):
+    save(store, "later")
+    (store.path("later") / "record.json").write_text(json.dumps(
+        {"id": "later", "experiment": "quick", "results_version": RESULTS_VERSION + 1, "novel": 1, **held}))
+    (record,) = store.records()
+    assert (record["status"], record["results_version"], record["novel"]) == ("stale", RESULTS_VERSION + 1, 1)
+    assert (record["spec"], record["scores"], record["cost"], record["files"]) == ({}, {}, {}, {})
+    assert (record["attempts"], record["reason"]) == ([], "")
+
+
 def test_a_folder_that_is_not_trusted_is_moved_aside_not_destroyed(store):
     store.path("t1").mkdir(parents=True)
     (store.path("t1") / "thesis.txt").write_text("years of work")

@@ -292,3 +292,43 @@ def test_every_attempt_has_a_page_and_asking_writes_nothing(store):
     assert all((store.record(trial) or {})["started"] == started for trial, started in found)
     experiment = parent.info.experiment_id
     assert all(f"/#/experiments/{experiment}/runs/" in page for page in found.values())
+
+
+def test_a_copied_folder_begins_its_experiment_beside_and_writes_nothing_to_the_old_place(store, tmp_path):
+    from mlflow import MlflowClient
+
+    assert run(store, fake.spec(0)).done == 1
+    before, ids = sorted(store.results.rglob("*")), [fake.spec(seed).id("d0", "w0") for seed in (0, 1)]
+    shutil.copytree(store.results, tmp_path / "copy")
+    copy = Store(tmp_path / "copy", "quick")
+    assert run(copy, fake.spec(0), fake.spec(1)).done == 1
+    assert sorted(store.results.rglob("*")) == before
+    uri = default_uri(copy.results)
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    old, new = (client.get_experiment_by_name(name).experiment_id for name in ("quick", "quick-2"))
+    assert {run.data.tags["harness.id"] for run in client.search_runs([old])} == {"", ids[0]}
+    assert {run.data.tags["harness.id"] for run in client.search_runs([new])} == {"", ids[1]}
+    assert all(Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(copy.results)
+               for run in client.search_runs([new]))
+    assert sync(copy) == 1  # the trial that was recorded before it was copied
+    assert client.get_experiment_by_name("quick-3") is None
+    assert {trial for trial, _ in mirror_module.pages(copy, uri)} == set(ids)
+
+
+def test_the_same_folder_by_another_path_goes_on_in_the_same_experiment(store, tmp_path):
+    assert run(store, fake.spec(0)).done == 1
+    (tmp_path / "link").symlink_to(store.results)
+    assert run(Store(tmp_path / "link", "quick"), fake.spec(1)).done == 1
+    assert run(Store(store.results / ".." / "results", "quick"), fake.spec(2)).done == 1
+    assert runs_of(store)[3] == 3
+
+
+@pytest.mark.parametrize("name", ["p %20 q", "what?"])
+def test_a_path_that_no_address_can_hold_is_refused_before_anything_is_written(tmp_path, monkeypatch, name):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(UsageError, match=r"/mlflow.db: a database cannot lie in a path with % or \?") as refused:
+        MlflowTracker(Store(tmp_path / name, "quick"))
+    assert name in str(refused.value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://host/%7Eme")
+    MlflowTracker(Store(tmp_path / name, "quick"))
+    assert list(tmp_path.iterdir()) == []

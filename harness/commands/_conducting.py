@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -45,8 +46,8 @@ def exit_code(summary: "Summary") -> int:
     return INTERRUPTED if summary.left else OK
 
 
-def say_where(store: "Store", summary: "Summary", files: list[Path]) -> None:
-    """Say how it went and where everything lies, on stderr."""
+def say_where(store: "Store", summary: "Summary", files: list[Path], *, forced: bool = False) -> None:
+    """Say how it went and where everything lies, on stderr; ``forced`` if finished trials were run again."""
     from harness.commands._progress import duration
 
     parts = {"done": summary.done, "done before": summary.skipped, "failed": summary.failed, "pruned": summary.pruned,
@@ -57,9 +58,10 @@ def say_where(store: "Store", summary: "Summary", files: list[Path]) -> None:
         lines.insert(0, f"stopped: {summary.stopped}")
     if files:
         lines.append(f"tables   {', '.join(map(str, files))}")
-    lines.append(f"MLflow   python -m harness ui --results {store.results}")
+    lines.append(f"MLflow   python -m harness ui --results {shlex.quote(str(store.results))}")
     if summary.failed or summary.interrupted or summary.left:
-        lines.append("The same command resumes: what is finished is not run again.")
+        same = "The same command without --force" if forced else "The same command"
+        lines.append(f"{same} resumes: what is finished is not run again.")
     print("\n".join(lines), file=sys.stderr)
 
 

@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 
 def reader(results: Path) -> "Callable[[Mapping[str, Any], str], Columns]":
-    """Return a function that reads the columns of a record's file, by name without suffix."""
-    from pyarrow import parquet
+    """Return a function that reads the columns of a record's file, by name without suffix.
+
+    It raises UsageError that names a file which cannot be read.
+    """
+    from harness.formats import read_table
+    from harness.store import Store
 
     def read(record: Mapping[str, Any], name: str) -> "Columns":
-        from harness.store import Store
-
-        path = Store(results, record["experiment"]).path(record["id"]) / f"{name}.parquet"
-        table = parquet.read_table(path)
+        table = read_table(Store(results, record["experiment"]).path(record["id"]) / f"{name}.parquet")
         return {column: table[column].to_numpy() for column in table.column_names}
 
     return read

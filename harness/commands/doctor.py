@@ -41,14 +41,14 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _data(args: argparse.Namespace) -> dict[str, list[str]]:
-    import yaml
+    from harness._yaml import parse
 
     given: dict[str, Any] = {} if args.root is None else {"root": args.root}
     for item in args.set:
         name, equals, value = item.partition("=")
         if not equals:
             raise UsageError(f"--set {item}: expected KNOB=VALUE")
-        given[name] = yaml.safe_load(value)
+        given[name] = parse(value, f"--set {item}", lines=False).plain
     survey = plugins.build("data", args.data, given).survey()
     return {"found": list(survey.found), "missing": list(survey.missing)}
 

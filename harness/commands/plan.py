@@ -9,6 +9,7 @@ from harness import config
 from harness.commands._executors import add_executor
 from harness.commands._plans import add_measure, show_plan
 from harness.commands._shared import add_experiment, add_results, results_of
+from harness.plugins import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,8 @@ def main(args: argparse.Namespace) -> int:
 
     store = Store(results, experiment.name)
     if experiment.search is None:
+        if args.json and args.measure:
+            raise UsageError("--measure: what a grid's trials will cost is told in words; leave out --json")
         show_plan(Grid(experiment, store), store, args)
     else:
         from harness.commands._spaces import show_search

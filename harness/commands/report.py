@@ -142,9 +142,10 @@ def _verify(results: Path, report: "Report") -> int:
         print(f"{report.name}: {wrong.cell}: {wrong.what} is {wrong.printed}, found {wrong.found}{trial}")
     came = f"{len(done.wrong)} numbers differ in" if done.wrong else "every number comes out again in"
     scores = done.scores
+    drawn = f"; {done.drawn} p stand as printed, for their sign patterns were drawn" if done.drawn else ""
     print(f"{report.name}: {came} {done.cells} cells: {scores['points']} scores taken from points.parquet, "
           f"{scores['scenes']} from scenes.parquet, {scores['curve']} from curve.parquet, {scores['record']} as "
-          "recorded, for no file holds them in finer form")
+          f"recorded, for no file holds them in finer form{drawn}")
     return 1 if done.wrong or not report.tables else 0
 
 
@@ -155,9 +156,11 @@ def _old(path: Path | None) -> "Mapping[str, Any] | None":
     if path is None:
         return None
     try:
-        return parsed(path.read_text(), str(path))
+        return parsed(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: cannot be read: it is not UTF-8") from None
 
 
 def _resolve(results: Path, given: str, overrides: list[str]) -> "tuple[str, Layout]":

@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     report = _tables.report_of(store, _tables.layout_of(experiment))
     files = _tables.write(report, store.folder, "report") if report.tables else []
     _show(args, experiment, store, summary, report.tables)
-    say_where(store, summary, files)
+    say_where(store, summary, files, forced=args.force)
     return exit_code(summary)
 
 

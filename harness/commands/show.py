@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.commands import _trials
 from harness.commands._shared import add_results, results_of
+from harness.formats import strict
 from harness.store import Store
 
 
@@ -26,7 +27,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"{store.path(trial)} is not trusted: {problem}")
         return 1
     if args.json:
-        print(json.dumps(_plain(store, record), indent=1))
+        print(json.dumps(strict(_plain(store, record)), indent=1, allow_nan=False))
     else:
         print("\n\n".join(filter(None, [_head(record), _settings(record), _scores(record), _curve(store, record),
                                         _files(store, record)])))
@@ -44,7 +45,7 @@ def _head(record: Mapping[str, Any]) -> str:
     where = record.get("environment") or {}
     commit = str(where.get("git_commit") or "")[:8]
     lines = {
-        "trial": f"{record['id']} of {record['experiment']}, seed {record['spec']['seed']}",
+        "trial": f"{record['id']} of {record['experiment']}, seed {record['spec'].get('seed', 'unknown')}",
         "status": record["status"] + (f": {record['reason']}" if record.get("reason") else ""),
         "ran": f"{record['started']} to {record['ended']}",
         "by": where.get("command"),
@@ -60,6 +61,8 @@ def _settings(record: Mapping[str, Any]) -> str:
     from harness.commands._versus import aligned
     from harness.report.changes import changed, text
 
+    if not record["spec"]:  # another results version's, of another shape
+        return ""
     found = [(setting.name, text(setting.value), text(setting.default)) for setting in changed(record["spec"])]
     return aligned([("setting", "value", "default"), *found]) if found else "every setting at its default"
 

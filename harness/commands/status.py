@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.commands._shared import add_results, chosen, recorded, results_of
+from harness.formats import strict
 from harness.store import Store
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def main(args: argparse.Namespace) -> int:
     names = chosen(results, [args.name]) if args.name else recorded(results)
     found = {name: standing(Store(results, name)) for name in names}
     if args.json:
-        print(json.dumps({name: _plain(stands) for name, stands in found.items()}, indent=1))
+        print(json.dumps(strict({name: _plain(stands) for name, stands in found.items()}), indent=1, allow_nan=False))
         return 0
     for name, stands in found.items():
         if args.name:

@@ -2,10 +2,11 @@
 
 import argparse
 import os
+import shlex
 import sys
 
 from harness.commands._shared import add_results, results_of
-from harness.mlflow_server import shown
+from harness.mlflow_server import default_uri, shown
 from harness.plugins import UsageError
 
 
@@ -27,11 +28,12 @@ def main(args: argparse.Namespace) -> int:
     if not uri and not (results / "mlflow.db").is_file():
         raise UsageError(f"{results / 'mlflow.db'}: nothing was recorded there yet; `harness run fusion` records")
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(args.port),
-               "--backend-store-uri", uri or f"sqlite:///{(results / 'mlflow.db').absolute()}",
+               "--backend-store-uri", default_uri(results),
                "--default-artifact-root", str((results / "artifacts").absolute())]
     lines = [f"http://127.0.0.1:{args.port} (Ctrl-C stops it)"]
     for study in sorted(results.glob("*/study.db")):
-        lines.append(f"the search {study.parent.name}: optuna-dashboard sqlite:///{study.absolute()}")
+        address = shlex.quote(f"sqlite:///{study.absolute()}")
+        lines.append(f"the search {study.parent.name}: optuna-dashboard {address}")
     print("\n".join(lines), file=sys.stderr, flush=True)
     # In this process's place, so that whatever stops this stops the server; its job runner would idle beside it.
     os.execve(sys.executable, command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})

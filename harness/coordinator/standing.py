@@ -1,7 +1,7 @@
 """How an experiment stands, from its folder alone: what ended and how, what runs where, how fast, what is left."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,12 +48,16 @@ def standing(store: Store) -> Standing:
     """Return how an experiment stands now; reads only, also while another process runs it."""
     run = heartbeat.read(store.folder)
     alive = run is not None and _alive(run)
-    trials = _trials(store, run["running"] if run is not None and alive else {})
+    records, unreadable = store.survey()
+    trials = _trials(store, records, unreadable, run["running"] if run is not None and alive else {})
     if run is None:
         return Standing(trials, None, False, None, None, None, None)
     left = None
     if run["total"] is not None:
-        left = max(0, run["total"] - run["skipped"] - run["ended"].get("finished", 0) - run["ended"].get("pruned", 0))
+        # What a run that died has written last may be older than its last records.
+        ended = run["ended"] if alive else Counter(str(each["status"]) for each in records
+                                                   if each["ended"] >= run["began"])
+        left = max(0, run["total"] - run["skipped"] - ended.get("finished", 0) - ended.get("pruned", 0))
     rate = _per_hour(run) if alive else None
     seconds = 3600.0 * left / rate if left is not None and rate else None
     return Standing(trials, run, alive, run["total"], left, rate, seconds)
@@ -65,18 +69,19 @@ def _alive(run: Mapping[str, Any]) -> bool:
     return bool(run["host"] == lock.me()["host"]) or _seconds(lock.now()) - _seconds(run["at"]) < SILENCE
 
 
-def _trials(store: Store, running: Mapping[str, Any]) -> dict[str, Trial]:
+def _trials(store: Store, records: Sequence[Mapping[str, Any]], unreadable: Mapping[str, str],
+            running: Mapping[str, Any]) -> dict[str, Trial]:
     """Return every trial that left a trace: a record, a folder that is none, or a note that it began."""
-    begun, found = store.orphans(), {}
+    begun, found, kept = store.orphans(), {}, {record["id"]: record for record in records}
     for trial in sorted(store.known()):
-        record = store.record(trial)
+        record = kept.get(trial)
         if trial in running:
             found[trial] = Trial("running", "", running[trial]["attempt"] - 1, running[trial])
         elif record is not None:
             found[trial] = Trial(str(record["status"]), str(record["reason"]), len(record["attempts"]))
         elif trial in begun:
             found[trial] = Trial(store.status(trial), "", len(begun[trial].get("attempts", ())))
-    return found | {trial: Trial("unreadable", problem) for trial, problem in store.unreadable().items()}
+    return found | {trial: Trial("unreadable", problem) for trial, problem in unreadable.items()}
 
 
 def _per_hour(run: Mapping[str, Any]) -> float | None:

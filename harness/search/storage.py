@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.mlflow_server import shown
+from harness.mlflow_server import plain, shown
 from harness.plugins import Resumable, UsageError
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
 def address(given: str, folder: Path) -> str:
-    """Return SQLAlchemy's address of a study: the given one, else that of the file in ``folder``."""
+    """Return SQLAlchemy's address of a study: the given one, else that of the file in ``folder``; see `plain`."""
     scheme, separator, rest = given.partition("://")
     if given and not separator:
         raise UsageError(f"storage: {given!r} is not an address such as postgresql://user@host/name")
-    return f"{DRIVERS.get(scheme, scheme)}://{rest}" if given else f"sqlite:///{(folder / FILE).absolute()}"
+    return plain(f"{DRIVERS.get(scheme, scheme)}://{rest}" if given else f"sqlite:///{(folder / FILE).absolute()}")
 
 
 def open_storage(url: str, warn: Callable[[str], None]) -> "optuna.storages.RDBStorage":

@@ -39,3 +39,9 @@ def test_a_wrong_word_is_one_line(capsys, args, message):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_knob_is_read_as_an_experiments_file_would_be(capsys, tmp_path):
+    assert main(["doctor", "--data", "folder", "--root", str(tree(tmp_path)), "--set", "test_share=2e-1"]) == 0
+    assert main(["doctor", "--data", "folder", "--root", str(tmp_path), "--set", "side_px=[1"]) == 2
+    assert "--set side_px=[1: not valid YAML" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The commands that open MLflow and push to it: which database they mean."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -32,12 +33,16 @@ def test_ui_names_the_dashboard_of_each_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("os.execve", lambda program, command, environment: None)
-    for path in ("results/mlflow.db", "results/hunt/study.db", "results/quick/experiment.json"):
+    for path in ("results/mlflow.db", "results/hunt/study.db", "results/quick/experiment.json", "my bïrds/mlflow.db",
+                 "my bïrds/hunt/study.db"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     main(["ui"])
     lines = capsys.readouterr().err.splitlines()
     assert lines[1:2] == [f"the search hunt: optuna-dashboard sqlite:///{tmp_path / 'results/hunt/study.db'}"]
+    main(["ui", "--results", "my bïrds"])
+    line = capsys.readouterr().err.splitlines()[1]
+    assert shlex.split(line)[-1] == f"sqlite:///{tmp_path / 'my bïrds/hunt/study.db'}"
 
 
 def test_ui_names_a_server_of_ones_own_without_its_password(

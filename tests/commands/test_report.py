@@ -228,6 +228,17 @@ def test_verify_names_the_cell_both_values_and_the_trial(run: Run) -> None:
     assert line == f"probe: pck | none | PCK@0.1: value is {true + 1e-6}, found {true}, trial {trial}"
 
 
+@pytest.mark.parametrize("name", ["points.parquet", "curve.parquet"])
+def test_verify_names_a_file_that_cannot_be_read_and_its_trial(run: Run, name: str) -> None:
+    (trial, *_) = keep_all("results")
+    path = Path("results/probe/trials", trial, name)
+    path.write_bytes(bytes(path.stat().st_size))
+    code, out, err = run("probe", "--verify")
+    assert (code, err) == (1, "")
+    assert out.splitlines()[:-1] == [
+        f"probe: record: {name} is recorded, found a file that cannot be read, trial {trial}"]
+
+
 @pytest.fixture
 def old(run: Run) -> str:
     """Write a report of two seeds."""

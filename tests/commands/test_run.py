@@ -312,3 +312,79 @@ def test_status_says_why_a_run_gave_up(
 def test_status_of_an_empty_folder_is_empty(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("status") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_an_interrupted_run_with_force_says_what_resumes(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupting(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+        os.kill(os.getpid(), signal.SIGINT)
+        return fake(spec, on_step, options)
+
+    monkeypatch.setattr("harness.trial.run", interrupting)
+    assert run("run", "probe.yaml", "--results", "my birds") == 75
+    err = capsys.readouterr().err
+    assert "The same command resumes: what is finished is not run again." in err
+    assert "python -m harness ui --results 'my birds'\n" in err
+    assert run("run", "probe.yaml", "--force") == 75
+    assert "The same command without --force resumes: what is finished is not run again." in capsys.readouterr().err
+
+
+def test_status_is_json_also_where_a_loss_is_not_a_number(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def looking(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+        monkeypatch.setattr("harness.coordinator.heartbeat.EVERY", 0.0)
+        on_step(Step(1, spec.steps, {"loss": float("nan")}, 1.0))
+        capsys.readouterr()
+        assert run("status", "probe", "--json") == 0
+        seen.append(capsys.readouterr().out)
+        return fake(spec, on_step, options)
+
+    monkeypatch.setattr("harness.trial.run", looking)
+    assert run("run", "probe.yaml", "--set", "grid.fusion=[none]", "--set", "seeds=1") == 0
+    found = json.loads(seen[0], parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    (trial,) = found["probe"]["trials"].values()
+    assert trial["at"]["losses"] == {"loss": None}
+
+
+def test_a_plan_as_json_refuses_to_measure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", "probe.yaml", "--json", "--measure") == 2
+    assert capsys.readouterr().err.startswith("error: --measure: ")
+
+
+def test_one_damaged_record_is_named_and_stops_no_command(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "probe.yaml") == 0
+    trial, path = min((path.parent.name, path) for path in Path("results").glob("*/trials/*/record.json"))
+    whole = path.read_text()
+    path.write_text(json.dumps({**json.loads(whole), "scores": None}))
+    capsys.readouterr()
+    assert run("status", "probe") == 0
+    assert f"{trial}  unreadable   scores in record.json is not a mapping" in capsys.readouterr().out
+    assert run("show", trial) == 1
+    assert run("report", "probe", "--format", "csv") == 0
+    assert run("run", "probe.yaml", "--dry-run") == 0
+    capsys.readouterr()
+    assert run("run", "probe.yaml") == 0
+    assert f"{trial} is not trusted: scores in record.json is not a mapping; set aside as " in capsys.readouterr().err
+    assert len(list(Path("results/probe/set_aside").iterdir())) == 1
+    path.write_text(json.dumps({"id": trial, "experiment": "probe", "results_version": 99}))
+    assert run("status", "probe") == 0
+    assert f"{trial}  stale" in capsys.readouterr().out
+    assert run("show", trial) == 0
+    out = capsys.readouterr().out
+    assert "status   stale" in out
+    assert "default" not in out  # nothing is known of its settings
+
+
+def test_a_trial_is_json_also_where_a_score_is_not_a_number(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "probe.yaml") == 0
+    path = min(Path("results").glob("*/trials/*/record.json"))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "scores": {**record["scores"], "nme": None}}))
+    capsys.readouterr()
+    assert run("show", path.parent.name, "--json") == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert found["scores"]["nme"] is None

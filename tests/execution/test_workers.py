@@ -5,6 +5,8 @@ import gc
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 import weakref
 from dataclasses import replace
@@ -407,3 +409,22 @@ def test_close_ends_busy_and_idle_workers(journal):
         processes[0].is_alive()
     assert not Path(f"/proc/{pids(journal)['0']}").exists()
     executor.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads masks from /proc")
+def test_the_first_worker_is_born_deaf_to_ctrl_c(tmp_path):
+    # In a process of its own, where nothing has started multiprocessing's resource tracker before.
+    script = """
+from pathlib import Path
+from harness.execution._process import Worker
+if __name__ == "__main__":
+    worker = Worker("worker-0", "tests.execution.fake:run", 1, None, None)
+    worker.start()
+    print(*(line for line in Path(f"/proc/{worker._process.pid}/status").read_text().splitlines() if "SigBlk" in line))
+    worker._process.kill()
+"""
+    path = tmp_path / "first.py"
+    path.write_text(script)
+    ran = subprocess.run([sys.executable, path], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+                         capture_output=True, text=True, timeout=60)
+    assert int(ran.stdout.split()[1], 16) & 1 << (signal.SIGINT - 1), ran.stderr

@@ -37,6 +37,14 @@ def test_what_cannot_be_opened_is_told_in_one_line_without_the_password(tmp_path
     assert "\n" not in str(caught.value)
 
 
+def test_a_path_that_no_address_can_hold_is_refused(tmp_path):
+    for given, folder in (("", tmp_path / "p %20 q"), ("", tmp_path / "what?"), ("sqlite:////a/b%20c.db", tmp_path)):
+        with pytest.raises(UsageError, match=r"a database cannot lie in a path with % or \?"):
+            storage.address(given, folder)
+    assert storage.address("postgresql+psycopg://me:a%40b@host/name?x=1", tmp_path).endswith("me:a%40b@host/name?x=1")
+    assert storage.address("", tmp_path / "ü #1") == f"sqlite:///{tmp_path}/ü #1/study.db"
+
+
 def test_tables_are_created_elsewhere_and_renamed(tmp_path, monkeypatch):
     monkeypatch.undo()  # the real one, not the tests' copy
     places = []
