@@ -1,7 +1,7 @@
-"""Whether what a record.json holds is a record: every key there, and of the kind that its readers rely on."""
+"""What a record.json holds: every key, of the kind that its readers rely on, and the result that it is written from."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 KINDS: Mapping[str, type] = {
     "id": str, "experiment": str, "spec": dict, "scores": dict, "cost": dict, "status": str, "reason": str,
@@ -11,6 +11,35 @@ KINDS: Mapping[str, type] = {
 WORDS = {str: "text", dict: "a mapping", list: "a list", int: "a whole number"}
 KEPT = ("finished", "failed", "pruned", "interrupted")  # what a trial of which something is kept has become
 CHOICES = ("model", "data", "fusion", "selection")
+
+
+class Result(Protocol):
+    """What the store keeps of a trial's result; `harness.results.TrialResult` is one."""
+
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+    @property
+    def scores(self) -> dict[str, float]: ...  # noqa: D102
+    @property
+    def cost(self) -> dict[str, float]: ...  # noqa: D102
+    @property
+    def curve(self) -> dict[str, list[float]]: ...  # noqa: D102
+    @property
+    def points(self) -> dict[str, list[Any]]: ...  # noqa: D102
+    @property
+    def tokens(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def fit(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
+    @property
+    def scenes(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
+    @property
+    def probes(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
+    @property
+    def keypoints(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def fingerprints(self) -> dict[str, str]: ...  # noqa: D102
 
 
 def problem(record: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from harness.data._base import Dataset, Rules, Scene
 from harness.geometry import Cameras
+from harness.models import _sides
 from harness.models._diffusion import Condition, Diffusion
 from harness.plugins import UsageError
 from harness.tensors import generator
@@ -96,6 +97,7 @@ class Encoder:
 
     def _encode(self, scenes: Sequence[Scene], warps: Warps | None) -> dict[str, Tensor]:
         first = scenes[0]
+        _sides.demand(first.views.shape[-2:], self.model.side_multiple, "data: the side of a view")
         stored: dict[str, Tensor] = {
             "latents": torch.cat([self.model.encode(scene.views[None]) for scene in scenes]),
             "truth_yx": torch.stack([scene.points_yx for scene in scenes]),

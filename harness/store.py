@@ -14,44 +14,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from harness import lock, records
 from harness.folders import make_folder, put_file, recover, replace_file, size_of, write_folder
 from harness.formats import read_json, read_parquet, strict, to_parquet
+from harness.records import Result
 from harness.spec import RESULTS_VERSION, TrialSpec
 
 STATUSES = (*records.KEPT, "running", "stale", "unreadable", "missing")
 KEYS = tuple(records.KINDS)
-
-
-class Result(Protocol):
-    """What the store keeps of a trial's result; `harness.results.TrialResult` is one."""
-
-    @property
-    def status(self) -> str: ...  # noqa: D102
-    @property
-    def reason(self) -> str: ...  # noqa: D102
-    @property
-    def scores(self) -> dict[str, float]: ...  # noqa: D102
-    @property
-    def cost(self) -> dict[str, float]: ...  # noqa: D102
-    @property
-    def curve(self) -> dict[str, list[float]]: ...  # noqa: D102
-    @property
-    def points(self) -> dict[str, list[Any]]: ...  # noqa: D102
-    @property
-    def tokens(self) -> dict[str, Any]: ...  # noqa: D102
-    @property
-    def fit(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
-    @property
-    def scenes(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
-    @property
-    def probes(self) -> Mapping[str, list[Any]]: ...  # noqa: D102
-    @property
-    def keypoints(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def fingerprints(self) -> dict[str, str]: ...  # noqa: D102
 
 
 class Store:

@@ -17,6 +17,7 @@ class Halver:
 
     device = torch.device("cpu")
     needs_condition = False
+    side_multiple = 1
 
     def __init__(self):
         self.encoded = 0

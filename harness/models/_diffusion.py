@@ -91,7 +91,6 @@ class Diffusion:
     @torch.no_grad()
     def encode(self, images: Images) -> Latents:
         """Return the posterior means of images in [0, 1], scaled as the UNet was trained on."""
-        _sides.demand(images.shape[-2:], self.side_multiple, "data: the side of a view")
         means = torch.cat([self._posterior(view[None] * 2 - 1).mean for view in images.flatten(0, 1).to(self.device)])
         latents: Tensor = (means * self.vae.config.scaling_factor).unflatten(0, images.shape[:2])
         return latents

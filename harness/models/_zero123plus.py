@@ -17,7 +17,6 @@ from harness.attention.capture import Enough
 from harness.attention.hooks import Pass
 from harness.attention.reference import ReadPass, WritePass
 from harness.attention.views import assemble, split
-from harness.models import _sides
 from harness.models._diffusion import Condition, Diffusion, Parts, Timestep, each
 from harness.plugins import knob
 from harness.tensors import Images, Latents
@@ -83,7 +82,6 @@ class Zero123Plus(Diffusion):
     @torch.no_grad()
     def encode(self, images: Images) -> Latents:
         """Return the posterior means of images in [0, 1] in the UNet's scaling."""
-        _sides.demand(images.shape[-2:], self.side_multiple, "data: the side of a view")
         views = images.flatten(0, 1).to(self.device)
         latents = torch.cat([self._seen(view[None]).mean for view in views]) * self.vae.config.scaling_factor
         scaled: Tensor = (scale_latents(latents) if self.switches.scaling else latents).unflatten(0, images.shape[:2])

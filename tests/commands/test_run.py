@@ -43,6 +43,11 @@ def fake(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) 
                        {"tokens": torch.zeros(1, 1)}, None, PRINTS)
 
 
+def interrupting(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
+    os.kill(os.getpid(), signal.SIGINT)
+    return fake(spec, on_step, options)
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command in an empty folder, with trials replaced."""
@@ -198,10 +203,6 @@ def test_a_failed_trial_gives_exit_code_1_and_is_named(
 def test_an_interrupted_run_exits_75_and_resumes(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupting(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
-        os.kill(os.getpid(), signal.SIGINT)
-        return fake(spec, on_step, options)
-
     monkeypatch.setattr("harness.trial.run", interrupting)
     assert run("run", "probe.yaml") == 75
     assert "1 done, 3 not started" in capsys.readouterr().err
@@ -317,10 +318,6 @@ def test_status_of_an_empty_folder_is_empty(run: Run, capsys: pytest.CaptureFixt
 def test_an_interrupted_run_with_force_says_what_resumes(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupting(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
-        os.kill(os.getpid(), signal.SIGINT)
-        return fake(spec, on_step, options)
-
     monkeypatch.setattr("harness.trial.run", interrupting)
     assert run("run", "probe.yaml", "--results", "my birds") == 75
     err = capsys.readouterr().err
