@@ -52,7 +52,8 @@ class Entropy(Kind):
     def caption(self) -> str:
         """Return what is shown."""
         return ("Normalised spatial entropy of the chosen tokens' maps: 1 for a uniform map, 0 for one pixel; by the "
-                f"layers' own resolution, of the maps as used, and of the view pass. {self.note}")
+                "layers' own resolution, of the maps as used, and of the view pass, there over the columns of the "
+                f"fusion's own softmax, of blend the tokens alone. {self.note}")
 
     def size_in(self) -> tuple[float, float]:
         """Return the size: one column."""
