@@ -6,10 +6,9 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import NoReturn
 
-from harness.plugins import Resumable, UsageError
+from harness.errors import BROKEN, INTERRUPTED, KILLED, OK, USAGE, Resumable, UsageError, nearest
 
 COMMANDS = {
     "run": "run an experiment: every combination of its grid with every seed",
@@ -24,7 +23,6 @@ COMMANDS = {
     "ui": "open MLflow on what was recorded",
     "sync": "push records that MLflow does not have yet",
 }
-OK, SOME_FAILED, USAGE, BROKEN, INTERRUPTED, KILLED, TERMINATED = 0, 1, 2, 70, 75, 130, 143
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # the disk's matter; every record is whole
 LONGEST_LINE = 1500  # characters of an error; a value as long as a file would bury its own message
 
@@ -70,9 +68,7 @@ def _dispatch(argv: list[str]) -> int:
         return OK
     name = argv[0]
     if name not in COMMANDS:
-        close = get_close_matches(name, COMMANDS, n=1)
-        guess = f"; did you mean {close[0]!r}?" if close else ";"
-        raise UsageError(f"unknown command {name!r}{guess} choices: {', '.join(COMMANDS)}")
+        raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}")
     command = importlib.import_module(f"harness.commands.{name}")
     parser = Parser(f"harness {name}", description=COMMANDS[name], allow_abbrev=False)
     command.arguments(parser)

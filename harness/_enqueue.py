@@ -6,7 +6,7 @@ from typing import Any
 from harness._settings import CHOICES, described, mapping, normal
 from harness._space import ON
 from harness._yaml import Located
-from harness.plugins import UsageError, nearest
+from harness.errors import UsageError, nearest
 from harness.space import Dimension, Option, Options, Params, Range, Space, Value
 
 

@@ -12,7 +12,7 @@ from typing import Any, overload
 
 from harness._settings import TOGETHER, Settings, assign_all, check_together, field_of, resolve
 from harness._yaml import Located
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.spec import TrialSpec
 
 Axes = Mapping[str, Sequence[Located]]

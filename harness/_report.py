@@ -6,8 +6,8 @@ from typing import Any
 
 from harness._settings import described, mapping
 from harness._yaml import Located
+from harness.errors import UsageError, nearest
 from harness.paths import at, is_meant
-from harness.plugins import UsageError, nearest
 from harness.scores import score
 from harness.spec import Published, ReportSpec, TrialSpec
 

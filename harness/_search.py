@@ -8,7 +8,8 @@ from harness._enqueue import enqueued
 from harness._settings import assign_all, base, checked, described, located, mapping, resolve
 from harness._space import read_space
 from harness._yaml import Located
-from harness.plugins import UsageError, build, nearest
+from harness.errors import UsageError, nearest
+from harness.registry import build
 from harness.scores import score
 from harness.space import OFF, Params
 from harness.spec import Budget, Choice, Objective, SearchSpec, TrialSpec

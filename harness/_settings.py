@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness._yaml import Located
-from harness.plugins import Knob, UsageError, knobs_of, nearest, variant
+from harness.errors import UsageError, nearest
+from harness.registry import Knob, knobs_of, variant
 from harness.spec import Choice, TrialSpec
 
 CHOICES = {"model": "models", "data": "data", "fusion": "fusion", "selection": "selection"}  # setting -> kind

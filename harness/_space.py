@@ -7,7 +7,8 @@ from typing import Any, get_origin
 
 from harness._settings import CHOICES, KNOBS, SETTINGS, Settings, checked, described, mapping
 from harness._yaml import Located
-from harness.plugins import Knob, UsageError, names, nearest, variant
+from harness.errors import UsageError, nearest
+from harness.registry import Knob, names, variant
 from harness.space import OFF, Dimension, Option, Options, Range, Space, Value
 
 AUTO, ON = "auto", "on"

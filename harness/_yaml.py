@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 _TAG = "tag:yaml.org,2002:"
 _LARGEST = 2**63  # larger integers fit no knob and overflow on their way to float

@@ -12,9 +12,9 @@ from harness.coordinator.heartbeat import Heartbeat
 from harness.coordinator.keeper import Keeper
 from harness.coordinator.progress import Progress
 from harness.coordinator.reconcile import reconcile
+from harness.errors import UsageError
 from harness.execution._base import Done, Event, Executor, Failed, Stepped, Task
 from harness.interrupts import FINISH, STOP, Interrupts
-from harness.plugins import UsageError
 from harness.search._base import Planned, Source
 from harness.store import Store
 from harness.tracking import Tracker, Untracked, overall

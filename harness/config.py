@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from harness._search import KEYS as SEARCH_KEYS
 from harness._search import read_search, settled
 from harness._settings import SETTINGS, base, described, mapping
 from harness._yaml import Located, parse
-from harness.plugins import UsageError, nearest
+from harness.errors import UsageError, nearest
 from harness.spec import Experiment
 
 KEYS = ("name", "trial", "grid", "search", "seeds", "report")
@@ -78,10 +77,7 @@ def find(experiment: str) -> Path:
             return candidate
     if given.is_dir() and experiment:
         raise UsageError(f"{experiment}: is a folder, not an experiment")
-    names = shipped()
-    close = get_close_matches(given.stem, names, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else ";"
-    raise UsageError(f"{experiment}: no such experiment{guess} shipped: {', '.join(names) or 'none'}")
+    raise UsageError(f"{experiment}: no such experiment{nearest(given.stem, shipped(), 'shipped')}")
 
 
 def shipped_folders() -> tuple[Path, ...]:

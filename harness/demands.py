@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from harness import plugins
-from harness.data._base import SPLITS, Dataset
+from harness import registry
+from harness.data.base import SPLITS, Dataset
+from harness.errors import UsageError
 from harness.models import _sides
-from harness.models._base import Model
-from harness.plugins import UsageError
+from harness.models.base import Model
 from harness.spec import TrialSpec
 
 BETWEEN_VIEWS = ("consistency_epipolar", "consistency_triangulation", "consistency_pose_weighted")  # need cameras
@@ -18,8 +18,8 @@ def check(spec: TrialSpec) -> None:
     Reads knobs and the model's config.json files. What neither tells, such as of a model that is still to be downloaded
     or of a dataset that does not say what its scenes hold, is left to the trial itself.
     """
-    model: Model = plugins.build("models", spec.model.name, spec.model.knobs)
-    data: Dataset = plugins.build("data", spec.data.name, spec.data.knobs)
+    model: Model = registry.build("models", spec.model.name, spec.model.knobs)
+    data: Dataset = registry.build("data", spec.data.name, spec.data.knobs)
     _layers(spec, model)
     _side(spec, model)
     _scenes(spec, data)

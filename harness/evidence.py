@@ -9,11 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from harness.losses._base import Evidence
+from harness.losses.base import Evidence
 from harness.matching import most_frequent
 from harness.passes import Passes, on_canvas, reference_noise
 from harness.scenes import Split
-from harness.selection._base import Selection
+from harness.selection.base import Selection
 from harness.tensors import Maps, Scalar
 
 T = TypeVar("T")

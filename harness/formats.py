@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa

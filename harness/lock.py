@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from harness.errors import UsageError
 from harness.folders import make_folder
-from harness.plugins import UsageError
 
 if sys.platform != "win32":
     import fcntl

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.evidence import draw, observe
-from harness.losses._base import Loss
+from harness.losses.base import Loss
 from harness.passes import Diverged, Passes
 from harness.scenes import Split
-from harness.selection._base import Selection
+from harness.selection.base import Selection
 from harness.tensors import generator
 
 

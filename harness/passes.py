@@ -11,7 +11,7 @@ from torch import Tensor
 from harness.attention.capture import CapturePass, chosen_maps, token_maps
 from harness.attention.fused import FusePass
 from harness.attention.views import assemble
-from harness.fusion._base import Fusion, Guidance
+from harness.fusion.base import Fusion, Guidance
 from harness.models._diffusion import Condition, Diffusion, Timestep
 from harness.spec import RunOptions, TrialSpec
 from harness.tensors import Latents, Maps, generator

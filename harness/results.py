@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from harness.data._base import Dataset
+from harness.data.base import Dataset
 from harness.localise import Located, Ties, mean_pose, predict
-from harness.metrics._base import HeldOut, Observations
 from harness.metrics._errors import errors_px
+from harness.metrics.base import HeldOut, Observations
 from harness.metrics.multiview import agreement_by_point
 from harness.scenes import Split
 

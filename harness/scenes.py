@@ -16,11 +16,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from harness.data._base import Dataset, Rules, Scene
+from harness.data.base import Dataset, Rules, Scene
+from harness.errors import UsageError
 from harness.geometry import Cameras
 from harness.models import _sides
 from harness.models._diffusion import Condition, Diffusion
-from harness.plugins import UsageError
 from harness.tensors import generator
 from harness.warps import random_affine, warp
 

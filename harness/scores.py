@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.plugins import UsageError, nearest
+from harness.errors import UsageError, nearest
 
 From = Literal["fit", "curve", "cost", "test", "labels"]  # `labels`: those of the test split
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from operator import is_, itemgetter
 from typing import Any
 
-from harness.plugins import knob
+from harness.registry import knob
 from harness.space import Params, Space
 
 RESULTS_VERSION = 1  # raise when results change meaning: records of another version are stale

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
+from harness.errors import UsageError
 from harness.mirror import Mirror
 from harness.mlflow_server import default_uri, shown
-from harness.plugins import UsageError
 from harness.store import Store
 
 DAMAGED = ("file is not a database", "database disk image is malformed")  # SQLite's words

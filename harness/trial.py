@@ -11,20 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness import plugins
+from harness import registry
 from harness.attention.capture import worst
-from harness.data._base import Dataset
+from harness.data.base import Dataset
 from harness.demands import check
 from harness.denoise import generated_quality, view_errors
+from harness.errors import UsageError
 from harness.localise import choose, hold_out, locate, tie
 from harness.metrics.fit import per_scene, pooled
 from harness.models._diffusion import Diffusion
 from harness.optimise import Probe, Step, initial_tokens, optimise
 from harness.passes import Diverged, Passes
-from harness.plugins import UsageError
 from harness.results import Exhibit, Extras, Reading, TrialResult, exhibit, observations, point_table, scene_table
 from harness.scenes import Encoder, Split
-from harness.selection._base import Selection
+from harness.selection.base import Selection
 from harness.spec import RESULTS_VERSION, Choice, RunOptions, TrialSpec
 
 __all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "check", "dataset", "fingerprints", "run"]
@@ -43,9 +43,9 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     marks = fingerprints(spec)
     session = _session(_frozen(spec.model), _frozen(spec.data), spec.precision, marks["weights"], marks["data"])
     model, encoder = session.model, session.encoder
-    passes = Passes(model, plugins.build("fusion", spec.fusion.name, spec.fusion.knobs), spec, options)
-    selection = plugins.build("selection", spec.selection.name, spec.selection.knobs)
-    losses = {loss.name: plugins.build("losses", loss.name, loss.knobs) for loss in spec.losses}
+    passes = Passes(model, registry.build("fusion", spec.fusion.name, spec.fusion.knobs), spec, options)
+    selection = registry.build("selection", spec.selection.name, spec.selection.knobs)
+    losses = {loss.name: registry.build("losses", loss.name, loss.knobs) for loss in spec.losses}
     warps = (spec.warp_bank, spec.warp_degrees, spec.warp_scale, spec.warp_translate)
     train = encoder.split("optimise", spec.optimise_scenes, warps)
     copies = (spec.localise_copies, *warps[1:]) if spec.localise_copies else None
@@ -71,7 +71,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
             views |= generated_quality(passes, test, truth, trained.tokens, trained.kept, gates)
 
     seen = observations(trained, untrained, fit, test, Extras(found.curve, views, view_entropy, residuals))
-    scores = {name: score for metric in plugins.variants("metrics") for name, score in metric.cls()(seen).items()}
+    scores = {name: score for metric in registry.variants("metrics") for name, score in metric.cls()(seen).items()}
     limit = TOLERANCE[spec.precision]
     reason = "" if off <= limit else f"captured attention is off by {off:.2g}, more than {limit:g}"
     tokens = {"tokens": found.tokens, "initial": found.initial, "kept": trained.kept,
@@ -131,13 +131,13 @@ def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dic
 
 def fingerprints(spec: TrialSpec) -> dict[str, str]:
     """Return the data's and the weights' fingerprints, which the trial's id holds; loads no model."""
-    weights = plugins.build("models", spec.model.name, spec.model.knobs).fingerprint()
+    weights = registry.build("models", spec.model.name, spec.model.knobs).fingerprint()
     return {"data": dataset(spec.data).fingerprint(), "weights": weights}
 
 
 def dataset(choice: Choice) -> Dataset:
     """Build the dataset that a spec names."""
-    built: Dataset = plugins.build("data", choice.name, choice.knobs)
+    built: Dataset = registry.build("data", choice.name, choice.knobs)
     return built
 
 
@@ -145,7 +145,7 @@ class Session:
     """What trials in one process share: the loaded model, the encoded scenes, and untrained tokens' readings."""
 
     def __init__(self, model: Choice, data: Choice, precision: str) -> None:
-        source = plugins.build("models", model.name, model.knobs)
+        source = registry.build("models", model.name, model.knobs)
         weights = source.fingerprint()
         self.model: Diffusion = source.open(precision, "cuda" if torch.cuda.is_available() else "cpu")
         if source.fingerprint() != weights:

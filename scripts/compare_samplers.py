@@ -21,13 +21,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from _samplers import studies  # noqa: E402
 from _samplers.verdict import Difference, Measured, differences, measured, verdict  # noqa: E402
 
-from harness.__main__ import USAGE  # noqa: E402
-from harness.commands._conducting import OK, SOME_FAILED, exit_code  # noqa: E402
+from harness.commands._conducting import exit_code  # noqa: E402
 from harness.commands._executors import add_executor, executor_of  # noqa: E402
 from harness.commands._progress import duration, progress  # noqa: E402
 from harness.commands._shared import add_overrides, add_results, results_of  # noqa: E402
 from harness.commands._sweeps import grid  # noqa: E402
-from harness.plugins import UsageError  # noqa: E402
+from harness.errors import OK, SOME_FAILED, USAGE, UsageError  # noqa: E402
 from harness.search.study import search_of  # noqa: E402
 from harness.spec import Experiment  # noqa: E402
 from harness.statistics import Interval, mean_interval  # noqa: E402

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _render_views.layout import enlist, folder_of, meshes, write
 
 from harness.data._meshes import UPRIGHT, load_mesh, placed, placement
+from harness.errors import UsageError
 from harness.geometry import ZERO123PLUS_ELEVATIONS
-from harness.plugins import UsageError
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import plugins
+from harness import registry
 from harness.execution import _process
 from harness.spec import Choice, TrialSpec
 from harness.trial import Session
@@ -63,7 +63,7 @@ def small_spec(model: str = "tiny_zero123plus", fusion: str = "none", *, fusion_
     """Return a trial of seconds: 32 px views, few tokens, few scenes."""
 
     def choice(kind: str, name: str, knobs: dict | None = None) -> Choice:
-        return Choice(name, plugins.settings(kind, name, knobs or {}, kind))
+        return Choice(name, registry.settings(kind, name, knobs or {}, kind))
 
     small = {"tokens": 12, "keypoints": 6, "steps": 2, "scenes_per_step": 2, "map_side": 16, "optimise_scenes": 3,
              "fit_scenes": 4, "test_scenes": 3, "view_scenes": 1, "view_timesteps": (500,), "warp_bank": 1}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import COMMANDS, main
-from harness.plugins import KINDS, names
+from harness.registry import KINDS, names
 
 HEAVY = ("torch", "diffusers", "transformers", "mlflow", "optuna", "pandas", "scipy")
 

@@ -11,9 +11,9 @@ import pytest
 
 from harness.conduct import Policy, Progress, conduct
 from harness.coordinator import heartbeat
+from harness.errors import Resumable, UsageError
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
-from harness.plugins import Resumable, UsageError
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec, RunOptions
 from harness.store import Store

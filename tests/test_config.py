@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness import config
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.spec import Experiment, ReportSpec
 
 HEAD = "name: probe\n"

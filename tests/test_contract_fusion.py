@@ -3,21 +3,21 @@
 import pytest
 import torch
 
-from harness import plugins
+from harness import registry
 from harness.attention.fused import Layout, layer_maps
-from harness.fusion._base import Guidance
+from harness.fusion.base import Guidance
 from harness.models._diffusion import Condition
 from harness.passes import Passes
 from tests.conftest import open_session, small_spec
 
-FUSIONS = plugins.names("fusion")
+FUSIONS = registry.names("fusion")
 MODELS = ("tiny_zero123plus", "tiny_sd", "tiny_zero123plus_weights")
 
 
 def passes(model, fusion, **settings):
     spec = small_spec(model, fusion, **settings)
     session = open_session(spec)
-    return Passes(session.model, plugins.build("fusion", fusion, settings.get("fusion_knobs")), spec), session
+    return Passes(session.model, registry.build("fusion", fusion, settings.get("fusion_knobs")), spec), session
 
 
 def scene(passes, session):
@@ -78,7 +78,7 @@ def test_gradients_reach_tokens_and_gates_and_nothing_else(fusion, random_models
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_a_layer_keeps_its_shape(fusion):
-    way = plugins.build("fusion", fusion)
+    way = registry.build("fusion", fusion)
     guidance = Guidance(torch.randn(3, 8), torch.full((2, 3, 10), 0.1), torch.rand(2, 3) + 0.1)
     contexts = []
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.geometry import orbit
-from harness.plugins import build, variants
+from harness.registry import build, variants
 from harness.tensors import generator
 from harness.warps import random_affine
 from tests.losses.evidence import CAMERAS, evidence

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness.plugins import build, variants
+from harness.registry import build, variants
 from harness.tensors import generator
 
 NAMES = [variant.name for variant in variants("selection")]

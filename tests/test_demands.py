@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from harness import plugins
+from harness import registry
 from harness.data.figures import Figures
 from harness.data.keypointnet import KeypointNet
 from harness.data.objaverse import Objaverse
 from harness.demands import check
+from harness.errors import UsageError
 from harness.models._diffusion import Diffusion
 from harness.models._files import up_layers
 from harness.models._sides import multiple, multiple_of_folder
 from harness.models.tiny_sd import TinySD
-from harness.plugins import UsageError
 from harness.search._base import Prints
 from harness.spec import Choice
 from harness.trial import run
@@ -33,7 +33,7 @@ def unopened(random_models, monkeypatch):
 @pytest.mark.parametrize("model", ["tiny_sd", "tiny_zero123plus", "tiny_zero123plus_weights"])
 def test_the_configuration_tells_how_many_layers_there_are(random_models, model):
     spec = small_spec(model)
-    assert plugins.build("models", model).up_layers() == len(open_session(spec).model.up_layers) == 4
+    assert registry.build("models", model).up_layers() == len(open_session(spec).model.up_layers) == 4
 
 
 @pytest.mark.parametrize(("config", "layers"), [
@@ -57,7 +57,7 @@ def test_a_model_that_is_not_here_yet_tells_nothing(tmp_path):
 
 @pytest.mark.parametrize("model", ["tiny_sd", "tiny_zero123plus", "tiny_zero123plus_weights"])
 def test_the_configuration_tells_which_sides_are_halved_evenly(random_models, model):
-    assert plugins.build("models", model).side_multiple() == open_session(small_spec(model)).model.side_multiple == 4
+    assert registry.build("models", model).side_multiple() == open_session(small_spec(model)).model.side_multiple == 4
 
 
 @pytest.mark.parametrize(("unet", "vae", "expected"), [
@@ -129,10 +129,10 @@ def test_models_and_data_say_whose_cameras_they_have():
     assert Figures().camera_version == "v1.2"
     assert Figures(views=1).camera_version == ""
     assert KeypointNet(version="v1.1").camera_version == Objaverse(version="v1.1").camera_version == "v1.1"
-    versions = {name: plugins.build("models", name).cameras for name in plugins.names("models")}
+    versions = {name: registry.build("models", name).cameras for name in registry.names("models")}
     assert versions == {"sd15": "", "sd21": "", "tiny_sd": "", "tiny_zero123plus": "v1.2",
                         "tiny_zero123plus_weights": "v1.2", "zero123plus": "v1.2", "zero123plus_weights": "v1.2"}
-    assert plugins.build("models", "zero123plus_weights", {"version": "v1.1"}).cameras == "v1.1"
+    assert registry.build("models", "zero123plus_weights", {"version": "v1.1"}).cameras == "v1.1"
 
 
 @pytest.mark.usefixtures("unopened")
@@ -151,7 +151,7 @@ def test_what_cannot_work_is_refused(settings, message):
 
 @pytest.mark.usefixtures("unopened")
 @pytest.mark.parametrize("settings", [
-    {"layers": (0, 3)}, {"losses": plugins.names("losses")}, {"data": {"views": 1}, "model": "tiny_sd"},
+    {"layers": (0, 3)}, {"losses": registry.names("losses")}, {"data": {"views": 1}, "model": "tiny_sd"},
     {"data": {"views": 1}, "losses": ("sharpening",), "view_scenes": 0},
     {"view_pass": "canvas", "loss_level": "grid", "context": "concat"},
 ], ids=str)
@@ -170,7 +170,7 @@ def test_terms_across_views_need_cameras_and_a_canvas_its_views(unopened, monkey
     with pytest.raises(UsageError, match=r"losses\.consistency_epipolar: the data has no cameras"):
         check(small_spec(losses=("consistency_epipolar",)))
     object.__setattr__(odd := Figures(), "views", 4)
-    monkeypatch.setattr(plugins, "build", lambda kind, *rest, build=plugins.build:
+    monkeypatch.setattr(registry, "build", lambda kind, *rest, build=registry.build:
                         odd if kind == "data" else build(kind, *rest))
     with pytest.raises(UsageError, match="a canvas holds 1 or 6 views; 'figures' has 4"):
         check(small_spec("tiny_sd", loss_level="grid"))

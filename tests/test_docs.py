@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import __main__, config, plugins, spec, store, trial
+from harness import __main__, config, registry, spec, store, trial
 from harness._settings import base, resolve
 from tests.conftest import small_spec
 
@@ -24,12 +24,12 @@ def quoted(text):
     return set(re.findall(r"`([^`\n]+)`", text))
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in SUBJECTS for name in plugins.names(kind)])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in SUBJECTS for name in registry.names(kind)])
 def test_the_method_names_every_variant(kind, name):
     assert name in quoted(METHOD)
 
 
-@pytest.mark.parametrize("knob", [knob.name for knob in plugins.knobs_of(spec.TrialSpec)])
+@pytest.mark.parametrize("knob", [knob.name for knob in registry.knobs_of(spec.TrialSpec)])
 def test_the_method_names_every_setting(knob):
     assert re.search(rf"`{knob}\b", METHOD)
 
@@ -37,14 +37,14 @@ def test_the_method_names_every_setting(knob):
 @pytest.mark.parametrize("kind", ["fusion", "losses", "selection"])
 def test_the_method_names_every_knob(kind):
     shared = {"window", "temperature"}  # of the soft-argmax, whose formula uses them
-    for variant in plugins.variants(kind):
+    for variant in registry.variants(kind):
         for knob in variant.knobs:
             named = re.search(rf"`{knob.name}\b|\b{knob.name}\^", METHOD)
             assert named or knob.name in shared, f"{variant.name}.{knob.name}"
 
 
 def test_the_method_explains_every_score(random_models):
-    result = trial.run(small_spec(steps=1, generated_scenes=1, sampling_steps=1, losses=plugins.names("losses")))
+    result = trial.run(small_spec(steps=1, generated_scenes=1, sampling_steps=1, losses=registry.names("losses")))
     patterns = [re.sub(r"<[^>]+>", "[^@]+", re.escape(word).replace(r"\<", "<").replace(r"\>", ">"))
                 for word in quoted(METHOD) if re.fullmatch(r"[\w@<>.]+", word)]
     unexplained = [name for name in result.scores | result.cost if not any(re.fullmatch(p, name) for p in patterns)]
@@ -102,7 +102,7 @@ def test_operations_explains_commands_exit_codes_statuses_and_the_record():
 
 
 def test_the_changelog_names_the_experiments_the_fusions_and_the_version():
-    assert {*config.shipped(), *plugins.names("fusion")} <= quoted(CHANGES)
+    assert {*config.shipped(), *registry.names("fusion")} <= quoted(CHANGES)
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     assert f"## {version}" in CHANGES
 
@@ -115,6 +115,6 @@ def test_the_package_map_names_every_file_and_folder():
 
 
 def test_extending_names_every_kind_and_its_base_class():
-    for kind in plugins.KINDS:
+    for kind in registry.KINDS:
         assert f"`{kind}`" in EXTENDING
         assert re.search(rf"`harness\.{kind}\._base\.\w+`", EXTENDING)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness import plugins
+from harness import registry
 from harness.evidence import draw, observe
 from harness.passes import Passes
 from harness.spec import RunOptions
@@ -12,21 +12,22 @@ from tests.conftest import open_session, small_spec
 
 pytestmark = pytest.mark.usefixtures("random_models")
 
-ALL = plugins.names("losses")
+ALL = registry.names("losses")
 
 
 def gradients(spec, micro_batch):
     """One step's terms by name, each with its gradient of tokens and gates."""
     session = open_session(spec)
-    passes = Passes(session.model, plugins.build("fusion", spec.fusion.name), spec, RunOptions(micro_batch=micro_batch))
+    fusion = registry.build("fusion", spec.fusion.name)
+    passes = Passes(session.model, fusion, spec, RunOptions(micro_batch=micro_batch))
     split = session.encoder.split("optimise", spec.optimise_scenes, (1, 15.0, 0.8, 0.25))
     tokens = torch.randn(12, session.model.width, generator=torch.Generator().manual_seed(1)).requires_grad_()
     gates = {name: gate.detach().requires_grad_() for name, gate in passes.fusion.gates(tokens.shape[1]).items()}
     batch = draw(passes, split, torch.Generator().manual_seed(0), needs_views=True)
-    seen = observe(passes, split, plugins.build("selection", "gaussian_fps"), tokens, gates, batch)
+    seen = observe(passes, split, registry.build("selection", "gaussian_fps"), tokens, gates, batch)
     learned, found = [tokens, *gates.values()], {}
     for name in ALL:
-        term = plugins.build("losses", name)(seen)
+        term = registry.build("losses", name)(seen)
         found[name] = [term.detach(), *torch.autograd.grad(term, learned, retain_graph=True, materialize_grads=True)]
     return found
 
@@ -74,7 +75,7 @@ def test_the_draws_are_the_same_whatever_the_micro_batch():
     split = session.encoder.split("optimise", 4, (2, 15.0, 0.8, 0.25))
     drawn = []
     for micro_batch in (0, 1):
-        passes = Passes(session.model, plugins.build("fusion", "none"), spec, RunOptions(micro_batch=micro_batch))
+        passes = Passes(session.model, registry.build("fusion", "none"), spec, RunOptions(micro_batch=micro_batch))
         batch = draw(passes, split, torch.Generator().manual_seed(5), needs_views=True)
         drawn.append(batch)
     for part in ("scenes", "clean", "noise", "theta", "timestep", "view_noise", "reference"):

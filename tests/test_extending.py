@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import config, plugins
+from harness import config, registry
 from harness.spec import Choice
 from harness.store import Store
 from harness.trial import run
@@ -21,8 +21,8 @@ BLOCKS = dict(re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```$", TEXT, re.MULTIL
 
 
 def forget():
-    plugins.names.cache_clear()
-    plugins.variant.cache_clear()
+    registry.names.cache_clear()
+    registry.variant.cache_clear()
 
 
 @pytest.fixture
@@ -34,15 +34,15 @@ def extended(tmp_path, monkeypatch):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     for kind, _ in added:
-        package = importlib.import_module(f"harness.{kind}")
+        package = importlib.import_module(registry.PACKAGES[kind])
         folder = tmp_path / "harness" / kind.replace(".", "/")
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     forget()
     yield tmp_path
     for kind, name in added:
-        module = sys.modules.pop(f"harness.{kind}.{name}", None)
+        module = sys.modules.pop(f"{registry.PACKAGES[kind]}.{name}", None)
         if module is not None:
-            delattr(importlib.import_module(f"harness.{kind}"), name)
+            delattr(importlib.import_module(registry.PACKAGES[kind]), name)
     forget()
 
 
@@ -96,7 +96,7 @@ def test_its_experiment_is_planned_and_its_trial_runs(extended, random_models):
 
 
 def test_its_loss_selection_dataset_and_model_make_a_trial(extended, random_folders):
-    dots = Choice("dots", plugins.settings("data", "dots", {"side_px": 32}, "data"))
+    dots = Choice("dots", registry.settings("data", "dots", {"side_px": 32}, "data"))
     mine = Choice("mine", {"folder": str(random_folders["tiny_sd"])})
     spec = small_spec(losses=("compact", "equivariance"), selection="tallest", keypoints=3, view_pass="batch")
     result = run(replace(spec, data=dots, model=mine))
@@ -122,7 +122,7 @@ def test_its_sampler_and_pruner_search(extended, tmp_path):
 
 
 def test_dots_are_where_their_keypoints_say(extended):
-    scene = plugins.build("data", "dots").scene("test", 0)
+    scene = registry.build("data", "dots").scene("test", 0)
     for k, (y, x) in enumerate(scene.points_yx[0]):
         pixel = scene.views[0, :, int(y * 64), int(x * 64)]
         assert (pixel.argmax() == k) == bool(scene.visible[0, k])
@@ -141,10 +141,10 @@ def test_an_entry_point_is_a_variant_too(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     forget()
     try:
-        found = plugins.variant("fusion", name)
+        found = registry.variant("fusion", name)
         assert found.summary == "The keypoint tokens' own attention is added to the context's output."
         assert [knob.name for knob in found.knobs] == ["strength", "alpha"]
-        assert plugins.build("fusion", name, {"alpha": 0.5}).alpha == 0.5
+        assert registry.build("fusion", name, {"alpha": 0.5}).alpha == 0.5
     finally:
         sys.modules.pop(f"{package}.{module}", None)
         forget()

@@ -3,8 +3,8 @@ import math
 import pyarrow
 import pytest
 
+from harness.errors import UsageError
 from harness.formats import read_json, read_parquet, strict, to_parquet
-from harness.plugins import UsageError
 
 
 def test_a_table_reads_back_and_columns_of_several_lengths_are_refused(tmp_path):

@@ -9,8 +9,8 @@ import pytest
 
 from harness.conduct import Policy, Progress, conduct
 from harness.coordinator import keeper
+from harness.errors import Resumable, UsageError
 from harness.execution.inline import Inline
-from harness.plugins import Resumable, UsageError
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
 from harness.store import Store

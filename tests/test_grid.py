@@ -8,7 +8,7 @@ import pytest
 from harness._grid import Cells
 from harness._settings import assign_all, base, resolve
 from harness._yaml import Located
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.spec import Ids
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness import plugins
+from harness import registry
 from harness.denoise import view_errors
 from harness.localise import mean_pose
 from harness.models._diffusion import Condition
@@ -22,7 +22,7 @@ def test_the_view_pass_is_guided_by_its_own_estimate_of_the_views(model, views):
     spec = small_spec(model, "spatial", fusion_knobs={"alpha": 1.0}, data={"views": views}, view_scenes=2,
                       view_timesteps=(TIMESTEP,))
     session = open_session(spec)
-    passes = Passes(session.model, plugins.build("fusion", "spatial", spec.fusion.knobs), spec)
+    passes = Passes(session.model, registry.build("fusion", "spatial", spec.fusion.knobs), spec)
     split = session.encoder.split("test", 2)
     tokens = 30 * torch.randn(spec.tokens, session.model.width, generator=generator("tokens"))  # maps far from uniform
     kept = torch.arange(spec.keypoints)

@@ -4,7 +4,7 @@ import pytest
 
 from harness import config
 from harness.commands import _tables
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.spec import Published
 from harness.store import Store
 

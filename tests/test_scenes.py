@@ -3,9 +3,9 @@ import os
 import pytest
 import torch
 
-from harness.data._base import Dataset, Rules, Scene
+from harness.data.base import Dataset, Rules, Scene
 from harness.data.folder import Folder
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.scenes import CHUNK, Encoder
 from tests.data.test_folder import tree
 

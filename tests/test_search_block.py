@@ -6,7 +6,7 @@ import pytest
 
 from harness import config
 from harness._search import settled
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.space import Options, Range
 from harness.spec import Budget, Choice, Experiment, Objective
 

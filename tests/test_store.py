@@ -12,7 +12,7 @@ import torch
 
 from harness import folders, lock
 from harness.environment import machine, source
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.spec import RESULTS_VERSION, TrialSpec
 from harness.store import KEYS, Store
 from tests.execution import fake

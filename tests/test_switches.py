@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.spec import Choice
 from harness.trial import run
 from tests.conftest import small_spec

@@ -9,10 +9,10 @@ import pytest
 from harness import mirror as mirror_module
 from harness import mlflow_server
 from harness.conduct import Policy, Progress, conduct
+from harness.errors import UsageError
 from harness.execution.inline import Inline
 from harness.mirror import Mirror, flat, metric_name
 from harness.mlflow_server import default_uri, shown
-from harness.plugins import UsageError
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
 from harness.store import Store

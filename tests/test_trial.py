@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness import plugins, trial
+from harness import registry, trial
+from harness.errors import UsageError
 from harness.evidence import draw, observe
 from harness.passes import Diverged, Passes
 from harness.report.recompute import from_curve, from_points, from_scenes
@@ -70,7 +71,7 @@ def test_another_number_of_threads_gives_the_same_tokens_to_1e4():
         assert found[0].scores[name] == pytest.approx(found[1].scores[name], rel=1e-4)
 
 
-@pytest.mark.parametrize("fusion", [name for name in plugins.names("fusion") if name != "none"])
+@pytest.mark.parametrize("fusion", [name for name in registry.names("fusion") if name != "none"])
 def test_strength_zero_is_the_same_trial_as_none(fusion):
     off = run(small_spec(fusion=fusion, fusion_knobs={"strength": 0.0}))
     none = run(small_spec(fusion="none"))
@@ -86,7 +87,7 @@ def test_strength_zero_is_the_same_trial_as_none(fusion):
     {"data": {"views": 1}, "model": "tiny_sd"}, {"model": "tiny_zero123plus_weights", "view_pass": "canvas"},
     {"selection": "multiview"}, {"selection": "all"}, {"steps": 0}, {"fusion": "blend", "layers": (0, 2)},
     {"generated_scenes": 1, "sampling_steps": 2, "fusion": "spatial"},
-    {"losses": plugins.names("losses")},
+    {"losses": registry.names("losses")},
 ], ids=str)
 def test_every_setting_runs_and_scores(settings):
     result = run(small_spec(**settings))
@@ -100,7 +101,7 @@ def test_every_setting_runs_and_scores(settings):
 @pytest.mark.parametrize("precision", [name for name in TOLERANCE if name != "fp32"])
 def test_every_precision_runs(precision):
     result = run(small_spec(precision=precision, steps=1, test_scenes=2, fit_scenes=2, optimise_scenes=2,
-                            losses=plugins.names("losses")))
+                            losses=registry.names("losses")))
     assert result.status == "finished", result.reason
     assert result.tokens["tokens"].dtype == torch.float32
 
@@ -202,12 +203,12 @@ def test_only_tokens_and_gates_are_optimised():
 def test_losses_see_live_maps(level):
     spec = small_spec(loss_level=level)
     session = open_session(spec)
-    passes = Passes(session.model, plugins.build("fusion", "none"), spec)
+    passes = Passes(session.model, registry.build("fusion", "none"), spec)
     split = session.encoder.split("optimise", 3, (1, 15.0, 0.8, 0.25))
     tokens = torch.randn(12, session.model.width, requires_grad=True)
     draws = torch.Generator().manual_seed(0)
     batch = draw(passes, split, draws, needs_views=False)
-    seen = observe(passes, split, plugins.build("selection", "gaussian_fps"), tokens, {}, batch)
+    seen = observe(passes, split, registry.build("selection", "gaussian_fps"), tokens, {}, batch)
     assert seen.maps.shape == ((2, 6, 6, 16, 16) if level == "per_view" else (2, 1, 6, 48, 32))
     assert seen.view_maps.shape == seen.warped_maps.shape == (2, 6, 6, 16, 16)
     for maps in (seen.maps, seen.view_maps, seen.common_maps, seen.warped_maps):
@@ -217,5 +218,5 @@ def test_losses_see_live_maps(level):
 
 
 def test_layers_beyond_the_model_are_named():
-    with pytest.raises(plugins.UsageError, match=r"trial.layers: 9 .* up path has 4"):
+    with pytest.raises(UsageError, match=r"trial.layers: 9 .* up path has 4"):
         run(small_spec(layers=(9,)))

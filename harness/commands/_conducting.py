@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import INTERRUPTED, OK, SOME_FAILED, TERMINATED
+
 if TYPE_CHECKING:
     from harness.conduct import Policy, Summary
     from harness.store import Store
-
-OK, SOME_FAILED, INTERRUPTED, TERMINATED = 0, 1, 75, 143
 
 
 def add_policy(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.execution._base import Executor

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import config
-from harness.plugins import UsageError, nearest
+from harness.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from harness.spec import Experiment

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands._shared import recorded
+from harness.errors import AmbiguousId, UsageError, nearest
 from harness.paths import at
-from harness.plugins import UsageError, nearest
 from harness.spec import RESULTS_VERSION, ReportSpec
 from harness.store import Store
 
@@ -45,7 +45,7 @@ def trial(results: Path, given: str) -> tuple[Store, str]:
     if found:
         named = ", ".join(f"{each[: max(SHORT, len(given) + 2)]} ({store.experiment})"
                           for each, store in sorted(found.items())[:4])
-        raise UsageError(f"{given!r} begins the ids of {len(found)} trials: {named}; write more of it")
+        raise AmbiguousId(f"{given!r} begins the ids of {len(found)} trials: {named}; write more of it")
     if given in recorded(results):
         raise UsageError(f"{given!r} is an experiment, not a trial; `harness status {given}` lists its trials")
     close = [each[:SHORT] for each in get_close_matches(given, every, n=3, cutoff=0.3)]
@@ -61,8 +61,10 @@ def side(results: Path, given: str, where: Mapping[str, Any]) -> Side:
         return _meeting(given, settings(results, given), where)
     try:
         store, found = trial(results, given)
-    except UsageError as error:
-        if "begins the ids" in str(error) or not recorded(results):
+    except AmbiguousId:
+        raise
+    except UsageError:
+        if not recorded(results):
             raise
         choices = nearest(given, recorded(results))
         raise UsageError(f"{results}: neither an experiment nor a trial is called {given!r}{choices}") from None

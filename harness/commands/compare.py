@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.commands import _trials
 from harness.commands._shared import add_results, results_of
 from harness.commands._trials import Side
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.report.pairs import Pair, Scene, Scenes, Score

@@ -8,15 +8,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness import plugins
-from harness.plugins import UsageError
+from harness import registry
+from harness.errors import UsageError
 
 PACKAGES = ("torch", "diffusers", "transformers", "optuna", "mlflow", "ray", "h5py", "trimesh")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("--data", metavar="NAME", help=f"a dataset: {', '.join(plugins.names('data'))}")
+    parser.add_argument("--data", metavar="NAME", help=f"a dataset: {', '.join(registry.names('data'))}")
     parser.add_argument("--root", metavar="PATH", help="its folder (NAME in the folder HARNESS_DATA)")
     parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE",
                         help="another knob of the dataset, such as layout=raw; may be repeated")
@@ -49,7 +49,7 @@ def _data(args: argparse.Namespace) -> dict[str, list[str]]:
         if not equals:
             raise UsageError(f"--set {item}: expected KNOB=VALUE")
         given[name] = parse(value, f"--set {item}", lines=False).plain
-    survey = plugins.build("data", args.data, given).survey()
+    survey = registry.build("data", args.data, given).survey()
     return {"found": list(survey.found), "missing": list(survey.missing)}
 
 
@@ -63,8 +63,8 @@ def _machine() -> dict[str, list[str]]:
     if not torch.cuda.is_available():
         found.append("no GPU: the tiny models run in minutes on the CPU, real ones need a GPU")
     found += [f"{name} {_version(name)}" for name in PACKAGES]
-    found += [f"model {name}: {_model(name)}" for name in plugins.names("models")]
-    found += [f"data {name}: {_place(name)}" for name in plugins.names("data")]
+    found += [f"model {name}: {_model(name)}" for name in registry.names("models")]
+    found += [f"data {name}: {_place(name)}" for name in registry.names("data")]
     return {"found": found, "missing": []}
 
 
@@ -76,13 +76,13 @@ def _version(name: str) -> str:
 
 
 def _model(name: str) -> str:
-    model = plugins.build("models", name)
+    model = registry.build("models", name)
     return "its files are here" if model.up_layers() is not None else "to be downloaded, or named in model.path"
 
 
 def _place(name: str) -> str:
     """Return where a dataset is looked for, without reading it."""
-    knobs = {knob.name for knob in plugins.variant("data", name).knobs}
+    knobs = {knob.name for knob in registry.variant("data", name).knobs}
     if "root" not in knobs:
         return "needs no files"
     shelf = os.environ.get("HARNESS_DATA", "")

@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 from harness import config
-from harness.plugins import KINDS, Knob, UsageError, knobs_of, nearest, variants
+from harness.errors import UsageError, nearest
+from harness.registry import KINDS, Knob, knobs_of, variants
 from harness.spec import TrialSpec
 
 GROUPS = (*KINDS, "trial", "experiments")

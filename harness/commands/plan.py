@@ -9,7 +9,7 @@ from harness import config
 from harness.commands._executors import add_executor
 from harness.commands._plans import add_measure, show_plan
 from harness.commands._shared import add_experiment, add_results, results_of
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

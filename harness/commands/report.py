@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import config
 from harness.commands._shared import add_overrides, add_results, chosen, recorded, results_of
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.commands._tables import Layout

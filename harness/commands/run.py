@@ -6,10 +6,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.commands._conducting import OK, add_policy, exit_code, policy_of, say_where
+from harness.commands._conducting import add_policy, exit_code, policy_of, say_where
 from harness.commands._executors import add_executor, executor_of
 from harness.commands._plans import add_measure, show_plan
 from harness.commands._shared import add_experiment, add_results, planned_experiment, results_of
+from harness.errors import OK
 
 if TYPE_CHECKING:
     from harness.conduct import Summary

@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness import config
-from harness.commands._conducting import OK, add_policy, exit_code, policy_of, say_where
+from harness.commands._conducting import add_policy, exit_code, policy_of, say_where
 from harness.commands._executors import add_executor, executor_of
 from harness.commands._plans import add_measure
 from harness.commands._shared import add_overrides, add_results, results_of
-from harness.plugins import UsageError
+from harness.errors import OK, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ import shlex
 import sys
 
 from harness.commands._shared import add_results, results_of
+from harness.errors import UsageError
 from harness.mlflow_server import default_uri, shown
-from harness.plugins import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

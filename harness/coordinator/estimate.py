@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UsageError
 from harness.execution._base import Done, Event, Executor, Failed, Stepped, Task
-from harness.plugins import UsageError
 from harness.spec import TrialSpec
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from harness import environment
 from harness.coordinator.attempts import Attempt, Verdict
 from harness.coordinator.progress import Progress
+from harness.errors import Resumable
 from harness.execution._base import Done, Failed
-from harness.plugins import Resumable
 from harness.search._base import Source
 from harness.store import Store
 from harness.tracking import Tracker

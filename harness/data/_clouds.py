@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data._raster import Array, Triangles
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 NEIGHBOURS = 16  # that a point's plane is fitted to, and whose planes are averaged
 REACHED = 4  # the neighbour that a cone reaches: of scattered points, one place in 50 then stays uncovered

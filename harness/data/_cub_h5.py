@@ -11,7 +11,7 @@ from PIL import Image
 
 from harness.data._images import demand
 from harness.data._photos import Photos
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 NAME = "cub.h5"
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from harness.data._images import demand, inside
 from harness.data._text import Table, demand_apart, demand_unique
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 LISTS = ("train", "val", "test")
 CORNERS = ("x1", "y1", "x2", "y2")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from harness.data._images import demand, inside
 from harness.data._text import Table, demand_unique, lines, table
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 FILES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt", "parts/parts.txt",
          "parts/part_locs.txt")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 FORMAT = "0.14.1"  # the name under which pandas until 1.2 wrote the state of its blocks
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.data._cub_h5 import opened
 from harness.data._human36m_simplified import actions
 from harness.data._photos import Numbers
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 FILE, POSES = "annot.h5", "pose/2d"
 

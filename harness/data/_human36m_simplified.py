@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.data._images import demand
 from harness.data._photos import Numbers
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 IMAGES, LABELS, MASKS = "WithBackground", "Landmarks", "BackgroudMask"
 ACTIONS = re.compile(r"(Directions|Discussion|Posing|Waiting|Greeting|Walking)(?![A-Za-z])")

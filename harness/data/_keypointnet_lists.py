@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 
 def read_annotations(path: Path, number: str) -> dict[str, dict[int, tuple[list[float], int]]]:

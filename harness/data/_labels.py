@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 
 def read_bytes(path: Path, source: str) -> bytes:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from harness.data._raster import Array, Triangles, pyramid
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".off", ".stl")
 CREASE = 0.77  # cosine of 40 degrees: an edge sharper than this stays sharp

@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._base import Dataset
 from harness.data._splits import drawn, own_half
+from harness.data.base import Dataset
 from harness.geometry import ZERO123PLUS_ELEVATIONS
-from harness.plugins import knob
+from harness.registry import knob
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data._base import Dataset, Scene, Survey
 from harness.data._images import cut, open_rgb, size_px, square_around
 from harness.data._splits import drawn, own_half
-from harness.plugins import UsageError, knob
+from harness.data.base import Dataset, Scene, Survey
+from harness.errors import UsageError
+from harness.registry import knob
 
 Numbers = NDArray[np.float32]
 

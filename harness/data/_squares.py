@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.data._images import size_px
 from harness.data._photos import Label
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 
 def scaled(label: Label, path: Path, side: float) -> Label:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 Table = NDArray[np.float64]
 

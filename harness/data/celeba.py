@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._base import Rules
 from harness.data._images import data_root, demand, size_px, sizes
 from harness.data._photos import PhotoData, Photos
 from harness.data._text import demand_apart, demand_unique, listed, table
-from harness.plugins import UsageError, knob
+from harness.data.base import Rules
+from harness.errors import UsageError
+from harness.registry import knob
 
 SOURCE = "mmlab.ie.cuhk.edu.hk/projects/CelebA.html, MAFL's lists from mmlab.ie.cuhk.edu.hk/projects/TCDCN.html"
 POINTS = {"aligned": "Anno/list_landmarks_align_celeba.txt", "wild": "Anno/list_landmarks_celeba.txt"}

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.data import _cub_h5, _cub_mat, _cub_text
-from harness.data._base import Rules
 from harness.data._images import data_root, sizes
 from harness.data._photos import PhotoData, Photos
-from harness.plugins import UsageError, knob
+from harness.data.base import Rules
+from harness.errors import UsageError
+from harness.registry import knob
 
 SOURCES = {
     "raw": "www.vision.caltech.edu/datasets/cub_200_2011",

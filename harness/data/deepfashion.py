@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.data._base import Rules
 from harness.data._images import data_root, demand, inside, sizes
 from harness.data._labels import parse_json, parse_lines, read_bytes
 from harness.data._photos import Label, Numbers, PhotoData, Photos
 from harness.data._squares import scaled
-from harness.plugins import UsageError
+from harness.data.base import Rules
+from harness.errors import UsageError
 
 SOURCE = "the links in AutoLink's README (github.com/xingzhehe)"
 SIDE = 256  # pixels of the images that the points were found in

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.data._base import Dataset, Scene
 from harness.data._figures_families import FAMILIES, PARTS
 from harness.data._figures_render import Labels, Pixels, first_parts, rays, render, texture
 from harness.data._figures_solids import Array, Figure, turn
+from harness.data.base import Dataset, Scene
 from harness.geometry import Cameras, orbit, project, zero123plus_cameras
 from harness.images import longest_side_px
-from harness.plugins import knob
+from harness.registry import knob
 from harness.tensors import generator
 
 VERSION = 2  # raise when a scene with the same name and knobs comes out different

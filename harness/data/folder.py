@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.data._base import Rules
 from harness.data._images import SUFFIXES, data_root, inside, size_px, sizes
 from harness.data._photos import Numbers, PhotoData, Photos
-from harness.plugins import UsageError, knob
+from harness.data.base import Rules
+from harness.errors import UsageError
+from harness.registry import knob
 
 TABLE = "keypoints.csv"
 SOURCE = "wherever your photographs are"

@@ -27,12 +27,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.data import _human36m_raw, _human36m_simplified
-from harness.data._base import Rules
 from harness.data._images import data_root, demand, open_rgb, sizes
 from harness.data._photos import Label, Numbers, PhotoData, Photos
 from harness.data._squares import scaled
+from harness.data.base import Rules
+from harness.errors import UsageError
 from harness.matching import HUMAN36M_MIRROR
-from harness.plugins import UsageError, knob
+from harness.registry import knob
 
 SOURCE = "http://vision.imar.ro/human3.6m"
 TRAIN, TEST = (1, 5, 6, 7, 8, 9), (11,)

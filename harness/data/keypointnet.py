@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.data._base import Rules, Scene, Survey
 from harness.data._clouds import read_pcd, surface
 from harness.data._images import data_root, demand, inside, sizes
 from harness.data._keypointnet_lists import read_annotations, read_list
@@ -24,9 +23,11 @@ from harness.data._keypointnet_shapes import CloudShape, MeshShape, extent_px
 from harness.data._meshes import load_mesh, placed, placement
 from harness.data._objects import ObjectData, Objects
 from harness.data._raster import Array, Picture
+from harness.data.base import Rules, Scene, Survey
+from harness.errors import UsageError
 from harness.geometry import Cameras, orbit, project, zero123plus_cameras
 from harness.images import on_grey
-from harness.plugins import UsageError, knob
+from harness.registry import knob
 from harness.tensors import generator
 
 VERSION = 1  # raise when a scene of the same files and knobs comes out different

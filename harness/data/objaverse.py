@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from harness.data._base import Rules, Scene, Survey
 from harness.data._images import data_root, demand, inside, sizes
 from harness.data._objects import ObjectData, Objects
+from harness.data.base import Rules, Scene, Survey
+from harness.errors import UsageError
 from harness.geometry import zero123plus_cameras
 from harness.images import GREY, longest_side_px, on_grey
-from harness.plugins import UsageError, knob
+from harness.registry import knob
 
 SOURCE = "https://github.com/TencentARC/InstantMesh, or render your own meshes: scripts/render_views.py"
 LIST, FOLDER = "lvis-annotations.json", "rendering_zero123plus"

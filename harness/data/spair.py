@@ -28,11 +28,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.data._base import Rules
 from harness.data._images import data_root, demand, inside, sizes
 from harness.data._labels import parse_json, parse_lines, read_bytes
 from harness.data._photos import PhotoData, Photos
-from harness.plugins import UsageError, knob
+from harness.data.base import Rules
+from harness.errors import UsageError
+from harness.registry import knob
 
 SOURCE = "https://cvlab.postech.ac.kr/research/SPair-71k/"
 CATEGORIES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dog", "horse",

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from harness import environment
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.spec import RunOptions, TrialSpec
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 ANSWER = 10.0  # seconds that a cluster gets to answer
 Resources = Mapping[str, float]  # of one node: GPU, CPU, ...

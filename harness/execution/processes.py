@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.execution._base import RUN, Closing, Event, Stepped, Task
 from harness.execution._devices import gpus, share
 from harness.execution._process import PATIENCE, Worker, load
-from harness.plugins import UsageError
 
 
 class Processes(Closing):

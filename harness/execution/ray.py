@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness import environment
+from harness.errors import UsageError
 from harness.execution import _cluster, _process
 from harness.execution._actor import Actor
 from harness.execution._base import RUN, Cause, Closing, Done, Event, Failed, Stepped, Task
-from harness.plugins import UsageError
 
 LOOK = 1.0  # seconds between looks at the cluster
 PAUSE = 30.0  # seconds before workers are started again after one could not start

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from harness.fusion._base import Attend, Context, Fusion, Guidance, Output, append
+from harness.fusion.base import Attend, Context, Fusion, Guidance, Output, append
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from harness.fusion._base import Attend, Context, Fusion, Guidance, Output, append
+from harness.fusion.base import Attend, Context, Fusion, Guidance, Output, append
 
 
 @dataclass(frozen=True)

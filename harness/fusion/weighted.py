@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from harness.fusion._base import Attend, Context, Fusion, Guidance, Output, append
-from harness.plugins import knob
+from harness.fusion.base import Attend, Context, Fusion, Guidance, Output, append
+from harness.registry import knob
 
 
 @dataclass(frozen=True)

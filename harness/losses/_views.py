@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from harness.errors import UsageError
 from harness.geometry import Cameras
-from harness.losses._base import Evidence
+from harness.losses.base import Evidence
 from harness.maps import peak_share, soft_peaks
-from harness.plugins import UsageError
 
 
 def pairs(views: int, like: Tensor) -> tuple[Int[Tensor, "P"], Int[Tensor, "P"]]:

@@ -8,9 +8,9 @@ confidences. A necessary condition only: it cannot tell where along the line the
 from dataclasses import dataclass
 
 from harness.geometry import fundamental, sampson
-from harness.losses._base import Evidence, Loss
 from harness.losses._views import located, pairs, stacked
-from harness.plugins import knob
+from harness.losses.base import Evidence, Loss
+from harness.registry import knob
 from harness.tensors import Scalar
 
 

@@ -8,9 +8,9 @@ pulls tokens towards the centre of the view instead of onto the object's parts. 
 
 from dataclasses import dataclass
 
-from harness.losses._base import Evidence, Loss
 from harness.losses._views import located
-from harness.plugins import knob
+from harness.losses.base import Evidence, Loss
+from harness.registry import knob
 from harness.tensors import Scalar
 
 

@@ -11,9 +11,9 @@ from itertools import combinations
 
 import torch
 
-from harness.losses._base import Evidence, Loss
 from harness.losses._views import pairs, stacked
-from harness.plugins import knob
+from harness.losses.base import Evidence, Loss
+from harness.registry import knob
 from harness.tensors import Scalar
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, normalize
 
 from harness.geometry import centres, reproject, triangulate
-from harness.losses._base import Evidence, Loss
 from harness.losses._views import located, stacked
-from harness.plugins import knob
+from harness.losses.base import Evidence, Loss
+from harness.registry import knob
 from harness.tensors import Scalar
 
 LEAST_WEIGHT = 1e-3  # of a view, so that every point is triangulated from all views

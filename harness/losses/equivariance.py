@@ -6,8 +6,9 @@ the border that the warped copy never showed say nothing about the token; Stable
 
 from dataclasses import dataclass
 
-from harness.losses._base import Evidence, Loss
-from harness.plugins import UsageError, knob
+from harness.errors import UsageError
+from harness.losses.base import Evidence, Loss
+from harness.registry import knob
 from harness.tensors import Scalar
 from harness.warps import unwarp, valid
 

@@ -5,8 +5,8 @@ L = mean squared error of the model's prediction (noise or velocity) on the canv
 
 from dataclasses import dataclass
 
-from harness.losses._base import Evidence, Loss
-from harness.plugins import UsageError
+from harness.errors import UsageError
+from harness.losses.base import Evidence, Loss
 from harness.tensors import Scalar
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.losses._base import Evidence, Loss
+from harness.losses.base import Evidence, Loss
 from harness.maps import soft_peaks
-from harness.plugins import knob
+from harness.registry import knob
 from harness.tensors import Scalar
 
 

@@ -7,9 +7,9 @@ show several objects alike, G is the mean of one such Gaussian for each.
 
 from dataclasses import dataclass
 
-from harness.losses._base import Evidence, Loss
+from harness.losses.base import Evidence, Loss
 from harness.maps import gaussians, several_peaks
-from harness.plugins import knob
+from harness.registry import knob
 from harness.tensors import Scalar
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.metrics._base import Metric, Observations
+from harness.metrics.base import Metric, Observations
 
 PEAK_RADIUS = 0.05  # of the map's side
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.metrics._base import Metric, Observations
+from harness.metrics.base import Metric, Observations
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.metrics._base import Metric, Observations
+from harness.metrics.base import Metric, Observations
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Bool
 from torch import Tensor
 
-from harness.metrics._base import HeldOut, Metric, Observations
 from harness.metrics._errors import ALPHAS, hits, share, share_per_image
+from harness.metrics.base import HeldOut, Metric, Observations
 
 
 @dataclass(frozen=True)

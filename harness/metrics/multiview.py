@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from harness.geometry import reproject, triangulate
-from harness.metrics._base import Metric, Observations
 from harness.metrics._errors import ALPHAS, errors_px, hits, share
+from harness.metrics.base import Metric, Observations
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from harness.metrics import _autolink, _official
-from harness.metrics._base import Metric, Observations
 from harness.metrics._errors import errors_px, hits, share, share_per_image
+from harness.metrics.base import Metric, Observations
 
 PROTOCOLS = {"regressed": "", "untrained_regressed": "_untrained", "mean_pose": "_mean_pose"}
 BY_IMAGE = {"": "", "regressed": "_regressed", "untrained": "_untrained", "mean_pose": "_mean_pose"}

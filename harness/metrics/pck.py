@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from harness.metrics._base import Metric, Observations
 from harness.metrics._errors import ALPHAS, errors_px, hits, share
+from harness.metrics.base import Metric, Observations
 
 NME_NAMES = {"regressed": "nme", "untrained_regressed": "nme_untrained", "mean_pose": "nme_mean_pose"}
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.metrics._base import Metric, Observations
+from harness.metrics.base import Metric, Observations
 
 WINDOW, SIGMA_PX = 11, 1.5  # Wang et al. 2004
 

@@ -15,8 +15,8 @@ from harness.attention.capture import CapturePass, Enough, up_layers
 from harness.attention.fused import Layout
 from harness.attention.hooks import Hooks, Pass
 from harness.attention.views import assemble, split
+from harness.errors import UsageError
 from harness.models import _sides
-from harness.plugins import UsageError
 from harness.tensors import Images, Latents
 
 Timestep = Num[Tensor, " B"]  # whole in training; a sampler's may be fractional

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
+from harness.errors import UsageError
 from harness.models._diffusion import Parts
 from harness.models._files import PLAIN, ZERO123PLUS, demand, fingerprint, read_json, variant
-from harness.plugins import UsageError
 
 __all__ = ["SHIPPED", "Expected", "fingerprint", "load_parts"]
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.errors import UsageError
 from harness.models import _hub
-from harness.models._base import Model
 from harness.models._diffusion import DTYPES, Diffusion, Parts
 from harness.models._files import PLAIN, ZERO123PLUS, fingerprint, up_layers
 from harness.models._folder import Expected, load_parts
 from harness.models._sides import multiple_of_folder
-from harness.plugins import UsageError, knob
+from harness.models.base import Model
+from harness.registry import knob
 
 
 class Release(NamedTuple):

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UsageError
 from harness.models._files import read_json
-from harness.plugins import UsageError
 
 
 def multiple(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> int:

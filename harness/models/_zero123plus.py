@@ -18,7 +18,7 @@ from harness.attention.hooks import Pass
 from harness.attention.reference import ReadPass, WritePass
 from harness.attention.views import assemble, split
 from harness.models._diffusion import Condition, Diffusion, Parts, Timestep, each
-from harness.plugins import knob
+from harness.registry import knob
 from harness.tensors import Images, Latents
 
 LATENT_SHIFT, LATENT_SCALE = 0.22, 0.75

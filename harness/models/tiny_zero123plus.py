@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from harness.models._base import Model
 from harness.models._diffusion import Diffusion
 from harness.models._files import up_layers
 from harness.models._folder import SHIPPED, fingerprint, load_parts
 from harness.models._sides import multiple_of_folder
 from harness.models._zero123plus import Switches, Zero123Plus
+from harness.models.base import Model
 
 FOLDER = SHIPPED / "tiny_zero123plus"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from harness.models._diffusion import Diffusion, Parts
 from harness.models._published import ZERO123PLUS_RELEASES, Published, Release
 from harness.models._zero123plus import Switches, Zero123Plus
-from harness.plugins import knob
+from harness.registry import knob
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from harness import plugins
+from harness import registry
 from harness._settings import CHOICES, DEFAULTS, KNOBS
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _knobs(path: str, kind: str, name: str, given: Mapping[str, Any]) -> Iterato
 @cache
 def _defaults(kind: str, name: str) -> Mapping[str, Any]:
     try:
-        return {knob.name: knob.default for knob in plugins.variant(kind, name).knobs}
+        return {knob.name: knob.default for knob in registry.variant(kind, name).knobs}
     except UsageError:
         return {}
 

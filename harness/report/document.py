@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.report.parts import Report
 from harness.report.plain import to_json
 from harness.report.rows import Record

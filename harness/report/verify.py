@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.report.cells import EFFECTS, Cell, Difference, Row, Table
 from harness.report.columns import TABLES, Column
 from harness.report.parts import Report

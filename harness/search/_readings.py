@@ -9,7 +9,7 @@ from harness.spec import SearchSpec
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.search.pruners._base import Pruner
+    from harness.search.pruners.base import Pruner
 
 
 def after_seed(pruner: "Pruner", store: Store, trials: Sequence[Planned], values: Mapping[str, tuple[float, ...]],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.search._base import Planned
 from harness.search._readings import after_seed
 from harness.search._settings import Verdict, key_of, located, mean, values_of

@@ -4,7 +4,7 @@ import json
 
 from harness._search import settled
 from harness.demands import check, deciding
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.space import Dimension, Params, Range, extremes
 from harness.spec import SearchSpec, TrialSpec
 

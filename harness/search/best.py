@@ -9,7 +9,7 @@ from harness._search import settled
 from harness._settings import CHOICES, KNOBS
 from harness.config import load
 from harness.folders import replace_file
-from harness.plugins import variant
+from harness.registry import variant
 from harness.search.outcome import Outcome, Tried
 from harness.search.study import search_of
 from harness.spec import Choice, Experiment, TrialSpec

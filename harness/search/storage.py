@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import Resumable, UsageError
 from harness.mlflow_server import plain, shown
-from harness.plugins import Resumable, UsageError
 
 if TYPE_CHECKING:
     import optuna

@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UsageError
 from harness.mlflow_server import shown
-from harness.plugins import UsageError, build
-from harness.search.samplers._base import Sampler
+from harness.registry import build
+from harness.search.samplers.base import Sampler
 from harness.search.storage import address, open_storage, told
 from harness.space import Dimension, Params, Range, Value
 from harness.spec import Experiment, SearchSpec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial, Trial
 
-    from harness.search.pruners._base import Pruner
+    from harness.search.pruners.base import Pruner
 
 SIGNATURE, IDS, ENQUEUED = "harness.signature", "harness.trials", "harness.enqueued"
 NOISE = r"(The best trial has no intermediate|WilcoxonPruner finds|The intermediate values|Some regimes for parameter)"

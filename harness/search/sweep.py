@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from harness._search import settled
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.search._base import Fingerprints, Planned, Prints
 from harness.search._readings import after_seed
 from harness.search._reconcile import Known, reconcile

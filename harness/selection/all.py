@@ -10,8 +10,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from harness.maps import DIVERGENCES
-from harness.plugins import knob
-from harness.selection._base import Selection
+from harness.registry import knob
+from harness.selection.base import Selection
 from harness.selection.gaussian_fps import GaussianFps
 from harness.tensors import Maps
 

@@ -11,9 +11,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from harness.maps import DIVERGENCES, kl_to_peak
-from harness.plugins import knob
-from harness.selection._base import Selection
+from harness.registry import knob
 from harness.selection._fps import distances, spread_out
+from harness.selection.base import Selection
 from harness.tensors import Maps
 
 

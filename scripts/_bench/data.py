@@ -15,12 +15,12 @@ from typing import Any
 SECONDS = 10.0
 CHILD = """
 import json, resource, sys, time
-from harness import plugins
+from harness import registry
 from harness.tensors import generator
 import harness.data.folder
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before, began = peak(), time.process_time()
-data = plugins.build("data", "folder", {"root": sys.argv[1], "side_px": 64})
+data = registry.build("data", "folder", {"root": sys.argv[1], "side_px": 64})
 mark, count = data.fingerprint(), data.size("optimise")
 seconds, indexed = time.process_time() - began, peak()
 for index in range(100):

@@ -8,9 +8,9 @@ from typing import Any
 
 from harness import config
 from harness.conduct import Policy, Progress, Summary, conduct
+from harness.errors import UsageError
 from harness.execution._base import Executor
 from harness.folders import write_folder
-from harness.plugins import UsageError
 from harness.search._base import Planned
 from harness.search.outcome import Tried, outcome
 from harness.search.study import search_of

@@ -8,10 +8,10 @@ import pytest
 from harness.__main__ import Parser
 from harness.commands import _executors
 from harness.commands._executors import add_executor, executor_of
+from harness.errors import UsageError
 from harness.execution import _devices
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
-from harness.plugins import UsageError
 from harness.store import Store
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from harness.coordinator.estimate import STEPS, Cost, cost_class, estimate, finished_costs, measure
+from harness.errors import UsageError
 from harness.execution.inline import Inline
-from harness.plugins import UsageError
 from harness.spec import Choice
 from tests.execution import fake
 

@@ -3,7 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from harness.plugins import UsageError, build
+from harness.errors import UsageError
+from harness.registry import build
 from tests.data.celeba_tree import COVERING, EYES, tree
 from tests.data.pictures import picture, tear
 

@@ -5,7 +5,8 @@ import h5py
 import numpy as np
 import pytest
 
-from harness.plugins import UsageError, build
+from harness.errors import UsageError
+from harness.registry import build
 from tests.data.cub_tree import BACK, CLASSES, PARTS, cmr_tree, h5_tree, image_struct, names, raw_tree, save_mat
 from tests.data.pictures import picture, tear
 

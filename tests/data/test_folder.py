@@ -4,7 +4,8 @@ import torch
 from PIL import Image
 
 from harness.data.folder import Folder
-from harness.plugins import UsageError, build
+from harness.errors import UsageError
+from harness.registry import build
 
 
 def tree(root, images=8, table="image,keypoint,x,y,visible\n"):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness.data._frames import read_frame
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 PATH = Path("gt.pkl")
 NAMES = ["a.png", "b.png"]

@@ -9,8 +9,9 @@ from PIL import Image
 from scipy.io import savemat
 
 from harness.data.human36m import JOINTS, TEST, TRAIN
+from harness.errors import UsageError
 from harness.matching import HUMAN36M_MIRROR
-from harness.plugins import UsageError, build
+from harness.registry import build
 from tests.data.pictures import picture, tear
 
 SUBJECTS = (*TRAIN, *TEST)

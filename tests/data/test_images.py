@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from harness.data import _images
-from harness.plugins import UsageError
+from harness.errors import UsageError
 
 
 def painted(path, mode="RGB", size=(8, 6), colour=None, **saving):

@@ -6,10 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from harness import plugins, trial
+from harness import registry, trial
 from harness.__main__ import main
+from harness.errors import UsageError
 from harness.geometry import zero123plus_cameras
-from harness.plugins import UsageError, build
+from harness.registry import build
 from harness.spec import Choice
 from tests.conftest import small_spec
 from tests.data.objaverse_tree import objaverse_tree, render
@@ -152,7 +153,7 @@ def test_grey_with_alpha_is_an_object(tmp_path):
 @pytest.mark.usefixtures("random_models")
 def test_a_whole_trial_needs_no_keypoints(tmp_path):
     root = objaverse_tree(tmp_path / "data", count=10)
-    knobs = plugins.settings("data", "objaverse", {"root": str(root), "side_px": 32, "held_out": 3}, "data")
+    knobs = registry.settings("data", "objaverse", {"root": str(root), "side_px": 32, "held_out": 3}, "data")
     losses = ("sharpening", "equivariance", "nvs")
     spec = replace(small_spec(losses=losses, generated_scenes=1, sampling_steps=1), data=Choice("objaverse", knobs))
     spec = replace(spec, fit_scenes=3)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from harness.data.spair import CATEGORIES, Spair
-from harness.plugins import UsageError, build
+from harness.errors import UsageError
+from harness.registry import build
 from tests.data.pictures import picture, tear
 
 PAIRS = {

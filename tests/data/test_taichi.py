@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from harness.plugins import UsageError, build
+from harness.errors import UsageError
+from harness.registry import build
 from tests.data.pictures import picture, tear
 
 SIDE = 32  # of the fixture's files, whose points are those of 256 px

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.execution._base import Stepped, Task
-from harness.plugins import UsageError
 from harness.spec import Choice, TrialSpec
 
 FINGERPRINTS = {"data": "d0", "weights": "w0"}

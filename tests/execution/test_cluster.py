@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from harness.errors import UsageError
 from harness.execution import _cluster
-from harness.plugins import UsageError
 
 HEAD = {"CPU": 2.0}
 GPUS = {"CPU": 12.0, "GPU": 4.0}

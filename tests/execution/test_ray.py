@@ -12,9 +12,9 @@ import pytest
 
 from harness import environment
 from harness.conduct import Policy, Progress, conduct
+from harness.errors import UsageError
 from harness.execution import _process
 from harness.execution._base import Done, Stepped
-from harness.plugins import UsageError
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
 from harness.store import Store

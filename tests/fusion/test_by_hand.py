@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from harness.fusion._base import Guidance
+from harness.fusion.base import Guidance
 from harness.fusion.blend import Blend
 from harness.fusion.concat import Concat
 from harness.fusion.hierarchical import Hierarchical

@@ -3,7 +3,7 @@
 import torch
 
 from harness.geometry import project, zero123plus_cameras
-from harness.losses._base import Evidence
+from harness.losses.base import Evidence
 from harness.maps import gaussians
 
 SIZE = (14, 12)

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from harness.errors import UsageError
 from harness.geometry import orbit
 from harness.maps import gaussians
-from harness.plugins import UsageError, build
+from harness.registry import build
 from tests.losses.evidence import evidence, maps_at, true_points
 
 # Two cameras on the horizon: in the middle row epipolar lines are that row itself.

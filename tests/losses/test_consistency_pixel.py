@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from harness.plugins import build
+from harness.registry import build
 from tests.losses.evidence import evidence, maps_at, true_points
 
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from harness.plugins import UsageError, build
+from harness.errors import UsageError
+from harness.registry import build
 from tests.losses.evidence import evidence, maps_at, true_points
 
 

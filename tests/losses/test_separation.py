@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from harness.plugins import build
+from harness.registry import build
 from tests.losses.evidence import evidence
 
 

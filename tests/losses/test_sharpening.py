@@ -1,6 +1,6 @@
 import torch
 
-from harness.plugins import build
+from harness.registry import build
 from tests.losses.evidence import SIGMA_PX, SIZE, evidence, maps_at
 
 

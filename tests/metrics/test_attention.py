@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from harness.metrics._base import Observations
 from harness.metrics.attention import Attention, effective_area, entropy, peak_mass, statistics
+from harness.metrics.base import Observations
 
 
 def observed(attention):

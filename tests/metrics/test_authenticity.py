@@ -1,8 +1,8 @@
 import torch
 
-from harness import plugins
-from harness.metrics._base import Metric, Observations
+from harness import registry
 from harness.metrics.authenticity import Authenticity
+from harness.metrics.base import Metric, Observations
 
 
 def test_residuals_are_scores():
@@ -15,7 +15,7 @@ def test_residuals_are_scores():
 
 def test_every_family_copes_with_a_trial_that_observed_nothing():
     seen = Observations(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1) > 0, torch.ones(1, 1), (8, 8), {})
-    for name in plugins.names("metrics"):
-        metric = plugins.build("metrics", name)
+    for name in registry.names("metrics"):
+        metric = registry.build("metrics", name)
         assert isinstance(metric, Metric)
         assert metric(seen) == {}, name

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from harness.metrics._base import Observations
+from harness.metrics.base import Observations
 from harness.metrics.convergence import Convergence, area_under, at_final_weights, smoothed, steps_to
 from harness.report import recompute
 

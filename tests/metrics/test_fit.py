@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from harness.metrics._base import HeldOut
+from harness.metrics.base import HeldOut
 from harness.metrics.fit import per_scene, pooled
 
 NAN = math.nan

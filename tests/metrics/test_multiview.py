@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from harness.geometry import project, zero123plus_cameras
-from harness.metrics._base import Observations
+from harness.metrics.base import Observations
 from harness.metrics.multiview import Multiview, held_out, ray_distances
 from harness.tensors import generator
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from harness.metrics._base import Observations
+from harness.metrics.base import Observations
 from harness.metrics.official import Official
 
 SWAP = (1, 0)

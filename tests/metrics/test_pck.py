@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harness.metrics import _errors
-from harness.metrics._base import Observations
+from harness.metrics.base import Observations
 from harness.metrics.pck import Pck
 
 NAN = math.nan

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from harness.metrics._base import Observations
+from harness.metrics.base import Observations
 from harness.metrics.views import Views, psnr, ssim
 from harness.tensors import generator
 

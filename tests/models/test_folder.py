@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.errors import UsageError
 from harness.models._diffusion import Diffusion
 from harness.models._files import fingerprint
 from harness.models._folder import Expected, load_parts
-from harness.plugins import UsageError
 from tests.models import layouts
 
 WIDTH = 24  # of the random folders' tokens

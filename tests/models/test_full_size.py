@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness import plugins
+from harness import registry
 from harness.attention.capture import token_maps
 from harness.models._diffusion import Condition, Diffusion, Parts
 from harness.models._zero123plus import Zero123Plus
@@ -105,7 +105,7 @@ def canvas():
 def test_zero123plus_paints_with_tokens(canvas):
     model, sizes = canvas
     sizes.seen.clear()
-    passes = Passes(model, plugins.build("fusion", "concat"), small_spec(fusion="concat"))
+    passes = Passes(model, registry.build("fusion", "concat"), small_spec(fusion="concat"))
     condition = Condition(torch.randn(1, 4, 64, 64), torch.randn(1, 1024))
     maps, tokens = torch.rand(1, 6, TOKENS, 32, 32), torch.randn(TOKENS, model.width)
     noisy = torch.randn(1, 6, 4, 40, 40)

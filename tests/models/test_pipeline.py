@@ -13,7 +13,7 @@ from harness.denoise import paint
 from harness.models._folder import load_parts
 from harness.models._zero123plus import Zero123Plus
 from harness.passes import Passes
-from harness.plugins import build
+from harness.registry import build
 from harness.sampling import Draws, schedule
 from tests.conftest import small_spec
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import UsageError
 from harness.models import _hub, _published
 from harness.models._folder import Expected
 from harness.models._published import Release
-from harness.plugins import UsageError, build, variant
+from harness.registry import build, variant
 from tests.models import layouts
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

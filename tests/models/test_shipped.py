@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harness.models._folder import SHIPPED
-from harness.plugins import build, names
+from harness.registry import build, names
 from tests.conftest import open_session, small_spec
 
 FOLDERS = sorted(path.parent.name for path in SHIPPED.glob("*/model_index.json"))

@@ -4,7 +4,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from harness.attention.capture import CapturePass, resample, token_maps
-from harness.losses._base import Evidence
+from harness.losses.base import Evidence
 from harness.losses.equivariance import Equivariance
 from harness.losses.sharpening import Sharpening
 from harness.selection.gaussian_fps import GaussianFps

@@ -2,9 +2,9 @@
 
 import torch
 
-from harness.losses._base import Evidence
+from harness.losses.base import Evidence
 from harness.maps import gaussians, several_peaks
-from harness.plugins import build
+from harness.registry import build
 from harness.warps import unwarp
 from tests.parity.golden import covers
 

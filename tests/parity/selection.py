@@ -4,7 +4,7 @@ import torch
 
 from harness import maps
 from harness.matching import most_frequent
-from harness.plugins import build
+from harness.registry import build
 from harness.selection._fps import distances, furthest, spread_out
 from tests.parity.golden import covers
 

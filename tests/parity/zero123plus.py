@@ -10,7 +10,7 @@ from harness.images import on_grey
 from harness.models import _zero123plus as zero123plus
 from harness.models._diffusion import Condition
 from harness.passes import Passes
-from harness.plugins import build
+from harness.registry import build
 from harness.sampling import Draws, schedule
 from tests.conftest import small_spec
 from tests.parity.golden import covers

@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from harness import plugins
-from harness.metrics._base import Observations
+from harness import registry
+from harness.metrics.base import Observations
 from harness.results import TrialResult, point_table
 from harness.spec import TrialSpec
 from harness.store import Store
@@ -42,7 +42,7 @@ def observed(seed, quality=1.0):
 def result(seed, quality=1.0, marks=None):
     """Return the trial that saw it, scored by the metrics."""
     seen = observed(seed, quality)
-    scores = {name: score for metric in plugins.variants("metrics") for name, score in metric.cls()(seen).items()}
+    scores = {name: score for metric in registry.variants("metrics") for name, score in metric.cls()(seen).items()}
     curve = {name: values.tolist() for name, values in seen.curve.items()}
     return TrialResult("finished", "", scores, {"seconds_per_step": 0.5, "seconds_total": 20.0}, curve,
                        point_table(seen), {"tokens": torch.zeros(1, 1)}, None, marks or {"data": "d1", "weights": "w1"})

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from harness.commands._files import reader
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.report import latex, markdown, plain
 from harness.report.figures import source
 from harness.report.html import Content

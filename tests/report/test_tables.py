@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from harness.metrics._base import Observations
 from harness.metrics._errors import errors_px
+from harness.metrics.base import Observations
 from harness.metrics.pck import Pck
 from harness.report import markdown
 from harness.report.cells import written

@@ -4,18 +4,18 @@ from itertools import pairwise
 
 import pytest
 
-from harness import plugins
+from harness import registry
 from harness.search.study import IDS
 from harness.store import Store
 from tests.search.synthetic import experiment, go, journal, trials_of
 
-SAMPLERS, PRUNERS = plugins.names("search.samplers"), plugins.names("search.pruners")
+SAMPLERS, PRUNERS = registry.names("search.samplers"), registry.names("search.pruners")
 SPACE = """\
     fusion: [none, {name: blend, alpha: {low: 0, high: 1, step: 0.5}}]
     learning_rate: {low: 0.01, high: 0.1, step: 0.03}
     map_side: {low: 30, high: 32}
 """
-READINGS = [(name, by) for name in PRUNERS for knob in plugins.variant("search.pruners", name).knobs
+READINGS = [(name, by) for name in PRUNERS for knob in registry.variant("search.pruners", name).knobs
             if knob.name == "by" for by in knob.choices]
 
 
@@ -48,7 +48,7 @@ def test_a_samplers_seed_matters_unless_it_lays_out_every_cell(name, tmp_path, r
         go(experiment(tmp_path, search, space=SPACE, budget="{trials: 5}"), Store(tmp_path / str(seed), "hunt"))
         found.append(journal(ran))
         ran.unlink()
-    assert (found[0] == found[1]) == plugins.variant("search.samplers", name).cls.exhaustive
+    assert (found[0] == found[1]) == registry.variant("search.samplers", name).cls.exhaustive
 
 
 @pytest.mark.parametrize(("name", "by"), READINGS)

@@ -13,9 +13,9 @@ import optuna
 import pytest
 
 from harness.conduct import Policy, conduct
+from harness.errors import UsageError
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
-from harness.plugins import UsageError
 from harness.search.study import IDS, Study
 from harness.store import Store
 from tests.search.synthetic import RUN, experiment, go, journal, sweep, trials_of

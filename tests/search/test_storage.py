@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from harness.plugins import Resumable, UsageError
+from harness.errors import Resumable, UsageError
 from harness.search import storage
 from harness.search.study import IDS, Study
 from tests.search.synthetic import experiment, go, journal

@@ -6,7 +6,7 @@ import json
 import optuna
 import pytest
 
-from harness.plugins import UsageError
+from harness.errors import UsageError
 from harness.search.study import ENQUEUED, IDS
 from harness.spec import TrialSpec
 from harness.store import Store

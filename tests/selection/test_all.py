@@ -1,6 +1,6 @@
 import torch
 
-from harness.plugins import build
+from harness.registry import build
 
 
 def test_every_token_in_order():

@@ -1,7 +1,7 @@
 import torch
 
 from harness.maps import gaussians
-from harness.plugins import build
+from harness.registry import build
 
 SIGMA_PX = 1.5
 PLACES = torch.tensor([[2, 2], [2, 17], [12, 2], [13, 18], [7, 9], [3, 3]])

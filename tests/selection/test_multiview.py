@@ -1,7 +1,7 @@
 import torch
 
 from harness.maps import gaussians
-from harness.plugins import build
+from harness.registry import build
 
 SIGMA_PX = 1.5
 SIZE = torch.tensor([16, 16])

@@ -58,12 +58,12 @@ def _keypoints(record: Record, count: int) -> tuple[str, ...]:
     """Return the keypoints' names as recorded; of an older record as the data gives them, numbers where it is gone."""
     if record.get("keypoints"):
         return tuple(record["keypoints"])
-    from harness import plugins
-    from harness.plugins import UsageError
+    from harness import registry
+    from harness.errors import UsageError
 
     try:
         choice = dict(record["spec"]["data"])
-        names: tuple[str, ...] = plugins.build("data", choice.pop("name"), choice).keypoint_names
+        names: tuple[str, ...] = registry.build("data", choice.pop("name"), choice).keypoint_names
     except (KeyError, TypeError, OSError, UsageError):  # data of another package, or moved since
         return numbered(count)
     return names if len(names) == count else numbered(count)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.search.pruners._base import Pruner
+from harness.search.pruners.base import Pruner
 
 if TYPE_CHECKING:
     import optuna

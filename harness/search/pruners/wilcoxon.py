@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.plugins import knob
-from harness.search.pruners._base import Pruner
+from harness.registry import knob
+from harness.search.pruners.base import Pruner
 
 if TYPE_CHECKING:
     import optuna

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.plugins import knob
-from harness.search.samplers._base import Sampler
+from harness.registry import knob
+from harness.search.samplers.base import Sampler
 
 if TYPE_CHECKING:
     import optuna

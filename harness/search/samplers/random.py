@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.search.samplers._base import Sampler
+from harness.search.samplers.base import Sampler
 
 if TYPE_CHECKING:
     import optuna

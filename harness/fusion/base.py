@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from harness.plugins import knob
+from harness.registry import knob
 
 Context = Float[Tensor, "B T D"]
 Output = Float[Tensor, "B S E"]

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harness.geometry import Cameras
-from harness.plugins import knob
+from harness.registry import knob
 from harness.tensors import Scalar
 
 

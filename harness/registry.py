@@ -10,21 +10,19 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, get_args, get_origin
 
-KINDS = ("data", "models", "fusion", "losses", "selection", "metrics", "search.samplers", "search.pruners")
+from harness.errors import UsageError, nearest
 
-
-class UsageError(Exception):
-    """The user's input is wrong: one line that names the thing, the value and the choices."""
-
-
-class Resumable(Exception):
-    """The work is held up through no fault of the input: one line; the same command resumes."""
+PACKAGES = {  # the folder of each kind; the kind's name stands in YAML, in `list` and in entry points
+    "data": "harness.data", "models": "harness.models", "fusion": "harness.fusion", "losses": "harness.losses",
+    "selection": "harness.selection", "metrics": "harness.metrics", "search.samplers": "harness.search.samplers",
+    "search.pruners": "harness.search.pruners",
+}
+KINDS = tuple(PACKAGES)
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def variant(kind: str, name: str) -> Variant:
     foreign = _foreign(kind).get(name)
     if foreign and name in _own(kind):
         raise UsageError(f"{kind}: the entry point {name!r} ({foreign.value}) has a shipped variant's name; rename it")
-    module = foreign.load() if foreign else importlib.import_module(f"harness.{kind}.{name}")
+    module = foreign.load() if foreign else importlib.import_module(f"{PACKAGES[kind]}.{name}")
     cls = _class_of(module, kind)
     return Variant(kind, name, (inspect.getdoc(module) or "").split("\n")[0], cls, knobs_of(cls))
 
@@ -129,17 +127,10 @@ def build(kind: str, name: str, given: Mapping[str, Any] | None = None) -> Any:
     return variant(kind, name).cls(**settings(kind, name, given or {}, f"{kind}.{name}"))
 
 
-def nearest(word: str, choices: Any) -> str:
-    """Return a phrase with the nearest choice and all choices, to end an error line with."""
-    choices = list(choices)
-    close = get_close_matches(word, choices, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else ";"
-    return f"{guess} choices: {', '.join(choices)}" if choices else "; there are none"
-
-
 def _own(kind: str) -> tuple[str, ...]:
-    package = importlib.import_module(f"harness.{kind}")
-    return tuple(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_") and not m.ispkg)
+    package = importlib.import_module(PACKAGES[kind])
+    modules = pkgutil.iter_modules(package.__path__)
+    return tuple(m.name for m in modules if not (m.ispkg or m.name == "base" or m.name.startswith("_")))
 
 
 def _foreign(kind: str) -> dict[str, EntryPoint]:
@@ -147,7 +138,7 @@ def _foreign(kind: str) -> dict[str, EntryPoint]:
 
 
 def _class_of(module: ModuleType, kind: str) -> type[Any]:
-    base = importlib.import_module(f"harness.{kind}._base")
+    base = importlib.import_module(f"{PACKAGES[kind]}.base")
     found = [
         cls for _, cls in inspect.getmembers(module, inspect.isclass)
         if cls.__module__ == module.__name__ and issubclass(cls, base.BASE)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.plugins import knob
+from harness.registry import knob
 
 if TYPE_CHECKING:
     import optuna
