@@ -5,7 +5,6 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness import lock
 from harness.coordinator import keeper
 from harness.coordinator.attempts import Attempt, Policy, Verdict, judge
 from harness.coordinator.heartbeat import Heartbeat
@@ -16,8 +15,9 @@ from harness.errors import UsageError
 from harness.execution._base import Done, Event, Executor, Failed, Stepped, Task
 from harness.interrupts import FINISH, STOP, Interrupts
 from harness.search._base import Planned, Source
-from harness.store import Store
-from harness.tracking import Tracker, Untracked, overall
+from harness.store import lock
+from harness.store.mlflow_tracker import Tracker, Untracked, overall
+from harness.store.store import Store
 
 __all__ = ["Planned", "Policy", "Progress", "Summary", "conduct"]
 

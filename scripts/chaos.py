@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from _chaos import checks, kills  # noqa: E402
 from _chaos.trials import JOURNAL  # noqa: E402
 
-from harness.mlflow_server import connect, default_uri  # noqa: E402
+from harness.store.mlflow_server import connect, default_uri  # noqa: E402
 
 GRID = """\
 name: chaos

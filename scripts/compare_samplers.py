@@ -30,7 +30,7 @@ from harness.errors import OK, SOME_FAILED, USAGE, UsageError  # noqa: E402
 from harness.search.study import search_of  # noqa: E402
 from harness.spec import Experiment  # noqa: E402
 from harness.statistics import Interval, mean_interval  # noqa: E402
-from harness.store import Store  # noqa: E402
+from harness.store.store import Store  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,8 +16,8 @@ from harness.execution.inline import Inline
 from harness.execution.processes import Processes
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec, RunOptions
-from harness.store import Store
-from harness.tracking import Untracked
+from harness.store.mlflow_tracker import Untracked
+from harness.store.store import Store
 from tests.execution import fake
 
 ROOT = Path(__file__).parents[1]
@@ -240,7 +240,7 @@ def test_a_killed_coordinator_resumes_where_it_was(store, journal, tmp_path, mon
         from harness.execution.processes import Processes
         from harness.search.grid import Grid
         from harness.spec import Experiment, ReportSpec, RunOptions
-        from harness.store import Store
+        from harness.store.store import Store
         from tests.execution import fake
         if __name__ == "__main__":
             specs = [fake.spec(seed, journal={str(journal)!r}, stall_at=0 if seed == 1 else None) for seed in range(3)]
@@ -278,7 +278,7 @@ def full(*arguments):
 
 def test_a_disk_that_stays_full_ends_the_run_with_one_line(store, monkeypatch):
     monkeypatch.setattr("harness.coordinator.keeper.PATIENCE", 0.0)
-    monkeypatch.setattr("harness.folders.write_file", full)
+    monkeypatch.setattr("harness.store.store.atomic_files.write_file", full)
     with pytest.raises(Resumable, match=r"quick: cannot keep trial \w{16}: No space left on device; every record"):
         go(store, fake.spec(0), fake.spec(1))
     monkeypatch.undo()
@@ -288,7 +288,7 @@ def test_a_disk_that_stays_full_ends_the_run_with_one_line(store, monkeypatch):
 @pytest.mark.parametrize("call", ["write_file", "put_file"])
 def test_a_disk_that_was_full_for_a_while_costs_no_trial(store, journal, monkeypatch, call):
     monkeypatch.setattr("harness.coordinator.keeper.AGAIN", 0.0)
-    place = "harness.folders.write_file" if call == "write_file" else "harness.store.put_file"
+    place = "harness.store.store.atomic_files.write_file" if call == "write_file" else "harness.store.store.put_file"
     module, _, name = place.rpartition(".")
     whole = getattr(sys.modules[module], name)
     refusals = iter([True, True, True])

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import __main__, config, registry, spec, store, trial
+from harness import __main__, config, registry, spec, trial
 from harness._settings import base, resolve
+from harness.store import store
 from tests.conftest import small_spec
 
 ROOT = Path(__file__).parent.parent

@@ -12,7 +12,7 @@ import pytest
 
 from harness import config, registry
 from harness.spec import Choice
-from harness.store import Store
+from harness.store.store import Store
 from harness.trial import run
 from tests.conftest import small_spec
 

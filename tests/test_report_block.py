@@ -6,7 +6,7 @@ from harness import config
 from harness.commands import _tables
 from harness.errors import UsageError
 from harness.spec import Published
-from harness.store import Store
+from harness.store.store import Store
 
 YAML = """\
 name: probe

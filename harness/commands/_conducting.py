@@ -12,7 +12,7 @@ from harness.errors import INTERRUPTED, OK, SOME_FAILED, TERMINATED
 
 if TYPE_CHECKING:
     from harness.conduct import Policy, Summary
-    from harness.store import Store
+    from harness.store.store import Store
 
 
 def add_policy(parser: argparse.ArgumentParser) -> None:

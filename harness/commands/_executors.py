@@ -10,7 +10,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.execution._base import Executor
-    from harness.store import Store
+    from harness.store.store import Store
 
 EXECUTORS = ("processes", "inline", "ray")
 

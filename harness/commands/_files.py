@@ -15,8 +15,8 @@ def reader(results: Path) -> "Callable[[Mapping[str, Any], str], Columns]":
 
     It raises UsageError that names a file which cannot be read.
     """
-    from harness.formats import read_table
-    from harness.store import Store
+    from harness.store.parquet_json import read_table
+    from harness.store.store import Store
 
     def read(record: Mapping[str, Any], name: str) -> "Columns":
         table = read_table(Store(results, record["experiment"]).path(record["id"]) / f"{name}.parquet")

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import mirror
 from harness.commands._files import reader
-from harness.mlflow_server import shown
 from harness.report import figures, html
 from harness.report.html._collect import collect
-from harness.store import Store
+from harness.store import mlflow_mirror
+from harness.store.mlflow_server import shown
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.report.parts import Report
@@ -50,7 +50,7 @@ def _runs(results: Path, experiments: Iterable[str]) -> dict[tuple[str, str], st
     found: dict[tuple[str, str], str] = {}
     try:
         for experiment in experiments if uri else ():
-            found |= mirror.pages(Store(results, experiment), uri)
+            found |= mlflow_mirror.pages(Store(results, experiment), uri)
     except Exception as error:  # whatever is wrong with a server, the page does without its links
         told = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
         print(f"warning: pages without links to MLflow: {shown(uri)}: {told}", file=sys.stderr)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.coordinator.estimate import Cost, Estimate
     from harness.search._base import Planned
     from harness.spec import TrialSpec
-    from harness.store import Store
+    from harness.store.store import Store
 
 MEASURED = "a few measured steps"
 

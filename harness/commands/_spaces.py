@@ -18,7 +18,7 @@ from harness.space import Options, Params, Range
 if TYPE_CHECKING:
     from harness.coordinator.estimate import Cost
     from harness.spec import Experiment, SearchSpec, TrialSpec
-    from harness.store import Store
+    from harness.store.store import Store
 
 SPENT = ("finished", "pruned")  # trials that no later call runs again
 

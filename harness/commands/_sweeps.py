@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands._shared import counts
-from harness.mlflow_server import shown
 from harness.search.best import TEST, write_best
 from harness.search.outcome import Outcome, Tried
 from harness.statistics import mean_interval
-from harness.store import Store
+from harness.store.mlflow_server import shown
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.spec import Experiment

@@ -10,7 +10,7 @@ from harness.commands._shared import recorded
 from harness.errors import AmbiguousId, UsageError, nearest
 from harness.paths import at
 from harness.spec import RESULTS_VERSION, ReportSpec
-from harness.store import Store
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.report.rows import Group

@@ -119,8 +119,8 @@ def _plain(words: tuple[str, str], pair: "Pair", scores: "Sequence[Score]", scen
 
 def _picture(results: Path, given: Path | None, words: tuple[str, str], pair: "Pair", scenes: "Scenes") -> Path | None:
     """Save the scenes that differ most and return the file; None where the data is not here to be drawn."""
-    from harness.folders import replace_file
     from harness.report.html._trial import slug
+    from harness.store.atomic_files import replace_file
 
     content = _drawn(results, words, pair, scenes)
     if content is None:

@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
     experiment = config.load(args.experiment, args.overrides)
     results = results_of(args)
     from harness.search.grid import Grid
-    from harness.store import Store
+    from harness.store.store import Store
 
     store = Store(results, experiment.name)
     if experiment.search is None:

@@ -75,7 +75,7 @@ def _reports(results: Path, names: list[str], overrides: list[str]) -> "list[Rep
 
 def _part(results: Path, given: str, overrides: list[str]) -> "Part":
     from harness.commands import _tables
-    from harness.store import Store
+    from harness.store.store import Store
 
     name, layout = _resolve(results, given, overrides)
     return _tables.part_of(Store(results, name), layout, lambda text: print(f"warning: {text}", file=sys.stderr))
@@ -167,7 +167,7 @@ def _resolve(results: Path, given: str, overrides: list[str]) -> "tuple[str, Lay
     """Return the experiment's name and layout: as last run for a recorded name, as it stands now for a file."""
     from harness.commands import _tables
     from harness.spec import ReportSpec
-    from harness.store import Store
+    from harness.store.store import Store
 
     if given in recorded(results) and not overrides:
         known = _tables.noted(Store(results, given))

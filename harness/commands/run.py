@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.conduct import Summary
     from harness.report.tables import Table
     from harness.spec import Experiment
-    from harness.store import Store
+    from harness.store.store import Store
 
 PRINTED = ("pck", "views")  # the tables that end a run; the report files hold them all
 
@@ -40,8 +40,8 @@ def main(args: argparse.Namespace) -> int:
     from harness.commands import _progress, _tables
     from harness.conduct import conduct
     from harness.search.grid import Grid
-    from harness.store import Store
-    from harness.tracking import MlflowTracker
+    from harness.store.mlflow_tracker import MlflowTracker
+    from harness.store.store import Store
 
     store = Store(results, experiment.name)
     grid = Grid(experiment, store, force=args.force)

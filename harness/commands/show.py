@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.commands import _trials
 from harness.commands._shared import add_results, results_of
-from harness.formats import strict
-from harness.store import Store
+from harness.store.parquet_json import strict
+from harness.store.store import Store
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.commands._shared import add_results, chosen, recorded, results_of
-from harness.formats import strict
-from harness.store import Store
+from harness.store.parquet_json import strict
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.coordinator.standing import Standing, Trial

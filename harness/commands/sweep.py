@@ -15,7 +15,7 @@ from harness.errors import OK, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.store import Store
+    from harness.store.store import Store
 
 FAILURES = 5  # in a row, after which a search stops unless its file or a flag says another number
 
@@ -53,8 +53,8 @@ def main(args: argparse.Namespace) -> int:
     from harness.search._served import check_space
     from harness.search.outcome import outcome
     from harness.search.sweep import Sweep
-    from harness.store import Store
-    from harness.tracking import MlflowTracker, attach
+    from harness.store.mlflow_tracker import MlflowTracker, attach
+    from harness.store.store import Store
 
     store = Store(results, experiment.name)
     if args.dry_run:
@@ -83,7 +83,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _say_best(store: "Store", files: "list[Path]", url: str) -> None:
     """Say where the best setting, the figures and the study are, on stderr."""
-    from harness.mlflow_server import shown
+    from harness.store.mlflow_server import shown
 
     lines = [f"study    {shown(url)}; optuna-dashboard {shown(url)} shows it, also while a search runs"]
     if files:

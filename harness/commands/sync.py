@@ -15,9 +15,9 @@ def main(args: argparse.Namespace) -> int:
     """Push, and print how many trials were new to MLflow; MLFLOW_TRACKING_URI says where, else the results folder."""
     results = results_of(args)
     names = chosen(results, args.names)
-    from harness.mlflow_server import default_uri, shown
-    from harness.store import Store
-    from harness.tracking import sync
+    from harness.store.mlflow_server import default_uri, shown
+    from harness.store.mlflow_tracker import sync
+    from harness.store.store import Store
 
     for name in names:
         print(f"{name}: {sync(Store(results, name))} trials pushed to {shown(default_uri(results))}")

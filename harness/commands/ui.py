@@ -7,7 +7,7 @@ import sys
 
 from harness.commands._shared import add_results, results_of
 from harness.errors import UsageError
-from harness.mlflow_server import default_uri, shown
+from harness.store.mlflow_server import default_uri, shown
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

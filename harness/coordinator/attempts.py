@@ -4,10 +4,10 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from harness import lock
 from harness.execution._base import Done, Failed
 from harness.search._base import Planned
 from harness.spec import RunOptions
+from harness.store import lock
 
 if TYPE_CHECKING:
     from harness.optimise import Step

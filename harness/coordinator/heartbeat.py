@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import lock
-from harness.folders import put_file
+from harness.store import lock
+from harness.store.atomic_files import put_file
 
 FILE = "heartbeat.json"
 EVERY = 1.0  # seconds

@@ -12,8 +12,8 @@ from harness.coordinator.progress import Progress
 from harness.errors import Resumable
 from harness.execution._base import Done, Failed
 from harness.search._base import Source
-from harness.store import Store
-from harness.tracking import Tracker
+from harness.store.mlflow_tracker import Tracker
+from harness.store.store import Store
 
 PATIENCE = 60.0  # seconds that a store which cannot be written is waited for
 AGAIN = 1.0  # seconds between two tries of it

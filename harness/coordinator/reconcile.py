@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.spec import TrialSpec
-from harness.store import Store
+from harness.store.store import Store
 
 
 def reconcile(store: Store) -> list[str]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from harness import lock
 from harness.coordinator import heartbeat
-from harness.store import Store
+from harness.store import lock
+from harness.store.store import Store
 
 SILENCE = 120.0  # seconds without a heartbeat after which a run on another host counts as dead
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from harness.search._base import Planned
 from harness.search._settings import mean
 from harness.spec import SearchSpec
-from harness.store import Store
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.search.pruners.base import Pruner

@@ -12,7 +12,7 @@ from harness.search._readings import after_seed
 from harness.search._settings import Verdict, key_of, located, mean, values_of
 from harness.search.study import ENQUEUED, IDS, Study
 from harness.space import Params
-from harness.store import Store
+from harness.store.store import Store
 
 Plan = Callable[[Params], tuple[Planned, ...]]
 

@@ -8,11 +8,11 @@ from typing import Any
 from harness._search import settled
 from harness._settings import CHOICES, KNOBS
 from harness.config import load
-from harness.folders import replace_file
 from harness.registry import variant
 from harness.search.outcome import Outcome, Tried
 from harness.search.study import search_of
 from harness.spec import Choice, Experiment, TrialSpec
+from harness.store.atomic_files import replace_file
 
 FILE = "best.yaml"
 SUFFIX = "-best"

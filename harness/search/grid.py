@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.search._base import Fingerprints, Labels, Planned, Prints
 from harness.spec import Experiment, Ids, RunOptions
-from harness.store import Store
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.optimise import Step

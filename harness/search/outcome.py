@@ -9,7 +9,7 @@ from harness.search._settings import mean, values_of
 from harness.search.study import IDS, Study
 from harness.space import Params
 from harness.spec import Objective
-from harness.store import Store
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

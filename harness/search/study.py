@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
-from harness.mlflow_server import shown
 from harness.registry import build
 from harness.search.samplers.base import Sampler
 from harness.search.storage import address, open_storage, told
 from harness.space import Dimension, Params, Range, Value
 from harness.spec import Experiment, SearchSpec
-from harness.store import Store
+from harness.store.mlflow_server import shown
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

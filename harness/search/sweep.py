@@ -16,7 +16,7 @@ from harness.search._settings import Setting, key_of, values_of
 from harness.search.study import ENQUEUED, IDS, Study, search_of
 from harness.space import Params
 from harness.spec import Experiment, RunOptions
-from harness.store import Store
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.optimise import Step

@@ -17,11 +17,11 @@ from _chaos import trials
 
 from harness.conduct import Policy, conduct
 from harness.execution.processes import Processes
-from harness.mlflow_server import connect, default_uri
 from harness.search.grid import Grid
 from harness.spec import Choice, Experiment, ReportSpec, TrialSpec
-from harness.store import Store
-from harness.tracking import MlflowTracker, Untracked
+from harness.store.mlflow_server import connect, default_uri
+from harness.store.mlflow_tracker import MlflowTracker, Untracked
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.execution._base import Executor

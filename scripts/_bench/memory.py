@@ -15,11 +15,11 @@ from _chaos import trials
 from _bench.coordinator import journal
 from harness.conduct import Policy, Progress, conduct
 from harness.execution.inline import Inline
-from harness.mlflow_server import connect, default_uri
 from harness.search.grid import Grid
 from harness.spec import Choice, Experiment, ReportSpec, TrialSpec
-from harness.store import Store
-from harness.tracking import MlflowTracker
+from harness.store.mlflow_server import connect, default_uri
+from harness.store.mlflow_tracker import MlflowTracker
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.results import TrialResult

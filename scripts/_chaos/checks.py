@@ -10,8 +10,8 @@ from typing import Any
 from _chaos import trials
 from _chaos.coordinator import source_of
 from harness import config
-from harness.mlflow_server import connect, default_uri
-from harness.store import Store
+from harness.store.mlflow_server import connect, default_uri
+from harness.store.store import Store
 
 
 def facts(results: Path, file: Path, journal: Path) -> dict[str, int]:

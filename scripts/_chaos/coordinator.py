@@ -16,8 +16,8 @@ from harness.search._base import Source  # noqa: E402
 from harness.search.grid import Grid  # noqa: E402
 from harness.search.sweep import Sweep  # noqa: E402
 from harness.spec import Experiment  # noqa: E402
-from harness.store import Store  # noqa: E402
-from harness.tracking import MlflowTracker  # noqa: E402
+from harness.store.mlflow_tracker import MlflowTracker  # noqa: E402
+from harness.store.store import Store  # noqa: E402
 
 
 def source_of(experiment: Experiment, store: Store) -> Source:

@@ -10,13 +10,13 @@ from harness import config
 from harness.conduct import Policy, Progress, Summary, conduct
 from harness.errors import UsageError
 from harness.execution._base import Executor
-from harness.folders import write_folder
 from harness.search._base import Planned
 from harness.search.outcome import Tried, outcome
 from harness.search.study import search_of
 from harness.search.sweep import Sweep
 from harness.spec import Experiment
-from harness.store import Store
+from harness.store.atomic_files import write_folder
+from harness.store.store import Store
 
 TEST = "pck@0.1"  # told of each study's best setting, and never chosen by
 

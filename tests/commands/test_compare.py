@@ -9,7 +9,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.commands._trials import conditions
-from harness.store import Store
+from harness.store.store import Store
 from tests.report import stores
 
 DATA = {"name": "figures", "family": "biped", "views": 1}

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 from harness.execution import _devices
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
-from harness.store import Store
+from harness.store.store import Store
 
 
 def parsed(*flags: str) -> argparse.Namespace:

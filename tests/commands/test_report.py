@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from harness import config, mirror
+from harness import config
 from harness.__main__ import main
 from harness.report import verify
-from harness.store import Store
+from harness.store import mlflow_mirror
+from harness.store.store import Store
 from tests.report.recorded import keep, keep_all, keep_spec, spec_of
 
 Run = Callable[..., tuple[int, str, str]]
@@ -117,14 +118,14 @@ def test_pages_link_runs_on_a_server_and_do_without_one_that_is_down(run: Run, m
     started = (Store("results", "probe").record(trial) or {})["started"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example")
     address = "https://mlflow.example/#/experiments/1/runs/abc"
-    monkeypatch.setattr(mirror, "pages", lambda store, uri: {(trial, started): address})
+    monkeypatch.setattr(mlflow_mirror, "pages", lambda store, uri: {(trial, started): address})
     run("probe", "--format", "html")
     assert f'href="{address}"' in Path("results/probe/report-trials/001-probe.html").read_text()
 
     def down(store: Store, uri: str) -> dict[tuple[str, str], str]:
         raise ConnectionError("refused")
 
-    monkeypatch.setattr(mirror, "pages", down)
+    monkeypatch.setattr(mlflow_mirror, "pages", down)
     code, _, err = run("probe", "--format", "html")
     assert (code, len(err.splitlines())) == (0, 1)
     assert "pages without links to MLflow: https://mlflow.example: ConnectionError: refused" in err

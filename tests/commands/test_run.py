@@ -18,8 +18,8 @@ from harness.commands import _plans
 from harness.optimise import Step
 from harness.results import TrialResult
 from harness.spec import RunOptions, TrialSpec
-from harness.store import Store
-from harness.tracking import Untracked
+from harness.store.mlflow_tracker import Untracked
+from harness.store.store import Store
 
 PROBE = """\
 name: probe
@@ -56,7 +56,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.trial.run", fake)
     monkeypatch.setattr("harness.trial.fingerprints", lambda spec: PRINTS)
-    monkeypatch.setattr("harness.tracking.MlflowTracker", lambda store: Untracked())
+    monkeypatch.setattr("harness.store.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
     Path("probe.yaml").write_text(PROBE)
 
     def command(*arguments: str) -> int:

@@ -14,8 +14,8 @@ from harness.__main__ import main
 from harness.optimise import Step
 from harness.results import TrialResult
 from harness.spec import RunOptions, TrialSpec
-from harness.store import Store
-from harness.tracking import Untracked
+from harness.store.mlflow_tracker import Untracked
+from harness.store.store import Store
 from tests.execution import fake
 from tests.search import synthetic
 
@@ -42,8 +42,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.trial.run", synthetic.run)
     monkeypatch.setattr("harness.trial.fingerprints", fake.fingerprints)
-    monkeypatch.setattr("harness.tracking.MlflowTracker", lambda store: Untracked())
-    monkeypatch.setattr("harness.tracking.attach", lambda store: "")
+    monkeypatch.setattr("harness.store.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
+    monkeypatch.setattr("harness.store.store.mlflow_tracker.attach", lambda store: "")
     Path("hunt.yaml").write_text(HUNT)
 
     def command(*arguments: str) -> int:

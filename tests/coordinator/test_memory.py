@@ -8,11 +8,11 @@ import pytest
 
 from harness.conduct import Progress, conduct
 from harness.execution.inline import Inline
-from harness.mlflow_server import connect, default_uri
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
-from harness.store import Store
-from harness.tracking import MlflowTracker, Untracked
+from harness.store.mlflow_server import connect, default_uri
+from harness.store.mlflow_tracker import MlflowTracker, Untracked
+from harness.store.store import Store
 from tests.execution import fake
 
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from harness import lock
 from harness.coordinator.reconcile import reconcile
-from harness.store import Store
+from harness.store import lock
+from harness.store.store import Store
 from tests.execution import fake
 
 

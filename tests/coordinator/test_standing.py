@@ -2,10 +2,10 @@
 
 import json
 
-from harness import lock
 from harness.coordinator.heartbeat import FILE
 from harness.coordinator.standing import standing
-from harness.store import Store
+from harness.store import lock
+from harness.store.store import Store
 from tests.execution import fake
 
 

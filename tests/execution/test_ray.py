@@ -17,7 +17,7 @@ from harness.execution import _process
 from harness.execution._base import Done, Stepped
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
-from harness.store import Store
+from harness.store.store import Store
 from tests.execution import fake
 from tests.execution.conftest import MEMORY
 from tests.execution.fake import events, submit

@@ -8,7 +8,7 @@ from harness import registry
 from harness.metrics.base import Observations
 from harness.results import TrialResult, point_table
 from harness.spec import TrialSpec
-from harness.store import Store
+from harness.store.store import Store
 from harness.tensors import generator
 
 from .fakes import plain

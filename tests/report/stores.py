@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from harness.spec import TrialSpec
-from harness.store import Store
+from harness.store.store import Store
 from tests.report.fakes import plain
 
 WHERE = {"git_commit": "a" * 40, "git_dirty": False, "command": "harness run made-up", "device": "cpu"}

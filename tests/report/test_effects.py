@@ -12,7 +12,7 @@ from harness.report.parts import Part, reported
 from harness.report.tables import build
 from harness.report.verify import verify
 from harness.spec import ReportSpec
-from harness.store import Store
+from harness.store.store import Store
 from tests.test_config import load
 
 from . import fakes

@@ -16,7 +16,7 @@ from harness.report.retaken import corrected, exact_p, hedges_g, improvement, re
 from harness.report.verify import verify
 from harness.spec import ReportSpec
 from harness.statistics import effect_size, probability_of_improvement, sign_flip
-from harness.store import Store
+from harness.store.store import Store
 
 from .fakes import plain, record
 from .recorded import SPREADS, keep_all, observed, result

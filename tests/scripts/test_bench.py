@@ -10,7 +10,7 @@ import bench
 from _bench import coordinator, memory, plan
 
 from harness.execution.inline import Inline
-from harness.tracking import Untracked
+from harness.store.mlflow_tracker import Untracked
 
 
 def test_a_section_meets_its_target_or_misses_it():

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from _bench import report
 
 from harness.__main__ import main
-from harness.store import Store
+from harness.store.store import Store
 
 
 def test_made_up_records_are_whole_and_fill_every_table(tmp_path, capsys):

@@ -19,7 +19,7 @@ from _samplers.studies import Course
 from harness.search import storage
 from harness.search.outcome import Tried
 from harness.statistics import Interval
-from harness.store import Store
+from harness.store.store import Store
 from tests.execution import fake
 from tests.search import synthetic
 

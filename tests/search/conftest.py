@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from harness.search import storage
-from harness.store import Store
+from harness.store.store import Store
 from tests.search.synthetic import JOURNAL
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from harness import registry
 from harness.search.study import IDS
-from harness.store import Store
+from harness.store.store import Store
 from tests.search.synthetic import experiment, go, journal, trials_of
 
 SAMPLERS, PRUNERS = registry.names("search.samplers"), registry.names("search.pruners")

@@ -5,7 +5,7 @@ import pytest
 from harness.search._base import label
 from harness.search.grid import Grid
 from harness.spec import Choice, Experiment, ReportSpec
-from harness.store import Store
+from harness.store.store import Store
 from tests.execution import fake
 
 

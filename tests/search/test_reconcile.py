@@ -17,7 +17,7 @@ from harness.errors import UsageError
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
 from harness.search.study import IDS, Study
-from harness.store import Store
+from harness.store.store import Store
 from tests.search.synthetic import RUN, experiment, go, journal, sweep, trials_of
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ def test_a_search_killed_by_the_system_goes_on_where_it_was(tmp_path, store, ran
     script = f"""
 import os, signal
 from harness.search import study
-from harness.store import Store
+from harness.store.store import Store
 from tests.search.synthetic import experiment, go
 tell, told = study.Study.tell, []
 def die(*arguments, **options):

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import UsageError
 from harness.search.study import ENQUEUED, IDS
 from harness.spec import TrialSpec
-from harness.store import Store
+from harness.store.store import Store
 from tests.search.synthetic import experiment, go, journal, quality, trials_of
 
 

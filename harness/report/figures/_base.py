@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.folders import replace_file
 from harness.report.figures import _style
+from harness.store.atomic_files import replace_file
 
 if TYPE_CHECKING:
     from typing import Self

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.report.html._page import path
 from harness.report.html._trial import Trial
 from harness.report.rows import Record
-from harness.store import Store
+from harness.store.store import Store
 
 EMBEDDED = 60  # pictures that pages carry where they do not lie beside the trials; beyond that they are linked
 WIDTH_PX, QUALITY = 1000, 72

@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from harness.errors import UsageError
-from harness.mirror import Mirror
-from harness.mlflow_server import default_uri, shown
-from harness.store import Store
+from harness.store.mlflow_mirror import Mirror
+from harness.store.mlflow_server import default_uri, shown
+from harness.store.store import Store
 
 DAMAGED = ("file is not a database", "database disk image is malformed")  # SQLite's words
 PENDING = "mlflow.pending"  # in an experiment's folder: there may be records that MLflow was not told of

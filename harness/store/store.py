@@ -16,14 +16,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness import lock, records
-from harness.folders import make_folder, put_file, recover, replace_file, size_of, write_folder
-from harness.formats import read_json, read_parquet, strict, to_parquet
-from harness.records import Result
 from harness.spec import RESULTS_VERSION, TrialSpec
+from harness.store import lock
+from harness.store.atomic_files import make_folder, put_file, recover, replace_file, size_of, write_folder
+from harness.store.parquet_json import read_json, read_parquet, strict, to_parquet
+from harness.store.record import KEPT, KINDS, Result, fault, of_other_version
 
-STATUSES = (*records.KEPT, "running", "stale", "unreadable", "missing")
-KEYS = tuple(records.KINDS)
+STATUSES = (*KEPT, "running", "stale", "unreadable", "missing")
+KEYS = tuple(KINDS)
 
 
 class Store:
@@ -199,10 +199,10 @@ class Store:
         if (record.get("id"), record.get("experiment")) != (trial, self.experiment):
             return {}, f"it is the record of {record.get('experiment')}/{record.get('id')}"
         if record.get("results_version") != RESULTS_VERSION:
-            return records.stale(record), ""
+            return of_other_version(record), ""
         for late in ("attempts", "keypoints"):  # older records lack them
             record.setdefault(late, [])
-        problem = records.problem(record) or self._torn(trial, record["files"])
+        problem = fault(record) or self._torn(trial, record["files"])
         if problem:
             return {}, problem
         for kind in ("scores", "cost"):

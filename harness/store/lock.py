@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.errors import UsageError
-from harness.folders import make_folder
+from harness.store.atomic_files import make_folder
 
 if sys.platform != "win32":
     import fcntl

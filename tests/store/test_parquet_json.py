@@ -4,7 +4,7 @@ import pyarrow
 import pytest
 
 from harness.errors import UsageError
-from harness.formats import read_json, read_parquet, strict, to_parquet
+from harness.store.parquet_json import read_json, read_parquet, strict, to_parquet
 
 
 def test_a_table_reads_back_and_columns_of_several_lengths_are_refused(tmp_path):

@@ -42,7 +42,7 @@ class Result(Protocol):
     def fingerprints(self) -> dict[str, str]: ...  # noqa: D102
 
 
-def problem(record: Mapping[str, Any]) -> str:
+def fault(record: Mapping[str, Any]) -> str:
     """Return what keeps a mapping from being a record, nothing where it is one."""
     wrong = [key for key, kind in KINDS.items() if not isinstance(record.get(key), kind)]
     if wrong:
@@ -56,7 +56,7 @@ def problem(record: Mapping[str, Any]) -> str:
     return _of_spec(record["spec"])
 
 
-def stale(record: Mapping[str, Any]) -> dict[str, Any]:
+def of_other_version(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record of another results version, empty where that version has something else, or nothing."""
     found = {key: record[key] if isinstance(record.get(key), kind) else kind() for key, kind in KINDS.items()}
     found["attempts"] = [attempt for attempt in found["attempts"] if isinstance(attempt, dict)]

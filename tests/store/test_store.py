@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import folders, lock
 from harness.environment import machine, source
 from harness.errors import UsageError
 from harness.spec import RESULTS_VERSION, TrialSpec
-from harness.store import KEYS, Store
+from harness.store import atomic_files, lock
+from harness.store.store import KEYS, Store
 from tests.execution import fake
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WHERE = {"torch": "2", "loss": float("inf")}
 
 
@@ -180,14 +180,14 @@ def test_a_failed_record_is_replaced_a_finished_one_only_by_a_finished_one(store
 def test_a_write_that_breaks_off_leaves_what_was_there(store, monkeypatch, dies_at, before):
     if before == "failed":
         store.fail("t1", fake.spec(), "first", WHERE)
-    whole = folders.write_file
+    whole = atomic_files.write_file
 
     def break_off(path, content):
         whole(path, content[:1] if path.name == dies_at else content)
         if path.name == dies_at:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folders, "write_file", break_off)
+    monkeypatch.setattr(atomic_files, "write_file", break_off)
     with pytest.raises(OSError, match="No space"):
         save(store)
     left = {".t1.started", "t1"} if before == "failed" else {".t1.started"}
@@ -202,8 +202,8 @@ def test_a_process_killed_while_it_replaces_a_record_leaves_one_of_the_two(store
     script = f"""
 import os
 from pathlib import Path
-from harness import folders
-from harness.store import Store
+from harness.store import atomic_files as folders
+from harness.store.store import Store
 from tests.execution import fake
 moment, rename, write = {moment!r}, Path.rename, folders.write_file
 def die(path, target):

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import mirror as mirror_module
-from harness import mlflow_server
 from harness.conduct import Policy, Progress, conduct
 from harness.errors import UsageError
 from harness.execution.inline import Inline
-from harness.mirror import Mirror, flat, metric_name
-from harness.mlflow_server import default_uri, shown
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
-from harness.store import Store
-from harness.tracking import MlflowTracker, attach, sync
+from harness.store import mlflow_mirror as mirror_module
+from harness.store import mlflow_server
+from harness.store.mlflow_mirror import Mirror, flat, metric_name
+from harness.store.mlflow_server import default_uri, shown
+from harness.store.mlflow_tracker import MlflowTracker, attach, sync
+from harness.store.store import Store
 from tests.execution import fake
 
 CLOSED = "http://127.0.0.1:9"

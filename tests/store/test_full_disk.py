@@ -13,7 +13,7 @@ from harness.errors import Resumable, UsageError
 from harness.execution.inline import Inline
 from harness.search.grid import Grid
 from harness.spec import Experiment, ReportSpec
-from harness.store import Store
+from harness.store.store import Store
 from tests.execution import fake
 
 SPECS = tuple(fake.spec(seed) for seed in range(3))

@@ -1,0 +1,1 @@
+"""What is kept of trials: records on disk, and their mirror in MLflow."""
