@@ -10,10 +10,10 @@ from harness.attention.capture import token_maps
 from harness.metrics.attention import entropy
 from harness.metrics.views import psnr, ssim
 from harness.models._diffusion import Condition
+from harness.ops.euler_ancestral import Draws, Schedule, draw, euler_ancestral, schedule
+from harness.ops.tensors import Images, Latents, generator
 from harness.passes import Passes, reference_noise
-from harness.sampling import Draws, Schedule, draw, euler_ancestral, schedule
 from harness.scenes import Split
-from harness.tensors import Images, Latents, generator
 
 
 @torch.no_grad()

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from harness.losses.base import Evidence
-from harness.matching import most_frequent
+from harness.ops.matching import most_frequent
+from harness.ops.tensors import Maps, Scalar
 from harness.passes import Passes, on_canvas, reference_noise
 from harness.scenes import Split
 from harness.selection.base import Selection
-from harness.tensors import Maps, Scalar
 
 T = TypeVar("T")
 

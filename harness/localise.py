@@ -8,16 +8,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.attention.capture import Captured, native_maps
-from harness.maps import peaks
-from harness.matching import apply_regressor, fit_regressor, fit_regressor_mirrored, match, most_frequent
 from harness.metrics._errors import errors_px
 from harness.metrics.attention import statistics
 from harness.metrics.base import HeldOut
+from harness.ops.maps import peaks
+from harness.ops.matching import apply_regressor, fit_regressor, fit_regressor_mirrored, match, most_frequent
+from harness.ops.tensors import Maps
+from harness.ops.warps import unwarped_mean
 from harness.passes import Diverged, Passes, on_canvas
 from harness.scenes import Split
 from harness.selection.base import Selection
-from harness.tensors import Maps
-from harness.warps import unwarped_mean
 
 IMAGES_AT_ONCE = 48
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from harness.evidence import draw, observe
 from harness.losses.base import Loss
+from harness.ops.tensors import generator
 from harness.passes import Diverged, Passes
 from harness.scenes import Split
 from harness.selection.base import Selection
-from harness.tensors import generator
 
 
 @dataclass(frozen=True)

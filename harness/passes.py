@@ -13,8 +13,8 @@ from harness.attention.fused import FusePass
 from harness.attention.views import assemble
 from harness.fusion.base import Fusion, Guidance
 from harness.models._diffusion import Condition, Diffusion, Timestep
+from harness.ops.tensors import Latents, Maps, generator
 from harness.spec import RunOptions, TrialSpec
-from harness.tensors import Latents, Maps, generator
 
 
 class Diverged(Exception):

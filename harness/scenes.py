@@ -18,11 +18,11 @@ from torch import Tensor
 
 from harness.data.base import Dataset, Rules, Scene
 from harness.errors import UsageError
-from harness.geometry import Cameras
 from harness.models import _sides
 from harness.models._diffusion import Condition, Diffusion
-from harness.tensors import generator
-from harness.warps import random_affine, warp
+from harness.ops.geometry import Cameras
+from harness.ops.tensors import generator
+from harness.ops.warps import random_affine, warp
 
 T = TypeVar("T")
 Warps = tuple[int, float, float, float]  # copies per image, degrees, scale, translate

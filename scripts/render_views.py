@@ -19,7 +19,7 @@ from _render_views.layout import enlist, folder_of, meshes, write
 
 from harness.data._meshes import UPRIGHT, load_mesh, placed, placement
 from harness.errors import UsageError
-from harness.geometry import ZERO123PLUS_ELEVATIONS
+from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.geometry import orbit
+from harness.ops.geometry import orbit
+from harness.ops.tensors import generator
+from harness.ops.warps import random_affine
 from harness.registry import build, variants
-from harness.tensors import generator
-from harness.warps import random_affine
 from tests.losses.evidence import CAMERAS, evidence
 
 NAMES = [variant.name for variant in variants("losses")]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from harness.ops.tensors import generator
 from harness.registry import build, variants
-from harness.tensors import generator
 
 NAMES = [variant.name for variant in variants("selection")]
 

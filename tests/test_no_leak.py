@@ -7,9 +7,9 @@ from harness import registry
 from harness.denoise import view_errors
 from harness.localise import mean_pose
 from harness.models._diffusion import Condition
+from harness.ops.tensors import generator
 from harness.passes import Passes, reference_noise
 from harness.scenes import Split
-from harness.tensors import generator
 from harness.trial import run
 from tests.conftest import open_session, small_spec
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.geometry import orbit, project, reproject, triangulate, zero123plus_cameras
-from harness.tensors import generator
+from harness.ops.geometry import orbit, project, reproject, triangulate, zero123plus_cameras
+from harness.ops.tensors import generator
 
 
 @settings(max_examples=30, deadline=None)

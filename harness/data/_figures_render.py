@@ -24,7 +24,7 @@ class Rays:
 
 
 def rays(matrix: Array, points_yx: Array) -> Rays:
-    """Return the rays through image points of a camera matrix (3 x 4, see `harness.geometry.Cameras`)."""
+    """Return the rays through image points of a camera matrix (3 x 4, see `harness.ops.geometry.Cameras`)."""
     inverse = np.linalg.inv(matrix[:, :3])
     y, x = points_yx[..., :1], points_yx[..., 1:]
     return Rays(-inverse @ matrix[:, 3], x * inverse[:, 0] + y * inverse[:, 1] + inverse[:, 2])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.data._splits import drawn, own_half
 from harness.data.base import Dataset
-from harness.geometry import ZERO123PLUS_ELEVATIONS
+from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
 from harness.registry import knob
 
 

@@ -59,7 +59,7 @@ def pyramid(image: Array) -> tuple[Array, ...]:
 
 
 def render(triangles: Triangles, matrix: Array, side_px: int) -> Picture:
-    """Return a square view of triangles that all lie before the camera (3 x 4, see `harness.geometry.Cameras`)."""
+    """Return a square view of triangles that all lie before the camera (3 x 4, see `harness.ops.geometry.Cameras`)."""
     n = side_px * SAMPLES
     homogeneous = triangles.corners @ matrix[:, :3].T + matrix[:, 3]  # F 3 3
     screen = homogeneous[..., :2] / homogeneous[..., 2:] * n  # x, y in samples

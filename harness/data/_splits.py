@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.tensors import generator
+from harness.ops.tensors import generator
 
 
 def drawn(rows: NDArray[np.int64], data: str, kind: str) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from harness.geometry import Cameras
+from harness.ops.geometry import Cameras
 
 SPLITS = ("optimise", "fit", "test")
 

@@ -11,10 +11,10 @@ from harness.data._figures_families import FAMILIES, PARTS
 from harness.data._figures_render import Labels, Pixels, first_parts, rays, render, texture
 from harness.data._figures_solids import Array, Figure, turn
 from harness.data.base import Dataset, Scene
-from harness.geometry import Cameras, orbit, project, zero123plus_cameras
 from harness.images import longest_side_px
+from harness.ops.geometry import Cameras, orbit, project, zero123plus_cameras
+from harness.ops.tensors import generator
 from harness.registry import knob
-from harness.tensors import generator
 
 VERSION = 2  # raise when a scene with the same name and knobs comes out different
 PALETTE: dict[str, tuple[float, float, float]] = {

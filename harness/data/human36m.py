@@ -32,7 +32,7 @@ from harness.data._photos import Label, Numbers, PhotoData, Photos
 from harness.data._squares import scaled
 from harness.data.base import Rules
 from harness.errors import UsageError
-from harness.matching import HUMAN36M_MIRROR
+from harness.ops.matching import HUMAN36M_MIRROR
 from harness.registry import knob
 
 SOURCE = "http://vision.imar.ro/human3.6m"

@@ -25,10 +25,10 @@ from harness.data._objects import ObjectData, Objects
 from harness.data._raster import Array, Picture
 from harness.data.base import Rules, Scene, Survey
 from harness.errors import UsageError
-from harness.geometry import Cameras, orbit, project, zero123plus_cameras
 from harness.images import on_grey
+from harness.ops.geometry import Cameras, orbit, project, zero123plus_cameras
+from harness.ops.tensors import generator
 from harness.registry import knob
-from harness.tensors import generator
 
 VERSION = 1  # raise when a scene of the same files and knobs comes out different
 SOURCE = "https://github.com/qq456cvb/KeypointNet"

@@ -21,8 +21,8 @@ from harness.data._images import data_root, demand, inside, sizes
 from harness.data._objects import ObjectData, Objects
 from harness.data.base import Rules, Scene, Survey
 from harness.errors import UsageError
-from harness.geometry import zero123plus_cameras
 from harness.images import GREY, longest_side_px, on_grey
+from harness.ops.geometry import zero123plus_cameras
 from harness.registry import knob
 
 SOURCE = "https://github.com/TencentARC/InstantMesh, or render your own meshes: scripts/render_views.py"

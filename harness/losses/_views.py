@@ -7,9 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.errors import UsageError
-from harness.geometry import Cameras
 from harness.losses.base import Evidence
-from harness.maps import peak_share, soft_peaks
+from harness.ops.geometry import Cameras
+from harness.ops.maps import peak_share, soft_peaks
 
 
 def pairs(views: int, like: Tensor) -> tuple[Int[Tensor, "P"], Int[Tensor, "P"]]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.geometry import Cameras
+from harness.ops.geometry import Cameras
+from harness.ops.tensors import Scalar
 from harness.registry import knob
-from harness.tensors import Scalar
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ confidences. A necessary condition only: it cannot tell where along the line the
 
 from dataclasses import dataclass
 
-from harness.geometry import fundamental, sampson
 from harness.losses._views import located, pairs, stacked
 from harness.losses.base import Evidence, Loss
+from harness.ops.geometry import fundamental, sampson
+from harness.ops.tensors import Scalar
 from harness.registry import knob
-from harness.tensors import Scalar
 
 
 @dataclass(frozen=True)

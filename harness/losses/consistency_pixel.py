@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from harness.losses._views import located
 from harness.losses.base import Evidence, Loss
+from harness.ops.tensors import Scalar
 from harness.registry import knob
-from harness.tensors import Scalar
 
 
 @dataclass(frozen=True)

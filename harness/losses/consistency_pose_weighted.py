@@ -13,8 +13,8 @@ import torch
 
 from harness.losses._views import pairs, stacked
 from harness.losses.base import Evidence, Loss
+from harness.ops.tensors import Scalar
 from harness.registry import knob
-from harness.tensors import Scalar
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, normalize
 
-from harness.geometry import centres, reproject, triangulate
 from harness.losses._views import located, stacked
 from harness.losses.base import Evidence, Loss
+from harness.ops.geometry import centres, reproject, triangulate
+from harness.ops.tensors import Scalar
 from harness.registry import knob
-from harness.tensors import Scalar
 
 LEAST_WEIGHT = 1e-3  # of a view, so that every point is triangulated from all views
 LEAST_PARALLAX = 1e-4  # 1 - the length of the mean direction to the cameras; two of them 1.6 degrees apart

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from harness.errors import UsageError
 from harness.losses.base import Evidence, Loss
+from harness.ops.tensors import Scalar
+from harness.ops.warps import unwarp, valid
 from harness.registry import knob
-from harness.tensors import Scalar
-from harness.warps import unwarp, valid
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.errors import UsageError
 from harness.losses.base import Evidence, Loss
-from harness.tensors import Scalar
+from harness.ops.tensors import Scalar
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 
 from harness.losses.base import Evidence, Loss
-from harness.maps import soft_peaks
+from harness.ops.maps import soft_peaks
+from harness.ops.tensors import Scalar
 from harness.registry import knob
-from harness.tensors import Scalar
 
 
 @dataclass(frozen=True)

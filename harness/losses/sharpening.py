@@ -8,9 +8,9 @@ show several objects alike, G is the mean of one such Gaussian for each.
 from dataclasses import dataclass
 
 from harness.losses.base import Evidence, Loss
-from harness.maps import gaussians, several_peaks
+from harness.ops.maps import gaussians, several_peaks
+from harness.ops.tensors import Scalar
 from harness.registry import knob
-from harness.tensors import Scalar
 
 
 @dataclass(frozen=True)

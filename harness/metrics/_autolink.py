@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from harness.matching import ROUNDS
+from harness.ops.matching import ROUNDS
 
 Points = Float[Tensor, "M K 2"]
 

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from harness.geometry import reproject, triangulate
 from harness.metrics._errors import ALPHAS, errors_px, hits, share
 from harness.metrics.base import Metric, Observations
+from harness.ops.geometry import reproject, triangulate
 
 
 @dataclass(frozen=True)

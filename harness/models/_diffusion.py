@@ -17,7 +17,7 @@ from harness.attention.hooks import Hooks, Pass
 from harness.attention.views import assemble, split
 from harness.errors import UsageError
 from harness.models import _sides
-from harness.tensors import Images, Latents
+from harness.ops.tensors import Images, Latents
 
 Timestep = Num[Tensor, " B"]  # whole in training; a sampler's may be fractional
 SMALL_GPU = "HARNESS_SMALL_GPU"  # environment: trade time for GPU memory; changes nothing but rounding

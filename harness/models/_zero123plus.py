@@ -18,8 +18,8 @@ from harness.attention.hooks import Pass
 from harness.attention.reference import ReadPass, WritePass
 from harness.attention.views import assemble, split
 from harness.models._diffusion import Condition, Diffusion, Parts, Timestep, each
+from harness.ops.tensors import Images, Latents
 from harness.registry import knob
-from harness.tensors import Images, Latents
 
 LATENT_SHIFT, LATENT_SCALE = 0.22, 0.75
 IMAGE_STD = 0.8  # the pipeline's image normalisation: (x - 0.5) / 0.8 of images in [0, 1]

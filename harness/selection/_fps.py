@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.maps import peaks_px
+from harness.ops.maps import peaks_px
 
 
 def distances(maps: Float[Tensor, "*batch N H W"]) -> Float[Tensor, "*batch N N"]:

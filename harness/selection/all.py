@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from harness.maps import DIVERGENCES
+from harness.ops.maps import DIVERGENCES
+from harness.ops.tensors import Maps
 from harness.registry import knob
 from harness.selection.base import Selection
 from harness.selection.gaussian_fps import GaussianFps
-from harness.tensors import Maps
 
 
 @dataclass(frozen=True)

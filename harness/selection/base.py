@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Int
 from torch import Tensor
 
-from harness.tensors import Maps
+from harness.ops.tensors import Maps
 
 
 @dataclass(frozen=True)

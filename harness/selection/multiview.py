@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from jaxtyping import Int
 from torch import Tensor
 
-from harness.maps import DIVERGENCES, kl_to_peak
+from harness.ops.maps import DIVERGENCES, kl_to_peak
+from harness.ops.tensors import Maps
 from harness.registry import knob
 from harness.selection._fps import distances, spread_out
 from harness.selection.base import Selection
-from harness.tensors import Maps
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ SECONDS = 10.0
 CHILD = """
 import json, resource, sys, time
 from harness import registry
-from harness.tensors import generator
+from harness.ops.tensors import generator
 import harness.data.folder
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before, began = peak(), time.process_time()

@@ -13,7 +13,7 @@ from PIL import Image
 from harness.data._meshes import SUFFIXES
 from harness.data._raster import Picture, Triangles, render
 from harness.errors import UsageError
-from harness.geometry import ZERO123PLUS_AZIMUTHS, ZERO123PLUS_ELEVATIONS, Cameras, orbit, zero123plus_cameras
+from harness.ops.geometry import ZERO123PLUS_AZIMUTHS, ZERO123PLUS_ELEVATIONS, Cameras, orbit, zero123plus_cameras
 
 LIST, FOLDER = "lvis-annotations.json", "rendering_zero123plus"
 FOV, RADIUS = 30.0, 4.0  # degrees; object radii

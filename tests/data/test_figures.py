@@ -8,7 +8,7 @@ from harness.data._figures_families import FAMILIES
 from harness.data._figures_render import first_parts, intersect, rays, render
 from harness.data._figures_solids import Frame, Sculptor, Solids, turn
 from harness.data.figures import PALETTE, PARTS, Figures
-from harness.geometry import orbit, project
+from harness.ops.geometry import orbit, project
 
 ALL = list(PARTS)
 HEADS = {"biped": [-0.1491, 0.0185, 0.3529], "quadruped": [-0.4469, 0.3994, 0.0301], "bird": [0.0917, -0.3404, 0.4387]}

@@ -10,7 +10,7 @@ from scipy.io import savemat
 
 from harness.data.human36m import JOINTS, TEST, TRAIN
 from harness.errors import UsageError
-from harness.matching import HUMAN36M_MIRROR
+from harness.ops.matching import HUMAN36M_MIRROR
 from harness.registry import build
 from tests.data.pictures import picture, tear
 

@@ -8,7 +8,7 @@ import torch
 from harness.data._clouds import read_pcd, shown
 from harness.data.keypointnet import CLASSES
 from harness.errors import UsageError
-from harness.geometry import project
+from harness.ops.geometry import project
 from harness.registry import build
 from tests.data.keypointnet_tree import CLASS, entry, keypointnet_tree, keypoints, write_pcd
 

@@ -9,7 +9,7 @@ from PIL import Image
 from harness import registry, trial
 from harness.__main__ import main
 from harness.errors import UsageError
-from harness.geometry import zero123plus_cameras
+from harness.ops.geometry import zero123plus_cameras
 from harness.registry import build
 from harness.spec import Choice
 from tests.conftest import small_spec

@@ -2,9 +2,9 @@
 
 import torch
 
-from harness.geometry import project, zero123plus_cameras
 from harness.losses.base import Evidence
-from harness.maps import gaussians
+from harness.ops.geometry import project, zero123plus_cameras
+from harness.ops.maps import gaussians
 
 SIZE = (14, 12)
 SIGMA_PX = 1.5

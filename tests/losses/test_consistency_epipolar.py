@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from harness.errors import UsageError
-from harness.geometry import orbit
-from harness.maps import gaussians
+from harness.ops.geometry import orbit
+from harness.ops.maps import gaussians
 from harness.registry import build
 from tests.losses.evidence import evidence, maps_at, true_points
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harness.errors import UsageError
-from harness.geometry import orbit
+from harness.ops.geometry import orbit
 from harness.registry import build
 from tests.losses.evidence import evidence, maps_at, true_points
 

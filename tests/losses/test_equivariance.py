@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from harness.errors import UsageError
+from harness.ops.warps import warp
 from harness.registry import build
-from harness.warps import warp
 from tests.losses.evidence import evidence
 
 TWO_COLUMNS = torch.tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]])  # the copy starts at column 0.5 * 8 / 2 = 2

@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.geometry import project, zero123plus_cameras
 from harness.metrics.base import Observations
 from harness.metrics.multiview import Multiview, held_out, ray_distances
-from harness.tensors import generator
+from harness.ops.geometry import project, zero123plus_cameras
+from harness.ops.tensors import generator
 
 SIZE = (64, 64)
 

@@ -3,7 +3,7 @@ import torch
 
 from harness.metrics.base import Observations
 from harness.metrics.views import Views, psnr, ssim
-from harness.tensors import generator
+from harness.ops.tensors import generator
 
 
 def test_scores_are_means():

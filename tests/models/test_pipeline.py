@@ -12,9 +12,9 @@ import torch
 from harness.denoise import paint
 from harness.models._folder import load_parts
 from harness.models._zero123plus import Zero123Plus
+from harness.ops.euler_ancestral import Draws, schedule
 from harness.passes import Passes
 from harness.registry import build
-from harness.sampling import Draws, schedule
 from tests.conftest import small_spec
 
 SIDE, GUIDANCE = 8, 4.0  # latents of a view

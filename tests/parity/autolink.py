@@ -2,8 +2,8 @@
 
 import torch
 
-from harness.matching import HUMAN36M_MIRROR
 from harness.metrics import _autolink as autolink
+from harness.ops.matching import HUMAN36M_MIRROR
 from tests.parity.golden import covers
 
 

@@ -7,8 +7,8 @@ from harness.attention.capture import CapturePass, resample, token_maps
 from harness.losses.base import Evidence
 from harness.losses.equivariance import Equivariance
 from harness.losses.sharpening import Sharpening
+from harness.ops.warps import unwarped_mean, warp
 from harness.selection.gaussian_fps import GaussianFps
-from harness.warps import unwarped_mean, warp
 from tests.parity.golden import covers
 from tests.parity.models import bytes_to_image, diffusion, unet_key
 

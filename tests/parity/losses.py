@@ -3,9 +3,9 @@
 import torch
 
 from harness.losses.base import Evidence
-from harness.maps import gaussians, several_peaks
+from harness.ops.maps import gaussians, several_peaks
+from harness.ops.warps import unwarp
 from harness.registry import build
-from harness.warps import unwarp
 from tests.parity.golden import covers
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from harness import maps
+from harness.ops import maps
 from tests.parity.golden import covers
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.matching import HUMAN36M_MIRROR, apply_regressor, fit_regressor, fit_regressor_mirrored
+from harness.ops.matching import HUMAN36M_MIRROR, apply_regressor, fit_regressor, fit_regressor_mirrored
 from tests.parity.golden import covers
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from harness.matching import HUMAN36M_MIRROR, apply_regressor
 from harness.metrics import _errors, _official
+from harness.ops.matching import HUMAN36M_MIRROR, apply_regressor
 from tests.parity.golden import covers
 
 

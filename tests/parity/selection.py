@@ -2,8 +2,8 @@
 
 import torch
 
-from harness import maps
-from harness.matching import most_frequent
+from harness.ops import maps
+from harness.ops.matching import most_frequent
 from harness.registry import build
 from harness.selection._fps import distances, furthest, spread_out
 from tests.parity.golden import covers

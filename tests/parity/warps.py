@@ -2,7 +2,7 @@
 
 import torch
 
-from harness import warps
+from harness.ops import warps
 from tests.parity.golden import covers
 
 

@@ -9,9 +9,9 @@ from harness.denoise import paint
 from harness.images import on_grey
 from harness.models import _zero123plus as zero123plus
 from harness.models._diffusion import Condition
+from harness.ops.euler_ancestral import Draws, schedule
 from harness.passes import Passes
 from harness.registry import build
-from harness.sampling import Draws, schedule
 from tests.conftest import small_spec
 from tests.parity.golden import covers
 from tests.parity.models import zero123plus as model_of

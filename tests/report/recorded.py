@@ -6,10 +6,10 @@ import torch
 
 from harness import registry
 from harness.metrics.base import Observations
+from harness.ops.tensors import generator
 from harness.results import TrialResult, point_table
 from harness.spec import TrialSpec
 from harness.store.store import Store
-from harness.tensors import generator
 
 from .fakes import plain
 

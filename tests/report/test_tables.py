@@ -8,6 +8,7 @@ import torch
 from harness.metrics._errors import errors_px
 from harness.metrics.base import Observations
 from harness.metrics.pck import Pck
+from harness.ops.tensors import generator
 from harness.report import markdown
 from harness.report.cells import written
 from harness.report.columns import Column
@@ -15,7 +16,6 @@ from harness.report.plain import to_json
 from harness.report.tables import build
 from harness.spec import ReportSpec
 from harness.statistics import Interval
-from harness.tensors import generator
 
 from .fakes import fusion_records, plain, record, scores
 

@@ -13,7 +13,7 @@ from PIL import Image
 from harness.data._meshes import load_mesh, normals_of, placed, placement
 from harness.data._raster import render
 from harness.errors import UsageError
-from harness.geometry import orbit, project, zero123plus_cameras
+from harness.ops.geometry import orbit, project, zero123plus_cameras
 from harness.registry import build
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))

@@ -3,8 +3,8 @@ import itertools
 import pytest
 import torch
 
+from harness.ops.tensors import generator
 from harness.selection._fps import distances, furthest, spread_out
-from harness.tensors import generator
 
 
 def line(*places):

@@ -1,6 +1,6 @@
 import torch
 
-from harness.maps import gaussians
+from harness.ops.maps import gaussians
 from harness.registry import build
 
 SIGMA_PX = 1.5

@@ -3,9 +3,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.maps import gaussians, soft_peaks
-from harness.tensors import generator
-from harness.warps import affine, inverse, random_affine, unwarp, unwarped_mean, valid, warp, warp_points
+from harness.ops.maps import gaussians, soft_peaks
+from harness.ops.tensors import generator
+from harness.ops.warps import affine, inverse, random_affine, unwarp, unwarped_mean, valid, warp, warp_points
 
 TWO_COLUMNS = torch.tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]])  # on 8 columns
 

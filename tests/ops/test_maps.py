@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.maps import entropy, gaussians, keep_lit, kl_to_peak, peak_share, peaks, peaks_px, soft_peaks
-from harness.tensors import generator
+from harness.ops.maps import entropy, gaussians, keep_lit, kl_to_peak, peak_share, peaks, peaks_px, soft_peaks
+from harness.ops.tensors import generator
 
 
 def rand(*shape, seed=0):

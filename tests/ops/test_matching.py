@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from harness.matching import apply_regressor, fit_regressor, fit_regressor_mirrored, match, most_frequent
-from harness.tensors import generator
+from harness.ops.matching import apply_regressor, fit_regressor, fit_regressor_mirrored, match, most_frequent
+from harness.ops.tensors import generator
 
 NAN = float("nan")
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.geometry import centres, fundamental, orbit, project, sampson, zero123plus_cameras
-from harness.tensors import generator
+from harness.ops.geometry import centres, fundamental, orbit, project, sampson, zero123plus_cameras
+from harness.ops.tensors import generator
 
 
 def test_the_middle_of_the_object_is_the_middle_of_every_view():

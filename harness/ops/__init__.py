@@ -1,0 +1,1 @@
+"""Pure functions on tensors: maps, warps, geometry, matching, sampling steps."""
