@@ -3,11 +3,11 @@
 from typing import Any
 
 from harness import registry
+from harness.config.spec import TrialSpec
 from harness.data.base import SPLITS, Dataset
 from harness.errors import UsageError
 from harness.models import _sides
 from harness.models.base import Model
-from harness.spec import TrialSpec
 
 BETWEEN_VIEWS = ("consistency_epipolar", "consistency_triangulation", "consistency_pose_weighted")  # need cameras
 

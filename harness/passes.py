@@ -11,10 +11,10 @@ from torch import Tensor
 from harness.attention.capture import CapturePass, chosen_maps, token_maps
 from harness.attention.fused import FusePass
 from harness.attention.views import assemble
+from harness.config.spec import RunOptions, TrialSpec
 from harness.fusion.base import Fusion, Guidance
 from harness.models._diffusion import Condition, Diffusion, Timestep
 from harness.ops.tensors import Latents, Maps, generator
-from harness.spec import RunOptions, TrialSpec
 
 
 class Diverged(Exception):

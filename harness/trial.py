@@ -13,6 +13,7 @@ from torch import Tensor
 
 from harness import registry
 from harness.attention.capture import worst
+from harness.config.spec import RESULTS_VERSION, Choice, RunOptions, TrialSpec
 from harness.data.base import Dataset
 from harness.demands import check
 from harness.denoise import generated_quality, view_errors
@@ -25,7 +26,6 @@ from harness.passes import Diverged, Passes
 from harness.results import Exhibit, Extras, Reading, TrialResult, exhibit, observations, point_table, scene_table
 from harness.scenes import Encoder, Split
 from harness.selection.base import Selection
-from harness.spec import RESULTS_VERSION, Choice, RunOptions, TrialSpec
 
 __all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "check", "dataset", "fingerprints", "run"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness import registry
+from harness.config.spec import Choice, TrialSpec
 from harness.execution import _process
-from harness.spec import Choice, TrialSpec
 from harness.trial import Session
 from tests.tiny_folders import save_tiny
 

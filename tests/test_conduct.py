@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from harness.conduct import Policy, Progress, conduct
+from harness.config.spec import Experiment, ReportSpec, RunOptions
 from harness.coordinator import heartbeat
 from harness.errors import Resumable, UsageError
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
 from harness.search.grid import Grid
-from harness.spec import Experiment, ReportSpec, RunOptions
 from harness.store.mlflow_tracker import Untracked
 from harness.store.store import Store
 from tests.execution import fake
@@ -239,7 +239,7 @@ def test_a_killed_coordinator_resumes_where_it_was(store, journal, tmp_path, mon
         from harness.conduct import conduct
         from harness.execution.processes import Processes
         from harness.search.grid import Grid
-        from harness.spec import Experiment, ReportSpec, RunOptions
+        from harness.config.spec import Experiment, ReportSpec, RunOptions
         from harness.store.store import Store
         from tests.execution import fake
         if __name__ == "__main__":

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from harness import registry
+from harness.config.spec import Choice
 from harness.data.figures import Figures
 from harness.data.keypointnet import KeypointNet
 from harness.data.objaverse import Objaverse
@@ -16,7 +17,6 @@ from harness.models._files import up_layers
 from harness.models._sides import multiple, multiple_of_folder
 from harness.models.tiny_sd import TinySD
 from harness.search._base import Prints
-from harness.spec import Choice
 from harness.trial import run
 from tests.conftest import open_session, small_spec
 

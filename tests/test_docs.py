@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import __main__, config, registry, spec, trial
-from harness._settings import base, resolve
+from harness import __main__, registry, trial
+from harness.config import spec
+from harness.config.load import load, shipped
+from harness.config.settings import base, resolve
 from harness.store import store
 from tests.conftest import small_spec
 
@@ -60,7 +62,7 @@ def test_the_method_gives_every_precision_its_tolerance():
 def test_the_methods_experiment_is_one(tmp_path):
     text = re.search(r"^```yaml\n(.*?)^```", METHOD, re.MULTILINE | re.DOTALL)[1]
     (tmp_path / "stablekeypoints.yaml").write_text(text)
-    planned = config.load(tmp_path / "stablekeypoints.yaml").trials
+    planned = load(tmp_path / "stablekeypoints.yaml").trials
     assert (planned[0].tokens, planned[0].map_side, len(planned)) == (500, 128, 3)
 
 
@@ -103,7 +105,7 @@ def test_operations_explains_commands_exit_codes_statuses_and_the_record():
 
 
 def test_the_changelog_names_the_experiments_the_fusions_and_the_version():
-    assert {*config.shipped(), *registry.names("fusion")} <= quoted(CHANGES)
+    assert {*shipped(), *registry.names("fusion")} <= quoted(CHANGES)
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     assert f"## {version}" in CHANGES
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from harness import registry
+from harness.config.spec import RunOptions
 from harness.evidence import draw, observe
 from harness.passes import Passes
-from harness.spec import RunOptions
 from harness.trial import run
 from tests.conftest import open_session, small_spec
 

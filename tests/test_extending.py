@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import config, registry
-from harness.spec import Choice
+from harness import registry
+from harness.config.load import load
+from harness.config.spec import Choice
 from harness.store.store import Store
 from harness.trial import run
 from tests.conftest import small_spec
@@ -88,7 +89,7 @@ def test_its_own_test_passes(extended):
 
 
 def test_its_experiment_is_planned_and_its_trial_runs(extended, random_models):
-    experiment = config.load(extended / "experiments" / "add.yaml")
+    experiment = load(extended / "experiments" / "add.yaml")
     assert [spec.fusion.knobs.get("alpha") for spec in experiment.trials[::3]] == [None, 0.3, 0.1, 0.3]
     result = run(replace(small_spec(steps=1), fusion=experiment.trials[-1].fusion))
     assert result.status == "finished"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import config, trial
-from harness.spec import RESULTS_VERSION
+from harness import trial
+from harness.config.load import load
+from harness.config.spec import RESULTS_VERSION
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "results" / "reference"
@@ -25,7 +26,7 @@ def test_a_report_is_of_the_experiment_as_it_is_shipped(name):
     found = json.loads((FOLDER / name / f"{name}.json").read_text())
     assert found["results_version"] == RESULTS_VERSION
     planned = {}
-    for spec in config.load(f"experiments/{name}.yaml", ["seeds=8"]).trials:
+    for spec in load(f"experiments/{name}.yaml", ["seeds=8"]).trials:
         marks = trial.fingerprints(spec)
         planned[spec.id(marks["data"], marks["weights"])] = spec.seed
     assert found["trials"].keys() == planned.keys()

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from harness.config.spec import Choice
 from harness.errors import UsageError
-from harness.spec import Choice
 from harness.trial import run
 from tests.conftest import small_spec
 
@@ -25,7 +25,7 @@ def test_the_keypoint_pass_sees_the_condition_only_where_it_is_told_to(random_mo
 
 
 def test_a_trial_in_micro_batches_sees_the_same_condition(random_models):
-    from harness.spec import RunOptions
+    from harness.config.spec import RunOptions
 
     spec = replace(small_spec(context="concat", view_scenes=0, losses=("sharpening", "equivariance")),
                    model=Choice("tiny_zero123plus", {"scaling": True, "embedding": True, "reference": "both"}))

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from harness import registry, trial
+from harness.config.spec import RunOptions
 from harness.errors import UsageError
 from harness.evidence import draw, observe
 from harness.passes import Diverged, Passes
 from harness.report.recompute import from_curve, from_points, from_scenes
 from harness.scenes import Encoder
-from harness.spec import RunOptions
 from harness.trial import TOLERANCE, _session, run
 from tests.conftest import open_session, small_spec
 

@@ -12,9 +12,9 @@ from harness.commands._executors import executor_of
 from harness.commands._shared import counts
 
 if TYPE_CHECKING:
+    from harness.config.spec import TrialSpec
     from harness.coordinator.estimate import Cost, Estimate
     from harness.search._base import Planned
-    from harness.spec import TrialSpec
     from harness.store.store import Store
 
 MEASURED = "a few measured steps"

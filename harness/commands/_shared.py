@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import config
+from harness.config.load import load
 from harness.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from harness.spec import Experiment
+    from harness.config.spec import Experiment
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 
 def planned_experiment(args: argparse.Namespace) -> "Experiment":
     """Return the experiment that is asked for; raise UsageError for a search, whose trials nobody knows beforehand."""
-    experiment = config.load(args.experiment, args.overrides)
+    experiment = load(args.experiment, args.overrides)
     if experiment.search is not None:
         raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {args.experiment}` runs it, with "
                          f"--dry-run it shows the space")

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from harness._search import settled
 from harness.commands._plans import known_costs, measured, told
 from harness.commands._shared import counts
 from harness.commands._sweeps import words
+from harness.config.search_block import settled
+from harness.config.space import Options, Params, Range
 from harness.coordinator.estimate import cost_class, estimate
 from harness.search._served import check_space
 from harness.search._settings import located
-from harness.space import Options, Params, Range
 
 if TYPE_CHECKING:
+    from harness.config.spec import Experiment, SearchSpec, TrialSpec
     from harness.coordinator.estimate import Cost
-    from harness.spec import Experiment, SearchSpec, TrialSpec
     from harness.store.store import Store
 
 SPENT = ("finished", "pruned")  # trials that no later call runs again
@@ -98,7 +98,7 @@ def _first(search: "SearchSpec") -> Params:
 def _slowest(search: "SearchSpec", setting: "TrialSpec", costs: "Mapping[str, Cost]",
              records: "Iterable[Mapping[str, Any]]") -> "TrialSpec":
     """Return the trial that takes longest of those whose kind is known, at the most steps that the space holds."""
-    from harness.spec import TrialSpec
+    from harness.config.spec import TrialSpec
 
     steps = max(settled(search, params).steps for params in search.space.corners())
     kinds = {cost_class(spec): replace(spec, steps=steps)

@@ -15,7 +15,7 @@ from harness.store.mlflow_server import shown
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.spec import Experiment
+    from harness.config.spec import Experiment
 
 MOST = 10  # settings that are printed
 FIGURES = "figures"

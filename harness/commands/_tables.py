@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.config.spec import Experiment, Published, ReportSpec
 from harness.report import latex, markdown, plain
 from harness.report.document import document, written
 from harness.report.parts import Part, Report, reported
 from harness.report.tables import Table
-from harness.spec import Experiment, Published, ReportSpec
 from harness.store import lock
 from harness.store.atomic_files import replace_file
 from harness.store.store import Store

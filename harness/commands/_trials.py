@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands._shared import recorded
+from harness.config.dotted import at
+from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.errors import AmbiguousId, UsageError, nearest
-from harness.paths import at
-from harness.spec import RESULTS_VERSION, ReportSpec
 from harness.store.store import Store
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def baseline(results: Path, experiment: str) -> Side:
 
 def conditions(text: str) -> dict[str, Any]:
     """Return the settings that a --where names, such as fusion=blend,fusion.strength=0.5."""
-    from harness._yaml import parse
+    from harness.config.located_yaml import parse
 
     found = {}
     for part in text.split(","):

@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _data(args: argparse.Namespace) -> dict[str, list[str]]:
-    from harness._yaml import parse
+    from harness.config.located_yaml import parse
 
     given: dict[str, Any] = {} if args.root is None else {"root": args.root}
     for item in args.set:

@@ -4,10 +4,10 @@ import argparse
 import json
 from typing import Any
 
-from harness import config
+from harness.config.load import question, shipped
+from harness.config.spec import TrialSpec
 from harness.errors import UsageError, nearest
 from harness.registry import KINDS, Knob, knobs_of, variants
-from harness.spec import TrialSpec
 
 GROUPS = (*KINDS, "trial", "experiments")
 
@@ -40,7 +40,7 @@ def _group(name: str) -> list[dict[str, Any]]:
     if name == "trial":
         return [{"name": "trial", "summary": "settings of every trial", "knobs": _knobs(knobs_of(TrialSpec))}]
     if name == "experiments":
-        return [{"name": stem, "summary": config.question(stem), "knobs": []} for stem in config.shipped()]
+        return [{"name": stem, "summary": question(stem), "knobs": []} for stem in shipped()]
     return [{"name": v.name, "summary": v.summary, "knobs": _knobs(v.knobs)} for v in variants(name)]
 
 

@@ -5,10 +5,10 @@ Of a search, whose trials nobody knows beforehand, the space is shown and what i
 
 import argparse
 
-from harness import config
 from harness.commands._executors import add_executor
 from harness.commands._plans import add_measure, show_plan
 from harness.commands._shared import add_experiment, add_results, results_of
+from harness.config.load import load
 from harness.errors import UsageError
 
 
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print the plan; starts nothing but what --measure asks for."""
-    experiment = config.load(args.experiment, args.overrides)
+    experiment = load(args.experiment, args.overrides)
     results = results_of(args)
     from harness.search.grid import Grid
     from harness.store.store import Store

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import config
 from harness.commands._shared import add_overrides, add_results, chosen, recorded, results_of
+from harness.config.load import load, shipped
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -166,18 +166,18 @@ def _old(path: Path | None) -> "Mapping[str, Any] | None":
 def _resolve(results: Path, given: str, overrides: list[str]) -> "tuple[str, Layout]":
     """Return the experiment's name and layout: as last run for a recorded name, as it stands now for a file."""
     from harness.commands import _tables
-    from harness.spec import ReportSpec
+    from harness.config.spec import ReportSpec
     from harness.store.store import Store
 
     if given in recorded(results) and not overrides:
         known = _tables.noted(Store(results, given))
         if known is not None:
             return given, known
-        if given not in config.shipped():
+        if given not in shipped():
             return given, _tables.Layout(ReportSpec(), None)
-    elif given not in config.shipped() and not Path(given).suffix:
+    elif given not in shipped() and not Path(given).suffix:
         chosen(results, [given])
-    experiment = config.load(given, overrides)
+    experiment = load(given, overrides)
     if experiment.name not in recorded(results):
         raise UsageError(f"{results}: no records of {experiment.name!r}; `harness run {given}` makes them")
     return experiment.name, _tables.layout_of(experiment)

@@ -14,8 +14,8 @@ from harness.errors import OK
 
 if TYPE_CHECKING:
     from harness.conduct import Summary
+    from harness.config.spec import Experiment
     from harness.report.tables import Table
-    from harness.spec import Experiment
     from harness.store.store import Store
 
 PRINTED = ("pck", "views")  # the tables that end a run; the report files hold them all

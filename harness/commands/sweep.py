@@ -5,11 +5,11 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness import config
 from harness.commands._conducting import add_policy, exit_code, policy_of, say_where
 from harness.commands._executors import add_executor, executor_of
 from harness.commands._plans import add_measure
 from harness.commands._shared import add_overrides, add_results, results_of
+from harness.config.load import load
 from harness.errors import OK, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Search, print the best settings, and say where everything lies; the exit code says how it went."""
     budget = [f"search.budget.{key}={given}" for key in ("trials", "minutes") if (given := getattr(args, key))]
-    experiment = config.load(args.experiment, [*args.overrides, *budget])
+    experiment = load(args.experiment, [*args.overrides, *budget])
     if experiment.search is None:
         raise UsageError(f"{experiment.source}: has no 'search'; `harness run {args.experiment}` runs its grid")
     results = results_of(args)

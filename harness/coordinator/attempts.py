@@ -4,9 +4,9 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.config.spec import RunOptions
 from harness.execution._base import Done, Failed
 from harness.search._base import Planned
-from harness.spec import RunOptions
 from harness.store import lock
 
 if TYPE_CHECKING:

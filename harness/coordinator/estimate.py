@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.config.spec import TrialSpec
 from harness.errors import UsageError
 from harness.execution._base import Done, Event, Executor, Failed, Stepped, Task
-from harness.spec import TrialSpec
 
 if TYPE_CHECKING:
     from harness.optimise import Step

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from harness.spec import TrialSpec
+from harness.config.spec import TrialSpec
 from harness.store.store import Store
 
 

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from harness import environment
+from harness.config.spec import RunOptions, TrialSpec
 from harness.errors import UsageError
-from harness.spec import RunOptions, TrialSpec
 
 if TYPE_CHECKING:
     from harness.optimise import Step

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from harness import registry
-from harness._settings import CHOICES, DEFAULTS, KNOBS
+from harness.config.settings import CHOICES, DEFAULTS, KNOBS
 from harness.errors import UsageError
 
 

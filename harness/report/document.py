@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from harness.config.spec import RESULTS_VERSION
 from harness.errors import UsageError
 from harness.report.parts import Report
 from harness.report.plain import to_json
 from harness.report.rows import Record
-from harness.spec import RESULTS_VERSION
 
 KEYS = ("report", "experiments", "results_version", "tables", "trials")
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.paths import at
+from harness.config.dotted import at
+from harness.config.spec import ReportSpec
 from harness.report.cells import EFFECTS, Cell, Difference, Row, Table, written
 from harness.report.columns import TABLES, Column
 from harness.report.notes import average, listing
 from harness.report.rows import ABSENT, Group, canonical, grouped, without
-from harness.spec import ReportSpec
 from harness.statistics import (
     effect_size,
     holm,

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.config.spec import ReportSpec
 from harness.report.rows import Record, canonical
 from harness.report.tables import Table, build
-from harness.spec import ReportSpec
 
 Spec = Mapping[str, Any]
 

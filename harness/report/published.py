@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.config.spec import Published
 from harness.report.cells import Cell, Row, Table, written
 from harness.report.lines import labels_of
 from harness.report.notes import listing
 from harness.report.rows import ABSENT, Group, canonical, is_baseline
-from harness.spec import Published
 from harness.statistics import Interval
 
 

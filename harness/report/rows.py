@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.paths import at, is_meant
+from harness.config.dotted import at, is_meant
+from harness.config.spec import ReportSpec
 from harness.report.columns import measured_by
-from harness.spec import ReportSpec
 
 Record = Mapping[str, Any]
 ABSENT = "\N{EM DASH}"

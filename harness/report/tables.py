@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.report.cells import Cell, Difference, Row, Table, written
 from harness.report.columns import TABLES, Column, Layout, extra
 from harness.report.comparing import baselines, best_and_tied, differences
@@ -13,7 +14,6 @@ from harness.report.lines import Line, lines_of
 from harness.report.notes import listing, shared_notes
 from harness.report.published import unshown, with_published
 from harness.report.rows import Group, Record, canonical, grouped
-from harness.spec import RESULTS_VERSION, ReportSpec
 from harness.statistics import Interval, mean_interval
 
 __all__ = ["Cell", "Difference", "Row", "Table", "build"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.spec import Choice, RunOptions, TrialSpec
+from harness.config.spec import Choice, RunOptions, TrialSpec
 
 if TYPE_CHECKING:
     from harness.optimise import Step

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.config.spec import SearchSpec
 from harness.search._base import Planned
 from harness.search._settings import mean
-from harness.spec import SearchSpec
 from harness.store.store import Store
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 import json
 
-from harness._search import settled
+from harness.config.search_block import settled
+from harness.config.space import Dimension, Params, Range, extremes
+from harness.config.spec import SearchSpec, TrialSpec
 from harness.demands import check, deciding
 from harness.errors import UsageError
-from harness.space import Dimension, Params, Range, extremes
-from harness.spec import SearchSpec, TrialSpec
 
 
 def check_space(search: SearchSpec) -> None:

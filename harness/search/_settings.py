@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness._search import settled
+from harness.config.search_block import settled
+from harness.config.space import Params
+from harness.config.spec import Objective, SearchSpec, TrialSpec
 from harness.search._base import Planned
-from harness.space import Params
-from harness.spec import Objective, SearchSpec, TrialSpec
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness._search import settled
-from harness._settings import CHOICES, KNOBS
-from harness.config import load
+from harness.config.load import load
+from harness.config.search_block import settled
+from harness.config.settings import CHOICES, KNOBS
+from harness.config.spec import Choice, Experiment, TrialSpec
 from harness.registry import variant
 from harness.search.outcome import Outcome, Tried
 from harness.search.study import search_of
-from harness.spec import Choice, Experiment, TrialSpec
 from harness.store.atomic_files import replace_file
 
 FILE = "best.yaml"

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from harness.config.spec import Experiment, Ids, RunOptions
 from harness.search._base import Fingerprints, Labels, Planned, Prints
-from harness.spec import Experiment, Ids, RunOptions
 from harness.store.store import Store
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.config.space import Params
+from harness.config.spec import Objective
 from harness.search._settings import mean, values_of
 from harness.search.study import IDS, Study
-from harness.space import Params
-from harness.spec import Objective
 from harness.store.store import Store
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.config.space import Dimension, Params, Range, Value
+from harness.config.spec import Experiment, SearchSpec
 from harness.errors import UsageError
 from harness.registry import build
 from harness.search.samplers.base import Sampler
 from harness.search.storage import address, open_storage, told
-from harness.space import Dimension, Params, Range, Value
-from harness.spec import Experiment, SearchSpec
 from harness.store.mlflow_server import shown
 from harness.store.store import Store
 
@@ -155,7 +155,7 @@ def signature(experiment: Experiment, store: Store) -> dict[str, Any]:
 
 def spec_steps(search: SearchSpec, params: Params) -> int:
     """Return how many steps a setting's trials have."""
-    from harness._search import settled
+    from harness.config.search_block import settled
 
     return settled(search, params).steps
 

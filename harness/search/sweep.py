@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from harness._search import settled
+from harness.config.search_block import settled
+from harness.config.space import Params
+from harness.config.spec import Experiment, RunOptions
 from harness.errors import UsageError
 from harness.search._base import Fingerprints, Planned, Prints
 from harness.search._readings import after_seed
 from harness.search._reconcile import Known, reconcile
 from harness.search._settings import Setting, key_of, values_of
 from harness.search.study import ENQUEUED, IDS, Study, search_of
-from harness.space import Params
-from harness.spec import Experiment, RunOptions
 from harness.store.store import Store
 
 if TYPE_CHECKING:

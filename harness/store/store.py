@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.spec import RESULTS_VERSION, TrialSpec
+from harness.config.spec import RESULTS_VERSION, TrialSpec
 from harness.store import lock
 from harness.store.atomic_files import make_folder, put_file, recover, replace_file, size_of, write_folder
 from harness.store.parquet_json import read_json, read_parquet, strict, to_parquet

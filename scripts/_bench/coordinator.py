@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from _chaos import trials
 
 from harness.conduct import Policy, conduct
+from harness.config.spec import Choice, Experiment, ReportSpec, TrialSpec
 from harness.execution.processes import Processes
 from harness.search.grid import Grid
-from harness.spec import Choice, Experiment, ReportSpec, TrialSpec
 from harness.store.mlflow_server import connect, default_uri
 from harness.store.mlflow_tracker import MlflowTracker, Untracked
 from harness.store.store import Store

@@ -14,9 +14,9 @@ from _chaos import trials
 
 from _bench.coordinator import journal
 from harness.conduct import Policy, Progress, conduct
+from harness.config.spec import Choice, Experiment, ReportSpec, TrialSpec
 from harness.execution.inline import Inline
 from harness.search.grid import Grid
-from harness.spec import Choice, Experiment, ReportSpec, TrialSpec
 from harness.store.mlflow_server import connect, default_uri
 from harness.store.mlflow_tracker import MlflowTracker
 from harness.store.store import Store

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.spec import RESULTS_VERSION, Choice, TrialSpec
+from harness.config.spec import RESULTS_VERSION, Choice, TrialSpec
 
 SECONDS, MEGABYTES, GROWTH = 20.0, 1000.0, 1.3
 SEEDS = 10

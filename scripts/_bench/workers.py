@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from harness.config.spec import Choice, RunOptions, TrialSpec
 from harness.execution._base import Done, Event, Stepped, Task
 from harness.execution.processes import Processes
-from harness.spec import Choice, RunOptions, TrialSpec
 
 if TYPE_CHECKING:
     from harness.optimise import Step

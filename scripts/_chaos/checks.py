@@ -9,14 +9,14 @@ from typing import Any
 
 from _chaos import trials
 from _chaos.coordinator import source_of
-from harness import config
+from harness.config.load import load
 from harness.store.mlflow_server import connect, default_uri
 from harness.store.store import Store
 
 
 def facts(results: Path, file: Path, journal: Path) -> dict[str, int]:
     """Return the numbers of the table; those that must be 0 start with a capital letter."""
-    experiment = config.load(file)
+    experiment = load(file)
     store = Store(results, experiment.name)
     records = {record["id"]: record for record in store.records()}
     finished = {trial: record for trial, record in records.items() if record["status"] == "finished"}
@@ -93,7 +93,7 @@ def _begins(journal: Path) -> dict[str, list[float]]:
 
 
 def _right(record: Mapping[str, Any]) -> bool:
-    from harness.spec import TrialSpec
+    from harness.config.spec import TrialSpec
 
     return math.isclose(record["scores"]["pck@0.1"], trials.score(TrialSpec.from_dict(record["spec"])))
 

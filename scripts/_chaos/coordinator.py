@@ -7,15 +7,15 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from _chaos import trials  # noqa: E402
-from harness import config  # noqa: E402
 from harness.commands._conducting import exit_code  # noqa: E402
 from harness.commands._progress import Lines  # noqa: E402
 from harness.conduct import Policy, conduct  # noqa: E402
+from harness.config.load import load  # noqa: E402
+from harness.config.spec import Experiment  # noqa: E402
 from harness.execution.processes import Processes  # noqa: E402
 from harness.search._base import Source  # noqa: E402
 from harness.search.grid import Grid  # noqa: E402
 from harness.search.sweep import Sweep  # noqa: E402
-from harness.spec import Experiment  # noqa: E402
 from harness.store.mlflow_tracker import MlflowTracker  # noqa: E402
 from harness.store.store import Store  # noqa: E402
 
@@ -29,7 +29,7 @@ def source_of(experiment: Experiment, store: Store) -> Source:
 
 def main(results: str, file: str, workers: str) -> int:
     """Run what is left and return the exit code that `harness run` would give."""
-    experiment = config.load(file)
+    experiment = load(file)
     store = Store(results, experiment.name)
     with Processes("_chaos.trials:run", workers=int(workers), threads=1, devices=(), log=store.folder) as executor:
         summary = conduct(source_of(experiment, store), store, executor, MlflowTracker(store), policy=Policy(),

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.config.spec import RunOptions, TrialSpec
 from harness.optimise import Step
 from harness.results import TrialResult
-from harness.spec import RunOptions, TrialSpec
 
 PRINTS = {"data": "chaos", "weights": "chaos"}
 JOURNAL = "CHAOS_JOURNAL"  # environment variable: the file that each trial notes itself in

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import config
 from harness.conduct import Policy, Progress, Summary, conduct
+from harness.config.load import load
+from harness.config.spec import Experiment
 from harness.errors import UsageError
 from harness.execution._base import Executor
 from harness.search._base import Planned
 from harness.search.outcome import Tried, outcome
 from harness.search.study import search_of
 from harness.search.sweep import Sweep
-from harness.spec import Experiment
 from harness.store.atomic_files import write_folder
 from harness.store.store import Store
 
@@ -58,7 +58,7 @@ def prepared(file: str, overrides: Sequence[str], sampler: str, seed: int, trial
 
     The experiment's own sampler keeps its knobs. Studies have the same name, so that equal seeds draw alike.
     """
-    experiment = config.load(file, overrides)
+    experiment = load(file, overrides)
     search = search_of(experiment)
     if len(search.objectives) > 1:
         raise UsageError(f"{experiment.source}: samplers are compared by one objective, not {len(search.objectives)}")
@@ -67,7 +67,7 @@ def prepared(file: str, overrides: Sequence[str], sampler: str, seed: int, trial
         raise UsageError(f"{experiment.source}: its budget counts no trials; say how many with --trials")
     knobs = search.sampler.knobs if search.sampler.name == sampler else {}
     chosen = json.dumps({"name": sampler, **knobs, "seed": seed})
-    return config.load(file, [*overrides, f"search.sampler={chosen}", f"search.budget={{trials: {most}}}"])
+    return load(file, [*overrides, f"search.sampler={chosen}", f"search.budget={{trials: {most}}}"])
 
 
 def run(experiment: Experiment, store: Store, others: Iterable[Store], executor: Executor,

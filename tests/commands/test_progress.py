@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness import config
 from harness.commands._live import Live
 from harness.commands._pace import Pace
 from harness.commands._progress import Lines, duration, position
 from harness.conduct import Planned
+from harness.config.load import load
 from harness.optimise import Step
 from harness.results import TrialResult
 
@@ -25,7 +25,7 @@ class Watch:
 
 
 def planned(seed: int = 0) -> Planned:
-    spec = replace(config.load("quick").trials[0], seed=seed)
+    spec = replace(load("quick").trials[0], seed=seed)
     return Planned(f"id{seed}", spec, f"fusion=none seed={seed}", {}, "missing")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness import config
 from harness.__main__ import main
+from harness.config.load import load
 from harness.report import verify
 from harness.store import mlflow_mirror
 from harness.store.store import Store
@@ -160,7 +160,7 @@ def test_a_name_is_shown_as_last_run_and_a_file_as_it_stands(run: Run) -> None:
     assert "n = 2 seeds" in run("probe")[1]
     assert "Left out: 3 trials not planned." in run("probe")[1]
     Path("probe.yaml").write_text(YAML)
-    keep_spec("results", "probe", config.load("probe.yaml").trials[0])
+    keep_spec("results", "probe", load("probe.yaml").trials[0])
     text = run("probe.yaml")[1]
     assert "Left out: 9 trials not planned." in text
     assert "So far 1 of 12 planned trials have finished." in text

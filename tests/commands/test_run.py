@@ -15,9 +15,9 @@ import torch
 
 from harness.__main__ import main
 from harness.commands import _plans
+from harness.config.spec import RunOptions, TrialSpec
 from harness.optimise import Step
 from harness.results import TrialResult
-from harness.spec import RunOptions, TrialSpec
 from harness.store.mlflow_tracker import Untracked
 from harness.store.store import Store
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import config
 from harness.__main__ import main
+from harness.config.load import load
+from harness.config.spec import RunOptions, TrialSpec
 from harness.optimise import Step
 from harness.results import TrialResult
-from harness.spec import RunOptions, TrialSpec
 from harness.store.mlflow_tracker import Untracked
 from harness.store.store import Store
 from tests.execution import fake
@@ -76,7 +76,7 @@ def test_the_best_setting_runs_by_itself_under_the_same_ids(run: Command, capsys
     assert "On the test split, which the search did not look at: pck@0.1" in text
     assert run("run", "results/hunt/best.yaml") == 0
     assert {record["id"] for record in Store("results", "hunt-best").records()} == set(best["trials"])
-    assert config.load("results/hunt/best.yaml").name == "hunt-best"
+    assert load("results/hunt/best.yaml").name == "hunt-best"
 
 
 def test_the_same_command_goes_on_and_a_larger_budget_adds(run: Command, capsys: pytest.CaptureFixture) -> None:

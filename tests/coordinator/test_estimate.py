@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from harness.config.spec import Choice
 from harness.coordinator.estimate import STEPS, Cost, cost_class, estimate, finished_costs, measure
 from harness.errors import UsageError
 from harness.execution.inline import Inline
-from harness.spec import Choice
 from tests.execution import fake
 
 

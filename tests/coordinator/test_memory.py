@@ -7,9 +7,9 @@ import tracemalloc
 import pytest
 
 from harness.conduct import Progress, conduct
+from harness.config.spec import Experiment, ReportSpec
 from harness.execution.inline import Inline
 from harness.search.grid import Grid
-from harness.spec import Experiment, ReportSpec
 from harness.store.mlflow_server import connect, default_uri
 from harness.store.mlflow_tracker import MlflowTracker, Untracked
 from harness.store.store import Store

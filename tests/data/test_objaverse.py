@@ -8,10 +8,10 @@ from PIL import Image
 
 from harness import registry, trial
 from harness.__main__ import main
+from harness.config.spec import Choice
 from harness.errors import UsageError
 from harness.ops.geometry import zero123plus_cameras
 from harness.registry import build
-from harness.spec import Choice
 from tests.conftest import small_spec
 from tests.data.objaverse_tree import objaverse_tree, render
 from tests.data.pictures import tear

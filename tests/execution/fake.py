@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+from harness.config.spec import Choice, TrialSpec
 from harness.errors import UsageError
 from harness.execution._base import Stepped, Task
-from harness.spec import Choice, TrialSpec
 
 FINGERPRINTS = {"data": "d0", "weights": "w0"}
 

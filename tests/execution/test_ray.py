@@ -12,11 +12,11 @@ import pytest
 
 from harness import environment
 from harness.conduct import Policy, Progress, conduct
+from harness.config.spec import Experiment, ReportSpec
 from harness.errors import UsageError
 from harness.execution import _process
 from harness.execution._base import Done, Stepped
 from harness.search.grid import Grid
-from harness.spec import Experiment, ReportSpec
 from harness.store.store import Store
 from tests.execution import fake
 from tests.execution.conftest import MEMORY

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.config.spec import Choice
 from harness.errors import UsageError
 from harness.execution import _process
 from harness.execution._base import Done, Failed, Stepped, Task, attempt, spent
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
-from harness.spec import Choice
 from tests.execution import fake
 from tests.execution.fake import events, submit
 

@@ -3,7 +3,7 @@
 import random
 import zlib
 
-from harness.spec import RESULTS_VERSION, Choice, TrialSpec
+from harness.config.spec import RESULTS_VERSION, Choice, TrialSpec
 
 SPEC = TrialSpec(
     Choice("tiny_sd"), Choice("figures", {"family": "biped", "views": 1}), Choice("none"), Choice("gaussian_fps"),

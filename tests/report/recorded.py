@@ -5,10 +5,10 @@ import math
 import torch
 
 from harness import registry
+from harness.config.spec import TrialSpec
 from harness.metrics.base import Observations
 from harness.ops.tensors import generator
 from harness.results import TrialResult, point_table
-from harness.spec import TrialSpec
 from harness.store.store import Store
 
 from .fakes import plain

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from harness.spec import TrialSpec
+from harness.config.spec import TrialSpec
 from harness.store.store import Store
 from tests.report.fakes import plain
 

@@ -1,6 +1,6 @@
 """Which settings differ, from the defaults and from one another."""
 
-from harness._settings import base, resolve
+from harness.config.settings import base, resolve
 from harness.report.changes import changed, differing, settings, text
 from tests.report.fakes import plain
 

@@ -3,8 +3,8 @@ import random
 
 import pytest
 
+from harness.config.spec import ReportSpec
 from harness.report.tables import build
-from harness.spec import ReportSpec
 
 from .fakes import plain, record
 

@@ -1,8 +1,8 @@
 import json
 
+from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.report.document import document, written
 from harness.report.parts import Part, reported
-from harness.spec import RESULTS_VERSION, ReportSpec
 
 from .fakes import fusion_records, plain, record
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from harness.commands._files import reader
+from harness.config.spec import ReportSpec
 from harness.errors import UsageError
 from harness.report import latex, markdown, plain
 from harness.report.figures import source
@@ -11,9 +12,8 @@ from harness.report.html._trial import Trial
 from harness.report.parts import Part, reported
 from harness.report.tables import build
 from harness.report.verify import verify
-from harness.spec import ReportSpec
 from harness.store.store import Store
-from tests.test_config import load
+from tests.config.test_load import load
 
 from . import fakes
 from .recorded import keep_spec, spec_of

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.config.spec import ReportSpec
 from harness.report.latex import escaped, render
 from harness.report.tables import build
-from harness.spec import ReportSpec
 
 from .fakes import fusion_records, plain, record
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from harness.config.spec import ReportSpec
 from harness.report.columns import Column, Layout, Reference
 from harness.report.lines import lines_of
 from harness.report.rows import grouped
-from harness.spec import ReportSpec
 
 from .fakes import plain, record
 

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
+from harness.config.spec import ReportSpec
 from harness.report.markdown import render
 from harness.report.tables import build
-from harness.spec import ReportSpec
 
 from .fakes import fusion_records, plain, record
 

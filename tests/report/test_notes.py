@@ -2,8 +2,8 @@
 
 import pytest
 
+from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.report.tables import build
-from harness.spec import RESULTS_VERSION, ReportSpec
 
 from .fakes import fusion_records, plain, record, scores
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from harness.commands._files import reader
+from harness.config.spec import ReportSpec
 from harness.report.pairs import matched, paired, scenes, scores
 from harness.report.rows import grouped
-from harness.spec import ReportSpec
 from tests.report import stores
 from tests.report.fakes import fusion_records, plain, record
 

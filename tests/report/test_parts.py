@@ -1,7 +1,7 @@
 """Several experiments joined: what they agree on, and what is said where they do not."""
 
+from harness.config.spec import ReportSpec
 from harness.report.parts import Part, joined
-from harness.spec import ReportSpec
 
 from .fakes import plain, record
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from harness import config
 from harness.__main__ import main
+from harness.config.load import load
+from harness.config.spec import Published, ReportSpec
 from harness.report import latex, markdown, plain
 from harness.report.html._table import table as html_table
 from harness.report.parts import Part, joined
 from harness.report.tables import build
-from harness.spec import Published, ReportSpec
 
 from .fakes import fusion_records, record
 from .fakes import plain as spec_of
@@ -119,7 +119,7 @@ report:
 def folder(tmp_path_factory):
     found = tmp_path_factory.mktemp("published")
     (found / "probe.yaml").write_text(YAML)
-    for spec in config.load(found / "probe.yaml").trials:
+    for spec in load(found / "probe.yaml").trials:
         keep_spec(found / "results", "probe", spec)
     return found
 

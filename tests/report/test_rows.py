@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from harness.config.spec import ReportSpec
 from harness.report.rows import grouped, is_baseline
-from harness.spec import ReportSpec
 
 from .fakes import plain, record
 

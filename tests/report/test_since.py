@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from harness.config.spec import ReportSpec
 from harness.report.document import document
 from harness.report.parts import Part, reported
 from harness.report.since import changes
-from harness.spec import ReportSpec
 
 from .fakes import plain, record
 

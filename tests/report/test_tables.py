@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from harness.config.spec import ReportSpec
 from harness.metrics._errors import errors_px
 from harness.metrics.base import Observations
 from harness.metrics.pck import Pck
@@ -14,7 +15,6 @@ from harness.report.cells import written
 from harness.report.columns import Column
 from harness.report.plain import to_json
 from harness.report.tables import build
-from harness.spec import ReportSpec
 from harness.statistics import Interval
 
 from .fakes import fusion_records, plain, record, scores

@@ -8,13 +8,13 @@ import pytest
 from scipy import stats
 
 from harness.commands._files import reader
+from harness.config.spec import ReportSpec
 from harness.metrics.convergence import Convergence
 from harness.metrics.pck import Pck
 from harness.report.parts import Part, reported
 from harness.report.recompute import from_curve, from_points
 from harness.report.retaken import corrected, exact_p, hedges_g, improvement, reads, within_reach
 from harness.report.verify import verify
-from harness.spec import ReportSpec
 from harness.statistics import effect_size, probability_of_improvement, sign_flip
 from harness.store.store import Store
 

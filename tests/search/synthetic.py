@@ -4,8 +4,8 @@ import math
 import os
 from pathlib import Path
 
-from harness import config
 from harness.conduct import Policy, conduct
+from harness.config.load import load
 from harness.execution.inline import Inline
 from harness.search.sweep import Sweep
 from tests.execution import fake
@@ -29,7 +29,7 @@ def experiment(folder, search="", *overrides, seeds=1, space=SPACE, budget="{tri
     path = Path(folder) / "hunt.yaml"
     ends = f"  budget: {budget}\n" if budget else ""
     path.write_text(f"{HEAD}seeds: {seeds}\nsearch:\n{search}{ends}  space:\n{space}")
-    return config.load(path, overrides)
+    return load(path, overrides)
 
 
 def quality(spec):

@@ -2,9 +2,9 @@
 
 import pytest
 
+from harness.config.spec import Choice, Experiment, ReportSpec
 from harness.search._base import label
 from harness.search.grid import Grid
-from harness.spec import Choice, Experiment, ReportSpec
 from harness.store.store import Store
 from tests.execution import fake
 

@@ -6,9 +6,9 @@ import json
 import optuna
 import pytest
 
+from harness.config.spec import TrialSpec
 from harness.errors import UsageError
 from harness.search.study import ENQUEUED, IDS
-from harness.spec import TrialSpec
 from harness.store.store import Store
 from tests.search.synthetic import experiment, go, journal, quality, trials_of
 

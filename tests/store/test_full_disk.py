@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness.conduct import Policy, Progress, conduct
+from harness.config.spec import Experiment, ReportSpec
 from harness.coordinator import keeper
 from harness.errors import Resumable, UsageError
 from harness.execution.inline import Inline
 from harness.search.grid import Grid
-from harness.spec import Experiment, ReportSpec
 from harness.store.store import Store
 from tests.execution import fake
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.config.spec import RESULTS_VERSION, TrialSpec
 from harness.environment import machine, source
 from harness.errors import UsageError
-from harness.spec import RESULTS_VERSION, TrialSpec
 from harness.store import atomic_files, lock
 from harness.store.store import KEYS, Store
 from tests.execution import fake

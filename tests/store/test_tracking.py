@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.conduct import Policy, Progress, conduct
+from harness.config.spec import Experiment, ReportSpec
 from harness.errors import UsageError
 from harness.execution.inline import Inline
 from harness.search.grid import Grid
-from harness.spec import Experiment, ReportSpec
 from harness.store import mlflow_mirror as mirror_module
 from harness.store import mlflow_server
 from harness.store.mlflow_mirror import Mirror, flat, metric_name

@@ -9,13 +9,13 @@ from urllib.parse import unquote
 import pytest
 from PIL import Image
 
+from harness.config.spec import ReportSpec
 from harness.report import html
 from harness.report.cells import Cell, Row, Table
 from harness.report.columns import Column
 from harness.report.html._collect import collect
 from harness.report.html._svg import inline
 from harness.report.tables import build
-from harness.spec import ReportSpec
 from harness.statistics import Interval
 from tests.report import stores
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import combinations_with_replacement, product
 from typing import Any
 
-from harness.paths import at
+from harness.config.dotted import at
 
 OFF = "off"  # instead of a loss's knobs: the trial has no such loss
 DIGITS = 6  # significant ones of a number that is drawn

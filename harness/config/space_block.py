@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, get_origin
 
-from harness._settings import CHOICES, KNOBS, SETTINGS, Settings, checked, described, mapping
-from harness._yaml import Located
+from harness.config.located_yaml import Located
+from harness.config.settings import CHOICES, KNOBS, SETTINGS, Settings, checked, described, mapping
+from harness.config.space import OFF, Dimension, Option, Options, Range, Space, Value
 from harness.errors import UsageError, nearest
 from harness.registry import Knob, names, variant
-from harness.space import OFF, Dimension, Option, Options, Range, Space, Value
 
 AUTO, ON = "auto", "on"
 BOUNDS = ("low", "high", "log", "step")

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.paths import at, is_meant
+from harness.config.dotted import at, is_meant
 
 PLAIN = {"fusion": {"name": "blend", "alpha": 0.3}, "steps": 0, "layers": (0, 2)}
 

@@ -10,10 +10,10 @@ from itertools import product
 from math import prod
 from typing import Any, overload
 
-from harness._settings import TOGETHER, Settings, assign_all, check_together, field_of, resolve
-from harness._yaml import Located
+from harness.config.located_yaml import Located
+from harness.config.settings import TOGETHER, Settings, assign_all, check_together, field_of, resolve
+from harness.config.spec import TrialSpec
 from harness.errors import UsageError
-from harness.spec import TrialSpec
 
 Axes = Mapping[str, Sequence[Located]]
 Digits = tuple[int, ...]  # which value of each axis, by its place

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from harness._settings import described, mapping
-from harness._yaml import Located
+from harness.config.dotted import at, is_meant
+from harness.config.located_yaml import Located
+from harness.config.scores import score
+from harness.config.settings import described, mapping
+from harness.config.spec import Published, ReportSpec, TrialSpec
 from harness.errors import UsageError, nearest
-from harness.paths import at, is_meant
-from harness.scores import score
-from harness.spec import Published, ReportSpec, TrialSpec
 
 ABSENT = object()
 

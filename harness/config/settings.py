@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from harness._yaml import Located
+from harness.config.located_yaml import Located
+from harness.config.spec import Choice, TrialSpec
 from harness.errors import UsageError, nearest
 from harness.registry import Knob, knobs_of, variant
-from harness.spec import Choice, TrialSpec
 
 CHOICES = {"model": "models", "data": "data", "fusion": "fusion", "selection": "selection"}  # setting -> kind
 KNOBS: Mapping[str, Knob] = {knob.name: knob for knob in knobs_of(TrialSpec)}
@@ -162,6 +162,7 @@ def check_together(spec: TrialSpec, settings: Settings) -> None:
 
 
 def located(value: Any, where: str) -> Located:
+    """Return plain data as if it had been read from a file at ``where``."""
     if isinstance(value, dict):
         return Located({key: located(item, where) for key, item in value.items()}, where)
     return Located(value, where)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import config
-from harness._search import settled
+from harness.config.load import load as load_experiment
+from harness.config.search_block import settled
+from harness.config.space import Options, Range
+from harness.config.spec import Budget, Choice, Experiment, Objective
 from harness.errors import UsageError
-from harness.space import Options, Range
-from harness.spec import Budget, Choice, Experiment, Objective
 
 HEAD = "name: probe\ntrial: {model: tiny_sd, data: {name: figures, views: 1}}\n"
 SPACE = "  space: {learning_rate: {low: 0.001, high: 0.1, log: true}}\n"
@@ -18,7 +18,7 @@ BUDGET = "  budget: {trials: 10}\n"
 def load(tmp_path: Path, search: str, *overrides: str, head: str = HEAD) -> Experiment:
     file = tmp_path / "probe.yaml"
     file.write_text(f"{head}search:\n{search}")
-    return config.load(file, overrides)
+    return load_experiment(file, overrides)
 
 
 def space_of(tmp_path: Path, dimensions: str) -> dict[str, Range | Options]:

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness._enqueue import enqueued
-from harness._settings import assign_all, base, checked, described, located, mapping, resolve
-from harness._space import read_space
-from harness._yaml import Located
+from harness.config.enqueue_block import enqueued
+from harness.config.located_yaml import Located
+from harness.config.scores import score
+from harness.config.settings import assign_all, base, checked, described, located, mapping, resolve
+from harness.config.space import OFF, Params
+from harness.config.space_block import read_space
+from harness.config.spec import Budget, Choice, Objective, SearchSpec, TrialSpec
 from harness.errors import UsageError, nearest
 from harness.registry import build
-from harness.scores import score
-from harness.space import OFF, Params
-from harness.spec import Budget, Choice, Objective, SearchSpec, TrialSpec
 
 KEYS = ("sampler", "pruner", "objective", "space", "enqueue", "budget", "storage")
 DEFAULT = {"sampler": "tpe", "pruner": "none", "objective": "pck_fit@0.1"}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields
 from operator import is_, itemgetter
 from typing import Any
 
+from harness.config.space import Params, Space
 from harness.registry import knob
-from harness.space import Params, Space
 
 RESULTS_VERSION = 1  # raise when results change meaning: records of another version are stale
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp16_mixed")

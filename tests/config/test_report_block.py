@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness import config
 from harness.commands import _tables
+from harness.config.load import load as load_experiment
+from harness.config.spec import Published
 from harness.errors import UsageError
-from harness.spec import Published
 from harness.store.store import Store
 
 YAML = """\
@@ -21,7 +21,7 @@ FIGURE = {"score": "pck@0.1", "value": "0.7", "source": "Someone"}
 def load(folder, entry):
     path = folder / "probe.yaml"
     path.write_text(YAML + entry)
-    return config.load(path)
+    return load_experiment(path)
 
 
 def test_figures_are_read(tmp_path):

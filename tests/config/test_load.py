@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import config
+from harness.config.load import load as load_experiment
+from harness.config.load import question
+from harness.config.spec import Experiment, ReportSpec
 from harness.errors import UsageError
-from harness.spec import Experiment, ReportSpec
 
 HEAD = "name: probe\n"
 
@@ -15,7 +16,7 @@ HEAD = "name: probe\n"
 def load(tmp_path: Path, text: str, *overrides: str) -> Experiment:
     file = tmp_path / "probe.yaml"
     file.write_text(text)
-    return config.load(file, overrides)
+    return load_experiment(file, overrides)
 
 
 def refused(tmp_path: Path, text: str, *overrides: str) -> str:
@@ -123,14 +124,14 @@ def test_words_that_yaml_11_takes_for_other_things_stay_words(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["quick", "fusion", "keypoints", "loss_level", "view_pass", "tokens", "precision",
                                   "base_model", "consistency", "selection"])
 def test_shipped_experiments_are_valid_and_say_what_they_ask(name: str) -> None:
-    experiment = config.load(name)
+    experiment = load_experiment(name)
     assert experiment.name == name
     assert experiment.trials
-    assert config.question(name).endswith((".", "?"))
+    assert question(name).endswith((".", "?"))
 
 
 def test_the_fusion_experiment_compares_six_fusions_on_at_least_three_seeds() -> None:
-    experiment = config.load("fusion")
+    experiment = load_experiment("fusion")
     fusions = {trial.fusion.name for trial in experiment.trials}
     assert fusions == {"none", "concat", "weighted", "hierarchical", "spatial", "blend"}
     assert len(experiment.seeds) >= 3
@@ -270,16 +271,16 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     for content in (bytes(range(256)), b"\x00\x01\x02"):
         file.write_bytes(content)
         with pytest.raises(UsageError, match=r"probe\.yaml: not "):
-            config.load(file)
+            load_experiment(file)
 
 
 def test_a_missing_file_gets_the_nearest_shipped_name() -> None:
     with pytest.raises(UsageError, match="no such experiment; did you mean 'fusion'"):
-        config.load("experiments/fussion.yaml")
+        load_experiment("experiments/fussion.yaml")
     with pytest.raises(UsageError, match="did you mean 'keypoints'"):
-        config.load("keypoint")
+        load_experiment("keypoint")
 
 
 def test_a_folder_is_no_experiment(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
-        config.load(tmp_path)
+        load_experiment(tmp_path)

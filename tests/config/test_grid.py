@@ -5,11 +5,11 @@ from itertools import product
 
 import pytest
 
-from harness._grid import Cells
-from harness._settings import assign_all, base, resolve
-from harness._yaml import Located
+from harness.config.grid import Cells
+from harness.config.located_yaml import Located
+from harness.config.settings import assign_all, base, resolve
+from harness.config.spec import Ids
 from harness.errors import UsageError
-from harness.spec import Ids
 
 
 def at(value, line=1):
@@ -83,7 +83,7 @@ def test_an_id_is_what_it_always_was():
     import hashlib
     import json
 
-    from harness.spec import RESULTS_VERSION
+    from harness.config.spec import RESULTS_VERSION
 
     for spec in Cells(base(None), axes(**GRIDS["losses"]), (0, 7)):
         text = json.dumps([spec.to_dict(), "d", "w", RESULTS_VERSION], sort_keys=True, separators=(",", ":"))

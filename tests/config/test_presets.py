@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import config
+from harness.config.load import load
 
-FOLDER = Path(__file__).parent.parent / "experiments" / "gpu"
+FOLDER = Path(__file__).parents[2] / "experiments" / "gpu"
 FILES = sorted(FOLDER.glob("*.yaml"))
 PRESETS = [file for file in FILES if file.stem.startswith("stablekeypoints_")]
 PAPER = {  # settings that the paper's runs share
@@ -20,18 +20,18 @@ MEASURES = {"cub": "visible_l2", "celeba": "inter_eye", "taichi": "summed_px", "
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_experiment_loads_and_no_two_share_a_name(file):
-    experiment = config.load(file)
+    experiment = load(file)
     assert len({trial.id("d", "w") for trial in experiment.trials}) == len(experiment.trials)
-    assert [other.stem for other in FILES if config.load(other).name == experiment.name] == [file.stem]
+    assert [other.stem for other in FILES if load(other).name == experiment.name] == [file.stem]
 
 
 def test_every_dataset_of_the_paper_has_one():
-    assert {config.load(file).trials[0].data.name for file in PRESETS} == set(MEASURES)
+    assert {load(file).trials[0].data.name for file in PRESETS} == set(MEASURES)
 
 
 @pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
 def test_a_preset_has_the_papers_settings(file):
-    for trial in config.load(file).trials:
+    for trial in load(file).trials:
         assert {name: getattr(trial, name) for name in PAPER} == PAPER
         assert (trial.model.name, trial.data.knobs["side_px"], trial.data.knobs["share_train"]) == ("sd15", 512, True)
         assert {loss.name: loss.knobs["weight"] for loss in trial.losses} == {"sharpening": 100, "equivariance": 1000}
@@ -42,7 +42,7 @@ def test_a_preset_has_the_papers_settings(file):
 
 @pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
 def test_a_presets_figures_are_of_its_datasets_measure_and_of_settings_that_it_runs(file):
-    experiment = config.load(file)
+    experiment = load(file)
     figures = experiment.report.published
     assert {figure.score for figure in figures} == {MEASURES[experiment.trials[0].data.name]}
     for figure in figures:

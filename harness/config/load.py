@@ -6,14 +6,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from harness._grid import Cells
-from harness._report import read_report
-from harness._search import KEYS as SEARCH_KEYS
-from harness._search import read_search, settled
-from harness._settings import SETTINGS, base, described, mapping
-from harness._yaml import Located, parse
+from harness.config.grid import Cells
+from harness.config.located_yaml import Located, parse
+from harness.config.report_block import read_report
+from harness.config.search_block import KEYS as SEARCH_KEYS
+from harness.config.search_block import read_search, settled
+from harness.config.settings import SETTINGS, base, described, mapping
+from harness.config.spec import Experiment
 from harness.errors import UsageError, nearest
-from harness.spec import Experiment
 
 KEYS = ("name", "trial", "grid", "search", "seeds", "report")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -82,7 +82,7 @@ def find(experiment: str) -> Path:
 
 def shipped_folders() -> tuple[Path, ...]:
     """Return where bare experiment names are looked up: here, then beside the package."""
-    return Path("experiments"), Path(__file__).parent.parent / "experiments"
+    return Path("experiments"), Path(__file__).parents[2] / "experiments"
 
 
 def shipped() -> tuple[str, ...]:

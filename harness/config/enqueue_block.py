@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from harness._settings import CHOICES, described, mapping, normal
-from harness._space import ON
-from harness._yaml import Located
+from harness.config.located_yaml import Located
+from harness.config.settings import CHOICES, described, mapping, normal
+from harness.config.space import Dimension, Option, Options, Params, Range, Space, Value
+from harness.config.space_block import ON
 from harness.errors import UsageError, nearest
-from harness.space import Dimension, Option, Options, Params, Range, Space, Value
 
 
 def enqueued(value: Located, space: Space) -> tuple[Params, ...]:
