@@ -6,8 +6,8 @@ from harness import registry
 from harness.config.spec import TrialSpec
 from harness.data.base import SPLITS, Dataset
 from harness.errors import UsageError
-from harness.models import _sides
 from harness.models.base import Model
+from harness.models.pipelines import sides
 
 BETWEEN_VIEWS = ("consistency_epipolar", "consistency_triangulation", "consistency_pose_weighted")  # need cameras
 
@@ -60,7 +60,7 @@ def _side(spec: TrialSpec, model: Model) -> None:
     """Refuse a side that the model would not halve evenly; without the knob ``side_px`` only a scene tells."""
     multiple, side = model.side_multiple(), spec.data.knobs.get("side_px")
     if multiple is not None and side is not None:
-        _sides.demand((side,), multiple, "trial.data.side_px")
+        sides.demand((side,), multiple, "trial.data.side_px")
 
 
 def _scenes(spec: TrialSpec, data: Dataset) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.attention.capture import token_maps
 from harness.metrics.attention import entropy
 from harness.metrics.views import psnr, ssim
-from harness.models._diffusion import Condition
+from harness.models.attention.capture import token_maps
+from harness.models.pipelines.diffusion import Condition
 from harness.ops.euler_ancestral import Draws, Schedule, draw, euler_ancestral, schedule
 from harness.ops.tensors import Images, Latents, generator
 from harness.passes import Passes, reference_noise

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.attention.capture import Captured, native_maps
 from harness.metrics._errors import errors_px
 from harness.metrics.attention import statistics
 from harness.metrics.base import HeldOut
+from harness.models.attention.capture import Captured, native_maps
 from harness.ops.maps import peaks
 from harness.ops.matching import apply_regressor, fit_regressor, fit_regressor_mirrored, match, most_frequent
 from harness.ops.tensors import Maps

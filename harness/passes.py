@@ -8,12 +8,12 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.attention.capture import CapturePass, chosen_maps, token_maps
-from harness.attention.fused import FusePass
-from harness.attention.views import assemble
 from harness.config.spec import RunOptions, TrialSpec
 from harness.fusion.base import Fusion, Guidance
-from harness.models._diffusion import Condition, Diffusion, Timestep
+from harness.models.attention.canvas import assemble
+from harness.models.attention.capture import CapturePass, chosen_maps, token_maps
+from harness.models.attention.fused import FusePass
+from harness.models.pipelines.diffusion import Condition, Diffusion, Timestep
 from harness.ops.tensors import Latents, Maps, generator
 
 

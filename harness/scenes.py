@@ -18,8 +18,8 @@ from torch import Tensor
 
 from harness.data.base import Dataset, Rules, Scene
 from harness.errors import UsageError
-from harness.models import _sides
-from harness.models._diffusion import Condition, Diffusion
+from harness.models.pipelines import sides
+from harness.models.pipelines.diffusion import Condition, Diffusion
 from harness.ops.geometry import Cameras
 from harness.ops.tensors import generator
 from harness.ops.warps import random_affine, warp
@@ -97,7 +97,7 @@ class Encoder:
 
     def _encode(self, scenes: Sequence[Scene], warps: Warps | None) -> dict[str, Tensor]:
         first = scenes[0]
-        _sides.demand(first.views.shape[-2:], self.model.side_multiple, "data: the side of a view")
+        sides.demand(first.views.shape[-2:], self.model.side_multiple, "data: the side of a view")
         stored: dict[str, Tensor] = {
             "latents": torch.cat([self.model.encode(scene.views[None]) for scene in scenes]),
             "truth_yx": torch.stack([scene.points_yx for scene in scenes]),

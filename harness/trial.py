@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from harness import registry
-from harness.attention.capture import worst
 from harness.config.spec import RESULTS_VERSION, Choice, RunOptions, TrialSpec
 from harness.data.base import Dataset
 from harness.demands import check
@@ -20,7 +19,8 @@ from harness.denoise import generated_quality, view_errors
 from harness.errors import UsageError
 from harness.localise import choose, hold_out, locate, tie
 from harness.metrics.fit import per_scene, pooled
-from harness.models._diffusion import Diffusion
+from harness.models.attention.capture import worst
+from harness.models.pipelines.diffusion import Diffusion
 from harness.optimise import Probe, Step, initial_tokens, optimise
 from harness.passes import Diverged, Passes
 from harness.results import Exhibit, Extras, Reading, TrialResult, exhibit, observations, point_table, scene_table

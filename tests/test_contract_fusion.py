@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from harness import registry
-from harness.attention.fused import Layout, layer_maps
 from harness.fusion.base import Guidance
-from harness.models._diffusion import Condition
+from harness.models.attention.fused import Layout, layer_maps
+from harness.models.pipelines.diffusion import Condition
 from harness.passes import Passes
 from tests.conftest import open_session, small_spec
 

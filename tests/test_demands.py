@@ -12,9 +12,9 @@ from harness.data.keypointnet import KeypointNet
 from harness.data.objaverse import Objaverse
 from harness.demands import check
 from harness.errors import UsageError
-from harness.models._diffusion import Diffusion
-from harness.models._files import up_layers
-from harness.models._sides import multiple, multiple_of_folder
+from harness.models.loading.files import up_layers
+from harness.models.pipelines.diffusion import Diffusion
+from harness.models.pipelines.sides import multiple, multiple_of_folder
 from harness.models.tiny_sd import TinySD
 from harness.search._base import Prints
 from harness.trial import run

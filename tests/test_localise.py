@@ -3,7 +3,7 @@
 import torch
 
 from harness.localise import Located, hold_out, tie
-from harness.models._diffusion import Condition
+from harness.models.pipelines.diffusion import Condition
 from harness.scenes import Split
 
 HEAD, TAIL = (0.2, 0.2), (0.8, 0.8)

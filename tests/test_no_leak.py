@@ -6,7 +6,7 @@ import torch
 from harness import registry
 from harness.denoise import view_errors
 from harness.localise import mean_pose
-from harness.models._diffusion import Condition
+from harness.models.pipelines.diffusion import Condition
 from harness.ops.tensors import generator
 from harness.passes import Passes, reference_noise
 from harness.scenes import Split

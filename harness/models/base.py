@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from harness.models._diffusion import Diffusion
+from harness.models.pipelines.diffusion import Diffusion
 
 
 @dataclass(frozen=True)

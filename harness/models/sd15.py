@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from harness.models._diffusion import Diffusion, Parts
-from harness.models._folder import Expected
-from harness.models._published import Published, Release
+from harness.models.loading.folder import Expected
+from harness.models.loading.published import Published, Release
+from harness.models.pipelines.diffusion import Diffusion, Parts
 
 
 @dataclass(frozen=True)

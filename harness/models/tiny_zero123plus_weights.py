@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from harness.models._diffusion import Diffusion
-from harness.models._files import up_layers
-from harness.models._folder import SHIPPED, fingerprint, load_parts
-from harness.models._sides import multiple_of_folder
-from harness.models._zero123plus import UNetAlone
 from harness.models.base import Model
+from harness.models.loading.files import up_layers
+from harness.models.loading.folder import SHIPPED, fingerprint, load_parts
+from harness.models.pipelines.diffusion import Diffusion
+from harness.models.pipelines.sides import multiple_of_folder
+from harness.models.pipelines.zero123plus import UNetAlone
 
 FOLDER = SHIPPED / "tiny_zero123plus"
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from harness.models._diffusion import Diffusion, Parts
-from harness.models._published import ZERO123PLUS_RELEASES, Published, Release
-from harness.models._zero123plus import Switches, Zero123Plus
+from harness.models.loading.published import ZERO123PLUS_RELEASES, Published, Release
+from harness.models.pipelines.diffusion import Diffusion, Parts
+from harness.models.pipelines.zero123plus import Switches, Zero123Plus
 from harness.registry import knob
 
 

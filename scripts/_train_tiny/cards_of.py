@@ -9,8 +9,8 @@ from torch import Tensor
 from _train_tiny import card, measure, tiny_sd, vae, zero123plus
 from _train_tiny.data import Pictures
 from _train_tiny.text import Captions
-from harness.models._folder import load_parts
-from harness.models._zero123plus import Zero123Plus
+from harness.models.loading.folder import load_parts
+from harness.models.pipelines.zero123plus import Zero123Plus
 
 LINE_STEPS = 20
 PICTURED = 5

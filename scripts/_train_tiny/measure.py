@@ -12,7 +12,7 @@ from _train_tiny.data import Pictures
 from _train_tiny.grounding import peaks_yx, record
 from _train_tiny.text import Captions
 from harness.data.figures import PALETTE
-from harness.models._zero123plus import Zero123Plus
+from harness.models.pipelines.zero123plus import Zero123Plus
 
 SAMPLES = 64
 SD_STEPS, SD_GUIDANCE = 40, 3.0

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from harness import registry
-from harness.attention.capture import token_maps
-from harness.models._diffusion import Condition, Diffusion, Parts
-from harness.models._zero123plus import Zero123Plus
+from harness.models.attention.capture import token_maps
+from harness.models.pipelines.diffusion import Condition, Diffusion, Parts
+from harness.models.pipelines.zero123plus import Zero123Plus
 from harness.passes import Passes
 from tests.conftest import small_spec
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness.models._folder import SHIPPED
+from harness.models.loading.folder import SHIPPED
 from harness.registry import build, names
 from tests.conftest import open_session, small_spec
 

@@ -3,10 +3,10 @@
 import torch
 from diffusers import DDIMScheduler
 
-from harness.attention.capture import CapturePass, resample, token_maps
 from harness.losses.base import Evidence
 from harness.losses.equivariance import Equivariance
 from harness.losses.sharpening import Sharpening
+from harness.models.attention.capture import CapturePass, resample, token_maps
 from harness.ops.warps import unwarped_mean, warp
 from harness.selection.gaussian_fps import GaussianFps
 from tests.parity.golden import covers

@@ -5,8 +5,8 @@ import math
 import torch
 from diffusers import DDIMScheduler
 
-from harness.attention import heatmaps
-from harness.attention.capture import CapturePass
+from harness.models.attention import heatmaps
+from harness.models.attention.capture import CapturePass
 from tests.parity.golden import covers
 from tests.parity.models import diffusion
 

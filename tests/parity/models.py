@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from harness.models._diffusion import Diffusion, Parts
-from harness.models._zero123plus import Zero123Plus
+from harness.models.pipelines.diffusion import Diffusion, Parts
+from harness.models.pipelines.zero123plus import Zero123Plus
 from tests.parity.golden import FOLDER, INDEX, Case
 
 SKIPPED = ("num_inference_steps", "type")  # of a case's scheduler: not settings of the class

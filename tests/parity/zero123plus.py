@@ -2,13 +2,13 @@
 
 import torch
 
-from harness.attention.hooks import Pass, attend, heads
-from harness.attention.reference import ReadPass, WritePass
-from harness.attention.views import assemble, split
 from harness.denoise import paint
 from harness.images import on_grey
-from harness.models import _zero123plus as zero123plus
-from harness.models._diffusion import Condition
+from harness.models.attention.canvas import assemble, split
+from harness.models.attention.hooks import Pass, attend, heads
+from harness.models.attention.reference import ReadPass, WritePass
+from harness.models.pipelines import zero123plus
+from harness.models.pipelines.diffusion import Condition
 from harness.ops.euler_ancestral import Draws, schedule
 from harness.passes import Passes
 from harness.registry import build

@@ -8,9 +8,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from _train_tiny import data, grounding, measure, reading, reference, text, tiny_sd, vae, zero123plus
 
-from harness.attention.views import assemble
-from harness.models._diffusion import Condition, Parts
-from harness.models._zero123plus import Zero123Plus
+from harness.models.attention.canvas import assemble
+from harness.models.pipelines.diffusion import Condition, Parts
+from harness.models.pipelines.zero123plus import Zero123Plus
 
 WORDS = ["a", "an", "with", ",", "biped", "red", "left", "right", "upper", "arm", "head"]
 PHRASES = ["red head", "red left upper arm"]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from harness.attention.views import assemble, layout, split
+from harness.models.attention.canvas import assemble, layout, split
 
 
 def test_six_views_lie_row_by_row_on_three_rows_of_two():

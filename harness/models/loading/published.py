@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import UsageError
-from harness.models import _hub
-from harness.models._diffusion import DTYPES, Diffusion, Parts
-from harness.models._files import PLAIN, ZERO123PLUS, fingerprint, up_layers
-from harness.models._folder import Expected, load_parts
-from harness.models._sides import multiple_of_folder
 from harness.models.base import Model
+from harness.models.loading import hub
+from harness.models.loading.files import PLAIN, ZERO123PLUS, fingerprint, up_layers
+from harness.models.loading.folder import Expected, load_parts
+from harness.models.pipelines.diffusion import DTYPES, Diffusion, Parts
+from harness.models.pipelines.sides import multiple_of_folder
 from harness.registry import knob
 
 
@@ -53,14 +53,14 @@ class Published(Model):
         folder = Path(self.path)
         if self._repository:
             parts = ZERO123PLUS if release.zero123plus else PLAIN
-            folder = _hub.snapshot(self._repository, self._revision, parts, release.expected.name)
+            folder = hub.snapshot(self._repository, self._revision, parts, release.expected.name)
         loaded = load_parts(folder, zero123plus=release.zero123plus, dtype=DTYPES[precision], expected=release.expected)
         return self.build(loaded, precision, device)
 
     def fingerprint(self) -> str:
         """Return the commit of a hub repository, or the hash of a folder's files."""
         if self._repository:
-            return _hub.commit(self._repository, self._revision, self.release.expected.name)
+            return hub.commit(self._repository, self._revision, self.release.expected.name)
         folder = Path(self.path).expanduser()
         if not folder.is_dir():
             raise UsageError(f"model {self.release.expected.name!r}: path {self.path!r} is no folder, and no hub "
@@ -79,14 +79,14 @@ class Published(Model):
     def _place(self) -> Path:
         """Return the folder that holds the files, or will once they are downloaded."""
         if self._repository:
-            return _hub.place(self._repository, self.fingerprint())
+            return hub.place(self._repository, self.fingerprint())
         return Path(self.path).expanduser()
 
     @property
     def _repository(self) -> str:
         if not self.path:
             return self.release.repository
-        return self.path if _hub.is_repository(self.path) else ""
+        return self.path if hub.is_repository(self.path) else ""
 
     @property
     def _revision(self) -> str:

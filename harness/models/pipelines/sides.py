@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.models._files import read_json
+from harness.models.loading.files import read_json
 
 
 def multiple(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> int:

@@ -11,12 +11,12 @@ from einops import rearrange, repeat
 from jaxtyping import Float, Num
 from torch import Tensor
 
-from harness.attention.capture import CapturePass, Enough, up_layers
-from harness.attention.fused import Layout
-from harness.attention.hooks import Hooks, Pass
-from harness.attention.views import assemble, split
 from harness.errors import UsageError
-from harness.models import _sides
+from harness.models.attention.canvas import assemble, split
+from harness.models.attention.capture import CapturePass, Enough, up_layers
+from harness.models.attention.fused import Layout
+from harness.models.attention.hooks import Hooks, Pass
+from harness.models.pipelines import sides
 from harness.ops.tensors import Images, Latents
 
 Timestep = Num[Tensor, " B"]  # whole in training; a sampler's may be fractional
@@ -81,7 +81,7 @@ class Diffusion:
         self.hooks = Hooks(self.unet, ROWS_AT_ONCE if self.small else 0)
         self.up_layers = up_layers(self.hooks.names)
         self.width: int = self.unet.config.cross_attention_dim
-        self.side_multiple = _sides.multiple(parts.unet.config, parts.vae.config)
+        self.side_multiple = sides.multiple(parts.unet.config, parts.vae.config)
         self.prediction_type: str = parts.scheduler.config.prediction_type
         self.alphas: Tensor = parts.scheduler.alphas_cumprod.to(self.device, torch.float32)
         self.text = self._text_states()

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.models import _hub, _published
-from harness.models._folder import Expected
-from harness.models._published import Release
+from harness.models.loading import hub, published
+from harness.models.loading.folder import Expected
+from harness.models.loading.published import Release
 from harness.registry import build, variant
 from tests.models import layouts
 
@@ -43,7 +43,7 @@ def narrow(monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_pinned_commit_is_the_fingerprint_without_network_or_files(name, cache):
     mark = build("models", name).fingerprint()
-    assert _hub.COMMIT.fullmatch(mark)
+    assert hub.COMMIT.fullmatch(mark)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,6 +142,6 @@ def test_the_wrong_model_behind_a_name_is_told(random_folders, cache):
 def test_the_released_models_are_what_their_authors_say():
     assert {name: (release.expected.width, release.expected.prediction_type) for name, release in {
         "sd15": build("models", "sd15").release, "base": build("models", "sd21").release,
-        "v": build("models", "sd21", {"version": "v"}).release, **_published.ZERO123PLUS_RELEASES,
+        "v": build("models", "sd21", {"version": "v"}).release, **published.ZERO123PLUS_RELEASES,
     }.items()} == {"sd15": (768, "epsilon"), "base": (1024, "epsilon"), "v": (1024, "v_prediction"),
                    "v1.1": (1024, "v_prediction"), "v1.2": (1024, "v_prediction")}

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.attention.capture import Enough
-from harness.attention.hooks import Heads, Pass
+from harness.models.attention.capture import Enough
+from harness.models.attention.hooks import Heads, Pass
 
 
 class WritePass(Pass):

@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from harness.attention.blocks import Layer, gradients, mean_maps, resample
-from harness.attention.hooks import Heads, Pass, attend, heads, project
-from harness.attention.views import layout
+from harness.models.attention.blocks import Layer, gradients, mean_maps, resample
+from harness.models.attention.canvas import layout
+from harness.models.attention.hooks import Heads, Pass, attend, heads, project
 
 
 class Enough(Exception):

@@ -9,9 +9,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.attention.capture import Captured, map_size
-from harness.attention.hooks import Heads, Pass, attend, heads
-from harness.attention.views import assemble
+from harness.models.attention.canvas import assemble
+from harness.models.attention.capture import Captured, map_size
+from harness.models.attention.hooks import Heads, Pass, attend, heads
 
 LayerFusion = Callable[[Callable[..., Tensor], Tensor, Tensor], Tensor]
 

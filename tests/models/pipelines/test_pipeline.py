@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from harness.denoise import paint
-from harness.models._folder import load_parts
-from harness.models._zero123plus import Zero123Plus
+from harness.models.loading.folder import load_parts
+from harness.models.pipelines.zero123plus import Zero123Plus
 from harness.ops.euler_ancestral import Draws, schedule
 from harness.passes import Passes
 from harness.registry import build

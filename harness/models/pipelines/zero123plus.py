@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.attention.capture import Enough
-from harness.attention.hooks import Pass
-from harness.attention.reference import ReadPass, WritePass
-from harness.attention.views import assemble, split
-from harness.models._diffusion import Condition, Diffusion, Parts, Timestep, each
+from harness.models.attention.canvas import assemble, split
+from harness.models.attention.capture import Enough
+from harness.models.attention.hooks import Pass
+from harness.models.attention.reference import ReadPass, WritePass
+from harness.models.pipelines.diffusion import Condition, Diffusion, Parts, Timestep, each
 from harness.ops.tensors import Images, Latents
 from harness.registry import knob
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from harness.errors import UsageError
-from harness.models._diffusion import Diffusion
-from harness.models._files import fingerprint
-from harness.models._folder import Expected, load_parts
+from harness.models.loading.files import fingerprint
+from harness.models.loading.folder import Expected, load_parts
+from harness.models.pipelines.diffusion import Diffusion
 from tests.models import layouts
 
 WIDTH = 24  # of the random folders' tokens

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from harness.errors import UsageError
-from harness.models._diffusion import Parts
-from harness.models._files import PLAIN, ZERO123PLUS, demand, fingerprint, read_json, variant
+from harness.models.loading.files import PLAIN, ZERO123PLUS, demand, fingerprint, read_json, variant
+from harness.models.pipelines.diffusion import Parts
 
 __all__ = ["SHIPPED", "Expected", "fingerprint", "load_parts"]
 
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parents[1] / "weights"
 LATENTS = 4
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.models._diffusion import Condition
-from harness.models._folder import load_parts
-from harness.models._zero123plus import Switches, UNetAlone, Zero123Plus, squared
+from harness.models.loading.folder import load_parts
+from harness.models.pipelines.diffusion import Condition
+from harness.models.pipelines.zero123plus import Switches, UNetAlone, Zero123Plus, squared
 
 OFF = Switches(scaling=False, embedding=False, reference="none")
 
@@ -129,7 +129,7 @@ def test_a_small_gpus_settings_change_only_rounding(fresh, scene, monkeypatch):
     plain = fresh(Switches(reference="both"))
     expected = keypoints(plain, scene), views(plain, scene), plain.encode(scene["views"])
     monkeypatch.setenv("HARNESS_SMALL_GPU", "1")
-    monkeypatch.setattr("harness.models._diffusion.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("harness.models.pipelines.diffusion.ROWS_AT_ONCE", 7)
     small = fresh(Switches(reference="both"))
     found = keypoints(small, scene), views(small, scene), small.encode(scene["views"])
     for one, other in zip(found, expected, strict=True):

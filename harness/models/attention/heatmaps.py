@@ -13,7 +13,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.attention.capture import Captured
+from harness.models.attention.capture import Captured
 
 Grid = Float[Tensor, "A T _ _"]
 Heat = Float[Tensor, "T H W"]

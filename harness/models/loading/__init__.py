@@ -1,0 +1,1 @@
+"""Opening a model's folder or hub snapshot: its files, configs, weights and fingerprint."""

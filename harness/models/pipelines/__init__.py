@@ -1,0 +1,1 @@
+"""Frozen models in use: encode, decode, noise, keypoint pass and view pass."""
