@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _render_views.layout import enlist, folder_of, meshes, write
 
-from harness.data._meshes import UPRIGHT, load_mesh, placed, placement
+from harness.data.rendering.meshes import UPRIGHT, load_mesh, placed, placement
 from harness.errors import UsageError
 from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
 

@@ -6,14 +6,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from harness.errors import UsageError
-from harness.images import GREY, on_grey
 
+GREY = 127
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -130,3 +130,16 @@ def cut(image: Image.Image, square_px: tuple[float, float, float], side_px: int,
     exact = (left - box[0], top - box[1], left - box[0] + side, top - box[1] + side)
     scaled = padded.resize((side_px, side_px), Image.Resampling.BICUBIC, box=exact)
     return torch.from_numpy(np.array(scaled)).permute(2, 0, 1).float() / 255
+
+
+def on_grey(rgba: UInt8[Tensor, "h w 4"], grey: int = GREY) -> UInt8[Tensor, "h w 3"]:
+    """Return the picture over a uniform grey, rounded to the nearest level. Source: Zero123++, to_rgb_image."""
+    colour, alpha = rgba[..., :3].int(), rgba[..., 3:].int()
+    blended = colour * alpha + grey * (255 - alpha)
+    return ((2 * blended + 255) // 510).to(torch.uint8)
+
+
+def longest_side_px(silhouette: Bool[np.ndarray, "h w"]) -> float:
+    """Return the longer side of the silhouette's bounding box in pixels, 0 of an empty one."""
+    sides = [np.flatnonzero(silhouette.any(axis)) for axis in (0, 1)]
+    return float(max(where[-1] - where[0] + 1 if len(where) else 0 for where in sides))

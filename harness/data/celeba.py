@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from harness.data._images import data_root, demand, size_px, sizes
 from harness.data._photos import PhotoData, Photos
-from harness.data._text import demand_apart, demand_unique, listed, table
 from harness.data.base import Rules
+from harness.data.formats.text_columns import demand_apart, demand_unique, listed, table
 from harness.errors import UsageError
 from harness.registry import knob
 

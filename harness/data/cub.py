@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data import _cub_h5, _cub_mat, _cub_text
 from harness.data._images import data_root, sizes
 from harness.data._photos import PhotoData, Photos
 from harness.data.base import Rules
+from harness.data.formats import cub_h5, cub_mat, cub_text
 from harness.errors import UsageError
 from harness.registry import knob
 
@@ -58,24 +58,24 @@ class Cub(PhotoData):
         source = SOURCES[self.layout]
         root = data_root(self.name, self.root, source)
         if self.layout == "aligned":
-            return _cub_h5.read(root, self.subset, len(self.keypoint_names), source)
+            return cub_h5.read(root, self.subset, len(self.keypoint_names), source)
         folder = root / "CUB_200_2011"
         folder = folder if folder.is_dir() else root
         parts = len(self.keypoint_names)
         if self.layout == "raw":
-            return self._photos(folder, str(folder / "images.txt"), *_cub_text.read(folder, parts, source))
+            return self._photos(folder, str(folder / "images.txt"), *cub_text.read(folder, parts, source))
         cache = next((place for place in (folder / "cachedir" / "cub", root / "cachedir" / "cub") if place.is_dir()),
                      folder / "cachedir" / "cub")
-        return self._photos(folder, str(cache / "data"), *_cub_mat.read(folder, cache, parts, source))
+        return self._photos(folder, str(cache / "data"), *cub_mat.read(folder, cache, parts, source))
 
     def path(self, row: int) -> Path:
         """Return the file that holds an image."""
-        return self.photos.root / _cub_h5.NAME if self.layout == "aligned" else super().path(row)
+        return self.photos.root / cub_h5.NAME if self.layout == "aligned" else super().path(row)
 
     def image(self, row: int) -> Image.Image:
         """Return an image; raise UsageError naming the file where it cannot be read."""
         if self.layout == "aligned":
-            return _cub_h5.image(self.path(row), self.photos.files[row])
+            return cub_h5.image(self.path(row), self.photos.files[row])
         return super().image(row)
 
     def _photos(self, folder: Path, listed_in: str, files: list[str], points: NDArray[np.float64],

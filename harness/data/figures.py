@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.data._figures_families import FAMILIES, PARTS
-from harness.data._figures_render import Labels, Pixels, first_parts, rays, render, texture
-from harness.data._figures_solids import Array, Figure, turn
+from harness.data._images import longest_side_px
 from harness.data.base import Dataset, Scene
-from harness.images import longest_side_px
+from harness.data.rendering.bodies import FAMILIES, PARTS
+from harness.data.rendering.capsules import Array, Figure, turn
+from harness.data.rendering.raycast import Labels, Pixels, first_parts, rays, render, texture
 from harness.ops.geometry import Cameras, orbit, project, zero123plus_cameras
 from harness.ops.tensors import generator
 from harness.registry import knob

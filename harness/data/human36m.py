@@ -26,11 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data import _human36m_raw, _human36m_simplified
 from harness.data._images import data_root, demand, open_rgb, sizes
 from harness.data._photos import Label, Numbers, PhotoData, Photos
 from harness.data._squares import scaled
 from harness.data.base import Rules
+from harness.data.formats import human36m_raw, human36m_simplified
 from harness.errors import UsageError
 from harness.ops.matching import HUMAN36M_MIRROR
 from harness.registry import knob
@@ -73,7 +73,7 @@ class Human36m(PhotoData):
         if self.background == "black" and self.layout == "raw":
             raise UsageError("data human36m: background=black needs the masks of layout=simplified; raw has none")
         demand(root, (f"S{subject}" for subject in (*TRAIN, *TEST)), SOURCE)
-        listed = _human36m_raw.files if self.layout == "raw" else _human36m_simplified.files
+        listed = human36m_raw.files if self.layout == "raw" else human36m_simplified.files
         train, test = ([file for subject in subjects for file in listed(root, f"S{subject}", SOURCE)]
                        for subjects in (TRAIN, TEST))
         files = (*train, *test)
@@ -86,9 +86,9 @@ class Human36m(PhotoData):
     def label(self, row: int) -> Label:
         """Return what is known of an image: its points, read now, and with raw images the box around them."""
         if self.layout == "simplified":
-            points = _human36m_simplified.points(self.path(row), len(JOINTS))
+            points = human36m_simplified.points(self.path(row), len(JOINTS))
             return scaled(_label(points, np.full(4, np.nan, np.float32), 1.0), self.path(row), 1)
-        points = _human36m_raw.points(self.path(row), len(JOINTS))
+        points = human36m_raw.points(self.path(row), len(JOINTS))
         known = points[_known(points)]
         if not len(known):
             raise UsageError(f"image {self.path(row)}: annot.h5 knows none of its joints")
@@ -100,7 +100,7 @@ class Human36m(PhotoData):
         image = super().image(row)
         if self.background == "keep":
             return image
-        mask = _human36m_simplified.mask(self.path(row))
+        mask = human36m_simplified.mask(self.path(row))
         shown = open_rgb(mask).convert("L").point(lambda value: 255 * (value > 0))
         if shown.size != image.size:
             shown = shown.resize(image.size, Image.Resampling.BILINEAR)
@@ -113,8 +113,8 @@ class Human36m(PhotoData):
     def stamp(self, split: str, index: int) -> str:
         """Return sizes and times of change of all files that a scene is made from."""
         path = self.path(int(self.rows(split)[index]))
-        others = [_human36m_raw.labels(path) if self.layout == "raw" else _human36m_simplified.labels(path)]
-        others += [_human36m_simplified.mask(path)] * (self.background == "black")
+        others = [human36m_raw.labels(path) if self.layout == "raw" else human36m_simplified.labels(path)]
+        others += [human36m_simplified.mask(path)] * (self.background == "black")
         states = [other.stat() for other in others if other.exists()]
         return ",".join((super().stamp(split, index), *(f"{state.st_size}:{state.st_mtime_ns}" for state in states)))
 

@@ -16,16 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.data._clouds import read_pcd, surface
-from harness.data._images import data_root, demand, inside, sizes
-from harness.data._keypointnet_lists import read_annotations, read_list
-from harness.data._keypointnet_shapes import CloudShape, MeshShape, extent_px
-from harness.data._meshes import load_mesh, placed, placement
+from harness.data._images import data_root, demand, inside, on_grey, sizes
 from harness.data._objects import ObjectData, Objects
-from harness.data._raster import Array, Picture
 from harness.data.base import Rules, Scene, Survey
+from harness.data.formats.keypointnet_lists import read_annotations, read_list
+from harness.data.rendering.keypointnet_shapes import CloudShape, MeshShape, extent_px
+from harness.data.rendering.meshes import load_mesh, placed, placement
+from harness.data.rendering.point_clouds import read_pcd, surface
+from harness.data.rendering.raster import Array, Picture
 from harness.errors import UsageError
-from harness.images import on_grey
 from harness.ops.geometry import Cameras, orbit, project, zero123plus_cameras
 from harness.ops.tensors import generator
 from harness.registry import knob

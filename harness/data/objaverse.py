@@ -17,11 +17,10 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from harness.data._images import data_root, demand, inside, sizes
+from harness.data._images import GREY, data_root, demand, inside, longest_side_px, on_grey, sizes
 from harness.data._objects import ObjectData, Objects
 from harness.data.base import Rules, Scene, Survey
 from harness.errors import UsageError
-from harness.images import GREY, longest_side_px, on_grey
 from harness.ops.geometry import zero123plus_cameras
 from harness.registry import knob
 

@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 
 from harness.data._images import data_root, demand, inside, sizes
-from harness.data._labels import parse_json, parse_lines, read_bytes
 from harness.data._photos import PhotoData, Photos
 from harness.data.base import Rules
+from harness.data.formats.json_labels import parse_json, parse_lines, read_bytes
 from harness.errors import UsageError
 from harness.registry import knob
 

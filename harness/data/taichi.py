@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.data._frames import read_frame
 from harness.data._images import SUFFIXES, data_root, demand, inside, sizes
-from harness.data._labels import parse_json, read_bytes
 from harness.data._photos import Label, Numbers, PhotoData, Photos
 from harness.data._squares import scaled
 from harness.data.base import Rules
+from harness.data.formats.json_labels import parse_json, read_bytes
+from harness.data.formats.pandas_pickle import read_frame
 from harness.errors import UsageError
 from harness.registry import knob
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from harness.data._meshes import SUFFIXES
-from harness.data._raster import Picture, Triangles, render
+from harness.data.rendering.meshes import SUFFIXES
+from harness.data.rendering.raster import Picture, Triangles, render
 from harness.errors import UsageError
 from harness.ops.geometry import ZERO123PLUS_AZIMUTHS, ZERO123PLUS_ELEVATIONS, Cameras, orbit, zero123plus_cameras
 

@@ -10,8 +10,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from _train_tiny import cards_of, data, reading, tiny_sd, vae, zero123plus
 from _train_tiny.export import export_tiny_sd, export_tiny_zero123plus
 from _train_tiny.text import Captions, make_tokenizer
-from harness.data._figures_families import PARTS
 from harness.data.figures import PALETTE
+from harness.data.rendering.bodies import PARTS
 
 SINGLE_VIEWS, SIX_VIEWS = 9000, 2000
 HELD_OUT, HELD_OUT_SIX = 150, 24

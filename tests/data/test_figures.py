@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from harness.data._figures_families import FAMILIES
-from harness.data._figures_render import first_parts, intersect, rays, render
-from harness.data._figures_solids import Frame, Sculptor, Solids, turn
 from harness.data.figures import PALETTE, PARTS, Figures
+from harness.data.rendering.bodies import FAMILIES
+from harness.data.rendering.capsules import Frame, Sculptor, Solids, turn
+from harness.data.rendering.raycast import first_parts, intersect, rays, render
 from harness.ops.geometry import orbit, project
 
 ALL = list(PARTS)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.data._clouds import read_pcd, shown
 from harness.data.keypointnet import CLASSES
+from harness.data.rendering.point_clouds import read_pcd, shown
 from harness.errors import UsageError
 from harness.ops.geometry import project
 from harness.registry import build

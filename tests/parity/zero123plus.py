@@ -2,8 +2,8 @@
 
 import torch
 
+from harness.data._images import on_grey
 from harness.denoise import paint
-from harness.images import on_grey
 from harness.models.attention.canvas import assemble, split
 from harness.models.attention.hooks import Pass, attend, heads
 from harness.models.attention.reference import ReadPass, WritePass

@@ -10,8 +10,8 @@ import torch
 import trimesh
 from PIL import Image
 
-from harness.data._meshes import load_mesh, normals_of, placed, placement
-from harness.data._raster import render
+from harness.data.rendering.meshes import load_mesh, normals_of, placed, placement
+from harness.data.rendering.raster import render
 from harness.errors import UsageError
 from harness.ops.geometry import orbit, project, zero123plus_cameras
 from harness.registry import build
@@ -165,7 +165,7 @@ def test_depth_falls_off_as_perspective_says():
 
 
 def load_plain(corners, colours):
-    from harness.data._raster import Triangles
+    from harness.data.rendering.raster import Triangles
 
     return Triangles(corners, normals_of(corners), colours, np.zeros((len(corners), 3, 2)), np.full(len(corners), -1))
 

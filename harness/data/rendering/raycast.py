@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._figures_solids import Array, Solids
+from harness.data.rendering.capsules import Array, Solids
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]

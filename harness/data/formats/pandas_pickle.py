@@ -26,6 +26,7 @@ class Remembered:
     state: Any = None
 
     def __new__(cls, *args: Any) -> "Remembered":
+        """Keep the arguments; pickle calls this instead of the class that the file names."""
         made = super().__new__(cls)
         made.args = args
         return made

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._clouds import Cloud, cones, shown
-from harness.data._raster import Array, Picture, Triangles, render
+from harness.data.rendering.point_clouds import Cloud, cones, shown
+from harness.data.rendering.raster import Array, Picture, Triangles, render
 
 TOLERANCE = 0.02  # of the object's radius: what a mesh may have before a keypoint that it shows
 

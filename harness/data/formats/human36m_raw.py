@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._cub_h5 import opened
-from harness.data._human36m_simplified import actions
 from harness.data._photos import Numbers
+from harness.data.formats.cub_h5 import opened
+from harness.data.formats.human36m_simplified import actions
 from harness.errors import UsageError
 
 FILE, POSES = "annot.h5", "pose/2d"

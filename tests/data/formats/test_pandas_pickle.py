@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.data._frames import read_frame
+from harness.data.formats.pandas_pickle import read_frame
 from harness.errors import UsageError
 
 PATH = Path("gt.pkl")

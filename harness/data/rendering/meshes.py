@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from harness.data._raster import Array, Triangles, pyramid
+from harness.data.rendering.raster import Array, Triangles, pyramid
 from harness.errors import UsageError
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".off", ".stl")

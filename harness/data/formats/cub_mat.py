@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data._images import demand, inside
-from harness.data._text import Table, demand_apart, demand_unique
+from harness.data.formats.text_columns import Table, demand_apart, demand_unique
 from harness.errors import UsageError
 
 LISTS = ("train", "val", "test")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.data._figures_solids import DARK, WHITE, Figure, Frame, Sculptor, turn
+from harness.data.rendering.capsules import DARK, WHITE, Figure, Frame, Sculptor, turn
 
 X, Y, Z = 0, 1, 2
 SIDES = (("left", 1.0), ("right", -1.0))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data._images import demand, inside
-from harness.data._text import Table, demand_unique, lines, table
+from harness.data.formats.text_columns import Table, demand_unique, lines, table
 from harness.errors import UsageError
 
 FILES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt", "parts/parts.txt",

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._raster import Array, Triangles
+from harness.data.rendering.raster import Array, Triangles
 from harness.errors import UsageError
 
 NEIGHBOURS = 16  # that a point's plane is fitted to, and whose planes are averaged

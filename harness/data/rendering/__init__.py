@@ -1,0 +1,1 @@
+"""Drawing scenes: bodies, meshes and point clouds to pixels, masks and visibility."""
