@@ -18,9 +18,10 @@ from typing import Any, get_args, get_origin
 from harness.errors import UsageError, nearest
 
 PACKAGES = {  # the folder of each kind; the kind's name stands in YAML, in `list` and in entry points
-    "data": "harness.data", "models": "harness.models", "fusion": "harness.fusion", "losses": "harness.losses",
-    "selection": "harness.selection", "metrics": "harness.metrics", "search.samplers": "harness.search.samplers",
-    "search.pruners": "harness.search.pruners",
+    "data": "harness.data", "models": "harness.models",
+    "fusion": "harness.method.fusion", "losses": "harness.method.losses",
+    "selection": "harness.method.selection", "metrics": "harness.method.metrics",
+    "search.samplers": "harness.search.samplers", "search.pruners": "harness.search.pruners",
 }
 KINDS = tuple(PACKAGES)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import __main__, registry, trial
+from harness import __main__, registry
 from harness.config import spec
 from harness.config.load import load, shipped
 from harness.config.settings import base, resolve
+from harness.method import trial
 from harness.store import store
 from tests.conftest import small_spec
 

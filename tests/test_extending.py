@@ -13,8 +13,8 @@ import pytest
 from harness import registry
 from harness.config.load import load
 from harness.config.spec import Choice
+from harness.method.trial import run
 from harness.store.store import Store
-from harness.trial import run
 from tests.conftest import small_spec
 
 TEXT = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
@@ -29,14 +29,15 @@ def forget():
 @pytest.fixture
 def extended(tmp_path, monkeypatch):
     """Let the kinds' folders hold the document's files too; they lie in a folder of their own."""
-    added = [path.removesuffix(".py").removeprefix("harness/").replace("/", ".").rsplit(".", 1)
-             for path in BLOCKS if path.startswith("harness/")]
+    kinds = {package: kind for kind, package in registry.PACKAGES.items()}
+    added = [(kinds[package], name) for package, _, name in (
+        path.removesuffix(".py").replace("/", ".").rpartition(".") for path in BLOCKS if path.startswith("harness/"))]
     for path, text in BLOCKS.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     for kind, _ in added:
         package = importlib.import_module(registry.PACKAGES[kind])
-        folder = tmp_path / "harness" / kind.replace(".", "/")
+        folder = tmp_path / registry.PACKAGES[kind].replace(".", "/")
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     forget()
     yield tmp_path
@@ -68,15 +69,16 @@ def hold(contract, name):
 
 def test_the_document_has_its_blocks():
     assert sorted(BLOCKS) == [
-        "experiments/add.yaml", "harness/data/dots.py", "harness/fusion/add.py", "harness/losses/compact.py",
-        "harness/models/mine.py", "harness/search/pruners/percentile.py", "harness/search/samplers/sobol.py",
-        "harness/selection/tallest.py", "tests/fusion/test_add.py",
+        "experiments/add.yaml", "harness/data/dots.py", "harness/method/fusion/add.py",
+        "harness/method/losses/compact.py",
+        "harness/method/selection/tallest.py", "harness/models/mine.py", "harness/search/pruners/percentile.py",
+        "harness/search/samplers/sobol.py", "tests/method/fusion/test_add.py",
     ]
 
 
 @pytest.mark.parametrize(("contract", "name", "least"), [
-    ("tests.test_contract_fusion", "add", 5), ("tests.test_contract_losses", "compact", 8),
-    ("tests.test_contract_selection", "tallest", 8),
+    ("tests.method.test_contract_fusion", "add", 5), ("tests.method.test_contract_losses", "compact", 8),
+    ("tests.method.test_contract_selection", "tallest", 8),
 ])
 def test_its_variants_keep_their_contract(contract, name, least, extended, random_models):
     assert hold(contract, name) >= least
@@ -84,7 +86,7 @@ def test_its_variants_keep_their_contract(contract, name, least, extended, rando
 
 def test_its_own_test_passes(extended):
     space = {}
-    exec(BLOCKS["tests/fusion/test_add.py"], space)
+    exec(BLOCKS["tests/method/fusion/test_add.py"], space)
     space["test_the_tokens_output_is_added"]()
 
 
@@ -134,7 +136,7 @@ def test_an_entry_point_is_a_variant_too(tmp_path, monkeypatch):
     entry = re.search(r'^\[project\.entry-points\."(harness\.fusion)"\]\n(\w+) = "(\w+)\.(\w+)"$', TEXT, re.MULTILINE)
     group, name, package, module = entry.groups()
     (tmp_path / package).mkdir()
-    (tmp_path / package / f"{module}.py").write_text(BLOCKS["harness/fusion/add.py"])
+    (tmp_path / package / f"{module}.py").write_text(BLOCKS["harness/method/fusion/add.py"])
     made = tmp_path / f"{package}-1.0.dist-info"
     made.mkdir()
     (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")

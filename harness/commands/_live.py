@@ -8,7 +8,7 @@ from harness.conduct import Planned
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.trial import Step
+    from harness.method.trial import Step
 
 BAR = 20  # characters
 

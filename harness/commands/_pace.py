@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
 
 @dataclass

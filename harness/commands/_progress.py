@@ -11,7 +11,7 @@ from harness.commands._pace import Pace
 from harness.conduct import Planned, Progress
 
 if TYPE_CHECKING:
-    from harness.trial import Step, TrialResult
+    from harness.method.trial import Step, TrialResult
 
 QUIET_SECONDS = 10.0  # between two plain lines about trials under way
 SCORE = "pck@0.1"  # the score that a trial's last line tells

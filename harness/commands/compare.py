@@ -137,7 +137,7 @@ def _picture(results: Path, given: Path | None, words: tuple[str, str], pair: "P
 def _drawn(results: Path, words: tuple[str, str], pair: "Pair", scenes: "Scenes") -> bytes | None:
     from harness.commands._files import reader
     from harness.config.spec import TrialSpec
-    from harness.trial import dataset
+    from harness.method.trial import dataset
     from harness.visual.pairs import Sight, of_scene, picture
 
     read = reader(results)

@@ -10,7 +10,7 @@ from harness.search._base import Planned
 from harness.store import lock
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
 REPEATED = ("died", "error", "timeout")  # may go well another time; bad settings and NaN never do
 

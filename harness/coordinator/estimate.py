@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.execution._base import Done, Event, Executor, Failed, Stepped, Task
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
 # Settings that change what is computed, not how long it takes; of losses, fusion and selection the names count.
 FREE = ("seed", "steps", "learning_rate", "gate_learning_rate", "timestep", "sigma_px", "warp_degrees", "warp_scale",

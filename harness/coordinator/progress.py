@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from harness.search._base import Planned
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
-    from harness.results import TrialResult
+    from harness.method.optimise import Step
+    from harness.method.results import TrialResult
 
 
 class Progress:

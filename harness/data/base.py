@@ -32,7 +32,7 @@ class Rules:
     """How a dataset's errors are measured, and by what else than PCK its literature does.
 
     ``normaliser`` says in words what `Scene.normaliser_px` is. ``official`` names the literature's own error measure, a
-    key of `harness.metrics.official.MEASURES`, empty where PCK is all there is. ``mirror`` gives each keypoint's
+    key of `harness.method.metrics.official.MEASURES`, empty where PCK is all there is. ``mirror`` gives each keypoint's
     counterpart on the other side for data where left and right cannot be told apart, and is empty elsewhere.
     ``by_image`` asks for PCK averaged image by image as well, beside PCK over all points.
     """

@@ -14,7 +14,7 @@ from harness import environment
 from harness.execution._base import Cancelled, Failed, Stepped, Task, attempt, resolve, spent, throttled
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
 
 class Actor:

@@ -18,10 +18,10 @@ from harness.config.spec import RunOptions, TrialSpec
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
-    from harness.results import TrialResult
+    from harness.method.optimise import Step
+    from harness.method.results import TrialResult
 
-RUN = "harness.trial:run"
+RUN = "harness.method.trial:run"
 STEPS_PER_SECOND = 10.0  # of each trial, reported to the coordinator
 Cause = Literal["usage", "error", "memory", "died", "cancelled"]
 # What allocators say in a RuntimeError: PyTorch's on the CPU and of files, the GPU's, cuBLAS's and cuDNN's.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from harness.execution._base import Cancelled, Event, Failed, Stepped, Task, attempt, resolve, spent, throttled
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
 
 def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None, device: str | None,

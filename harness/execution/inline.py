@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from harness.execution._base import RUN, Cancelled, Closing, Event, Failed, Stepped, Task, attempt, throttled
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
 
 class Inline(Closing):

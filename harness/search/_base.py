@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.config.spec import Choice, RunOptions, TrialSpec
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
 Fingerprints = Callable[[TrialSpec], Mapping[str, str]]
 
@@ -77,7 +77,7 @@ class Prints:
         return self._last[2]
 
     def _check(self, spec: TrialSpec) -> None:
-        from harness.demands import check, deciding
+        from harness.method.compatibility import check, deciding
 
         part = deciding(spec)
         if part not in self._served:
@@ -88,7 +88,7 @@ class Prints:
         choice = json.dumps([spec.data.to_dict(), spec.model.to_dict()], sort_keys=True)
         if choice not in self._known:
             if self._look is None:
-                from harness.trial import fingerprints
+                from harness.method.trial import fingerprints
 
                 self._look = fingerprints
             self._known[choice] = self._look(spec)

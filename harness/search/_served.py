@@ -5,8 +5,8 @@ import json
 from harness.config.search_block import settled
 from harness.config.space import Dimension, Params, Range, extremes
 from harness.config.spec import SearchSpec, TrialSpec
-from harness.demands import check, deciding
 from harness.errors import UsageError
+from harness.method.compatibility import check, deciding
 
 
 def check_space(search: SearchSpec) -> None:

@@ -9,7 +9,7 @@ from harness.search._base import Fingerprints, Labels, Planned, Prints
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
 
 class Grid:

@@ -19,7 +19,7 @@ from harness.search.study import ENQUEUED, IDS, Study, search_of
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
 FEW, MANY = 5, 100  # proposals in a row that are known already: after FEW they are drawn at random, after MANY it ends
 

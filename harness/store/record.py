@@ -14,7 +14,7 @@ CHOICES = ("model", "data", "fusion", "selection")
 
 
 class Result(Protocol):
-    """What the store keeps of a trial's result; `harness.results.TrialResult` is one."""
+    """What the store keeps of a trial's result; `harness.method.results.TrialResult` is one."""
 
     @property
     def status(self) -> str: ...  # noqa: D102

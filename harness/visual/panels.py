@@ -13,7 +13,7 @@ from harness.visual.tiles import Colour, colours, heated, photo, spot
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.results import Exhibit
+    from harness.method.results import Exhibit
 
 MAP_PX = (44, 96)  # smallest and largest side of a map's tile
 WORDS = ("untrained tokens", "optimised tokens")

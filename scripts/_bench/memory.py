@@ -22,7 +22,7 @@ from harness.store.mlflow_tracker import MlflowTracker
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.results import TrialResult
+    from harness.method.results import TrialResult
     from harness.search._base import Planned
 
 TARGET_MB = 10.0  # over the last half

@@ -14,8 +14,8 @@ from harness.execution._base import Done, Event, Stepped, Task
 from harness.execution.processes import Processes
 
 if TYPE_CHECKING:
-    from harness.optimise import Step
-    from harness.results import TrialResult
+    from harness.method.optimise import Step
+    from harness.method.results import TrialResult
 
 RUN = f"{__name__}:trial"
 TARGET = 1.8
@@ -25,8 +25,8 @@ def trial(spec: TrialSpec, on_step: Callable[["Step"], None], options: RunOption
     """Multiply matrices that fit a core's own cache, some tenths of a second long, and report as a trial does."""
     import torch
 
-    from harness.optimise import Step
-    from harness.results import TrialResult
+    from harness.method.optimise import Step
+    from harness.method.results import TrialResult
 
     factor = torch.eye(192) + 1e-3
     product = factor

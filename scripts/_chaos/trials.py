@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.config.spec import RunOptions, TrialSpec
-from harness.optimise import Step
-from harness.results import TrialResult
+from harness.method.optimise import Step
+from harness.method.results import TrialResult
 
 PRINTS = {"data": "chaos", "weights": "chaos"}
 JOURNAL = "CHAOS_JOURNAL"  # environment variable: the file that each trial notes itself in

@@ -41,7 +41,7 @@ def settled(executor: object) -> list[tuple[object, ...]]:
 
 
 def test_without_flags_there_is_one_worker_for_each_gpu_with_its_own_log(store: Store) -> None:
-    run, logs = "harness.trial:run", store.folder
+    run, logs = "harness.method.trial:run", store.folder
     assert settled(executor_of(parsed(), store)) == [
         ("worker-0", run, 2, "0", str(logs / "worker-0.log")), ("worker-1", run, 2, "1", str(logs / "worker-1.log"))]
 

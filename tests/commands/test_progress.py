@@ -10,8 +10,8 @@ from harness.commands._pace import Pace
 from harness.commands._progress import Lines, duration, position
 from harness.conduct import Planned
 from harness.config.load import load
-from harness.optimise import Step
-from harness.results import TrialResult
+from harness.method.optimise import Step
+from harness.method.results import TrialResult
 
 
 class Watch:

@@ -16,8 +16,8 @@ import torch
 from harness.__main__ import main
 from harness.commands import _plans
 from harness.config.spec import RunOptions, TrialSpec
-from harness.optimise import Step
-from harness.results import TrialResult
+from harness.method.optimise import Step
+from harness.method.results import TrialResult
 from harness.store.mlflow_tracker import Untracked
 from harness.store.store import Store
 
@@ -33,7 +33,7 @@ Run = Callable[..., int]
 
 
 def fake(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
-    """Stand in for harness.trial.run: a score that the setting decides."""
+    """Stand in for harness.method.trial.run: a score that the setting decides."""
     for step in range(spec.steps):
         on_step(Step(step + 1, spec.steps, {"loss": 1.0}, 0.0))
     scores = {"pck@0.1": (0.5 if spec.fusion.name == "none" else 0.75) + 0.01 * spec.seed, "nvs_loss": 0.25}
@@ -54,8 +54,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     for name in ("HARNESS_RESULTS", "HARNESS_DEBUG", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("harness.trial.run", fake)
-    monkeypatch.setattr("harness.trial.fingerprints", lambda spec: PRINTS)
+    monkeypatch.setattr("harness.method.trial.run", fake)
+    monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: PRINTS)
     monkeypatch.setattr("harness.store.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
     Path("probe.yaml").write_text(PROBE)
 
@@ -95,7 +95,7 @@ def test_what_is_finished_is_not_run_again_unless_forced(run: Run, monkeypatch: 
         seen.append((spec.fusion.name, spec.seed))
         return fake(spec, on_step, options)
 
-    monkeypatch.setattr("harness.trial.run", counting)
+    monkeypatch.setattr("harness.method.trial.run", counting)
     assert run("run", "probe.yaml", "--set", "seeds=1") == 0
     assert seen == [("none", 0), ("concat", 0)]
     assert run("run", "probe.yaml") == 0
@@ -140,7 +140,7 @@ def test_a_plan_does_not_guess_what_it_costs(run: Run, capsys: pytest.CaptureFix
 def test_a_plan_costs_what_finished_trials_did_and_says_what_it_knows_nothing_of(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.trial.run", costing)
+    monkeypatch.setattr("harness.method.trial.run", costing)
     assert run("run", "probe.yaml", "--set", "grid.fusion=[none]", "--set", "seeds=1") == 0
     capsys.readouterr()
     assert run("plan", "probe.yaml", "--set", "trial.steps=5", "--workers", "2") == 0
@@ -159,7 +159,7 @@ def test_a_plan_measures_each_kind_once_and_records_nothing(
         measured.append((spec.fusion.name, spec.steps))
         return costing(spec, on_step, options)
 
-    monkeypatch.setattr("harness.trial.run", noting)
+    monkeypatch.setattr("harness.method.trial.run", noting)
     assert run("plan", "probe.yaml", "--measure", "--executor", "inline", "--set", "trial.steps=20") == 0
     out, err = capsys.readouterr()
     assert measured == [("none", 3), ("concat", 3)]
@@ -190,7 +190,7 @@ def test_a_failed_trial_gives_exit_code_1_and_is_named(
             raise ValueError("a reason")
         return fake(spec, on_step, options)
 
-    monkeypatch.setattr("harness.trial.run", breaking)
+    monkeypatch.setattr("harness.method.trial.run", breaking)
     assert run("run", "probe.yaml") == 1
     err = capsys.readouterr().err
     assert re.search(r"fusion=concat seed=1: broke after \d+ s, attempt 3 follows: ValueError: a reason", err)
@@ -203,10 +203,10 @@ def test_a_failed_trial_gives_exit_code_1_and_is_named(
 def test_an_interrupted_run_exits_75_and_resumes(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.trial.run", interrupting)
+    monkeypatch.setattr("harness.method.trial.run", interrupting)
     assert run("run", "probe.yaml") == 75
     assert "1 done, 3 not started" in capsys.readouterr().err
-    monkeypatch.setattr("harness.trial.run", fake)
+    monkeypatch.setattr("harness.method.trial.run", fake)
     assert run("run", "probe.yaml") == 0
     assert "3 done, 1 done before" in capsys.readouterr().err
 
@@ -222,11 +222,11 @@ def test_the_exit_code_tells_how_a_run_was_stopped_and_it_resumes(
             time.sleep(0.05)  # signals that come together count as one
         return fake(spec, on_step, options)
 
-    monkeypatch.setattr("harness.trial.run", stopping)
+    monkeypatch.setattr("harness.method.trial.run", stopping)
     assert run("run", "probe.yaml") == code
     assert [record["status"] for record in Store("results", "probe").records()] == (
         [] if code == 130 else ["interrupted"])
-    monkeypatch.setattr("harness.trial.run", fake)
+    monkeypatch.setattr("harness.method.trial.run", fake)
     assert run("run", "probe.yaml") == 0
     assert {record["status"] for record in Store("results", "probe").records()} == {"finished"}
 
@@ -286,7 +286,7 @@ def test_status_tells_of_a_run_that_goes_on(
             raise ValueError("broke")
         return fake(spec, on_step, options)
 
-    monkeypatch.setattr("harness.trial.run", looking)
+    monkeypatch.setattr("harness.method.trial.run", looking)
     assert run("run", "probe.yaml", "--set", "grid.fusion=[none]", "--set", "seeds=3", "--retries", "1") == 1
     first, _, repeated, last = (text.splitlines() for text in seen)
     assert re.search(r"running +fusion=none seed=0, for 0 s, step 2/2, loss 0.25, pck_fit@0.1 0.500$", first[0])
@@ -302,7 +302,7 @@ def test_status_says_why_a_run_gave_up(
     def breaking(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
         raise ValueError("no")
 
-    monkeypatch.setattr("harness.trial.run", breaking)
+    monkeypatch.setattr("harness.method.trial.run", breaking)
     assert run("run", "probe.yaml", "--retries", "0", "--max-failures", "2") == 1
     assert "stopped: 2 trials in a row failed, the last one: ValueError: no" in capsys.readouterr().err
     assert run("status") == 0
@@ -318,7 +318,7 @@ def test_status_of_an_empty_folder_is_empty(run: Run, capsys: pytest.CaptureFixt
 def test_an_interrupted_run_with_force_says_what_resumes(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.trial.run", interrupting)
+    monkeypatch.setattr("harness.method.trial.run", interrupting)
     assert run("run", "probe.yaml", "--results", "my birds") == 75
     err = capsys.readouterr().err
     assert "The same command resumes: what is finished is not run again." in err
@@ -340,7 +340,7 @@ def test_status_is_json_also_where_a_loss_is_not_a_number(
         seen.append(capsys.readouterr().out)
         return fake(spec, on_step, options)
 
-    monkeypatch.setattr("harness.trial.run", looking)
+    monkeypatch.setattr("harness.method.trial.run", looking)
     assert run("run", "probe.yaml", "--set", "grid.fusion=[none]", "--set", "seeds=1") == 0
     found = json.loads(seen[0], parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
     (trial,) = found["probe"]["trials"].values()

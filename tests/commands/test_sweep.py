@@ -12,8 +12,8 @@ import pytest
 from harness.__main__ import main
 from harness.config.load import load
 from harness.config.spec import RunOptions, TrialSpec
-from harness.optimise import Step
-from harness.results import TrialResult
+from harness.method.optimise import Step
+from harness.method.results import TrialResult
 from harness.store.mlflow_tracker import Untracked
 from harness.store.store import Store
 from tests.execution import fake
@@ -40,8 +40,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.chdir(tmp_path)
     for name in ("HARNESS_RESULTS", "HARNESS_DEBUG", "MLFLOW_TRACKING_URI", synthetic.JOURNAL):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("harness.trial.run", synthetic.run)
-    monkeypatch.setattr("harness.trial.fingerprints", fake.fingerprints)
+    monkeypatch.setattr("harness.method.trial.run", synthetic.run)
+    monkeypatch.setattr("harness.method.trial.fingerprints", fake.fingerprints)
     monkeypatch.setattr("harness.store.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
     monkeypatch.setattr("harness.store.store.mlflow_tracker.attach", lambda store: "")
     Path("hunt.yaml").write_text(HUNT)
@@ -100,7 +100,7 @@ def test_an_interrupted_sweep_exits_75_unless_its_budget_is_spent(
             os.kill(os.getpid(), signal.SIGINT)
         return synthetic.run(spec, on_step, options)
 
-    monkeypatch.setattr("harness.trial.run", interrupting)
+    monkeypatch.setattr("harness.method.trial.run", interrupting)
     assert run("sweep", "hunt.yaml", "--trials", "4") == code
     assert len(ran) == at
     assert run("sweep", "hunt.yaml", "--trials", "4") == 0
@@ -140,7 +140,7 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> Command:
         return replace(result, cost={"seconds_total": 3.0 + per_step * spec.steps, "seconds_per_step": per_step,
                                      "peak_memory_mb": 700.0})
 
-    monkeypatch.setattr("harness.trial.run", trial)
+    monkeypatch.setattr("harness.method.trial.run", trial)
     return trial
 
 

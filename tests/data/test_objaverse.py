@@ -6,10 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from harness import registry, trial
+from harness import registry
 from harness.__main__ import main
 from harness.config.spec import Choice
 from harness.errors import UsageError
+from harness.method import trial
 from harness.ops.geometry import zero123plus_cameras
 from harness.registry import build
 from tests.conftest import small_spec

@@ -45,7 +45,7 @@ def result(spec, **changes):
     """Return what a fake trial of this spec leaves."""
     import torch
 
-    from harness.results import TrialResult
+    from harness.method.results import TrialResult
 
     kept = {
         "status": "finished", "reason": "", "scores": {"pck@0.1": 0.5 + spec.seed, "nme": float("nan")},
@@ -79,7 +79,7 @@ def run(spec, on_step, options):
         gpus, threads = (os.environ.get(name, "unset") for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"))
         # Of all ends the one that imports nothing more.
         raise UsageError(f"gpus={gpus} threads={threads} torch={'torch' in sys.modules}")
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
     for step in range(1, spec.steps + 1):
         time.sleep(asked.get("pace", 0.0))

@@ -12,7 +12,7 @@ import torch
 from harness.execution._base import Done, Failed, Stepped, Task, throttled
 from harness.execution.inline import Inline
 from harness.execution.processes import Processes
-from harness.optimise import Step
+from harness.method.optimise import Step
 from tests.execution import fake
 
 RUN = "tests.execution.fake:run"

@@ -340,7 +340,7 @@ def test_a_run_that_cannot_be_imported_is_told_by_the_first_trial():
 def test_a_torch_that_cannot_be_imported_is_told_by_the_first_trial(tmp_path, monkeypatch):
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')\n")
     monkeypatch.syspath_prepend(tmp_path)  # a worker looks where its coordinator does
-    with Processes("harness.trial:run") as executor:
+    with Processes("harness.method.trial:run") as executor:
         submit(executor, fake.spec(0))
         failed = ends(executor)["0"]
     assert (failed.cause, failed.reason) == (

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from harness import registry
+from harness.method.passes import Passes
 from harness.models.attention.capture import token_maps
 from harness.models.pipelines.diffusion import Condition, Diffusion, Parts
 from harness.models.pipelines.zero123plus import Zero123Plus
-from harness.passes import Passes
 from tests.conftest import small_spec
 
 pytestmark = [pytest.mark.slow, pytest.mark.huge, pytest.mark.timeout(7200)]

@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.metrics import _autolink as autolink
+from harness.method.metrics import _autolink as autolink
 from harness.ops.matching import HUMAN36M_MIRROR
 from tests.parity.golden import covers
 

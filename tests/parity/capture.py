@@ -3,12 +3,12 @@
 import torch
 from diffusers import DDIMScheduler
 
-from harness.losses.base import Evidence
-from harness.losses.equivariance import Equivariance
-from harness.losses.sharpening import Sharpening
+from harness.method.losses.base import Evidence
+from harness.method.losses.equivariance import Equivariance
+from harness.method.losses.sharpening import Sharpening
+from harness.method.selection.gaussian_fps import GaussianFps
 from harness.models.attention.capture import CapturePass, resample, token_maps
 from harness.ops.warps import unwarped_mean, warp
-from harness.selection.gaussian_fps import GaussianFps
 from tests.parity.golden import covers
 from tests.parity.models import bytes_to_image, diffusion, unet_key
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.losses.base import Evidence
+from harness.method.losses.base import Evidence
 from harness.ops.maps import gaussians, several_peaks
 from harness.ops.warps import unwarp
 from harness.registry import build

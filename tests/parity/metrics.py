@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.metrics import _errors, _official
+from harness.method.metrics import _errors, _official
 from harness.ops.matching import HUMAN36M_MIRROR, apply_regressor
 from tests.parity.golden import covers
 

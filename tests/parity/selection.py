@@ -2,10 +2,10 @@
 
 import torch
 
+from harness.method.selection._fps import distances, furthest, spread_out
 from harness.ops import maps
 from harness.ops.matching import most_frequent
 from harness.registry import build
-from harness.selection._fps import distances, furthest, spread_out
 from tests.parity.golden import covers
 
 

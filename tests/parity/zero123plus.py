@@ -3,14 +3,14 @@
 import torch
 
 from harness.data._images import on_grey
-from harness.denoise import paint
+from harness.method.generate import paint
+from harness.method.passes import Passes
 from harness.models.attention.canvas import assemble, split
 from harness.models.attention.hooks import Pass, attend, heads
 from harness.models.attention.reference import ReadPass, WritePass
 from harness.models.pipelines import zero123plus
 from harness.models.pipelines.diffusion import Condition
 from harness.ops.euler_ancestral import Draws, schedule
-from harness.passes import Passes
 from harness.registry import build
 from tests.conftest import small_spec
 from tests.parity.golden import covers

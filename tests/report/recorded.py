@@ -1,4 +1,4 @@
-"""Experiments in a store, with scores that harness.metrics took from made-up points and curves."""
+"""Experiments in a store, with scores that harness.method.metrics took from made-up points and curves."""
 
 import math
 
@@ -6,9 +6,9 @@ import torch
 
 from harness import registry
 from harness.config.spec import TrialSpec
-from harness.metrics.base import Observations
+from harness.method.metrics.base import Observations
+from harness.method.results import TrialResult, point_table
 from harness.ops.tensors import generator
-from harness.results import TrialResult, point_table
 from harness.store.store import Store
 
 from .fakes import plain

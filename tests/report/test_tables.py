@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from harness.config.spec import ReportSpec
-from harness.metrics._errors import errors_px
-from harness.metrics.base import Observations
-from harness.metrics.pck import Pck
+from harness.method.metrics._errors import errors_px
+from harness.method.metrics.base import Observations
+from harness.method.metrics.pck import Pck
 from harness.ops.tensors import generator
 from harness.report import markdown
 from harness.report.cells import written

@@ -9,8 +9,8 @@ from scipy import stats
 
 from harness.commands._files import reader
 from harness.config.spec import ReportSpec
-from harness.metrics.convergence import Convergence
-from harness.metrics.pck import Pck
+from harness.method.metrics.convergence import Convergence
+from harness.method.metrics.pck import Pck
 from harness.report.parts import Part, reported
 from harness.report.recompute import from_curve, from_points
 from harness.report.retaken import corrected, exact_p, hedges_g, improvement, reads, within_reach

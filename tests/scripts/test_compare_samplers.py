@@ -51,8 +51,8 @@ def compare(tmp_path, monkeypatch, blank):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
     monkeypatch.setenv(synthetic.JOURNAL, str(tmp_path / "journal"))
-    monkeypatch.setattr("harness.trial.run", synthetic.run)
-    monkeypatch.setattr("harness.trial.fingerprints", fake.fingerprints)
+    monkeypatch.setattr("harness.method.trial.run", synthetic.run)
+    monkeypatch.setattr("harness.method.trial.fingerprints", fake.fingerprints)
     Path("hunt.yaml").write_text(HUNT)
     return lambda *given: compare_samplers.main(["hunt.yaml", "--executor", "inline", *given])
 
@@ -107,7 +107,7 @@ def test_an_interrupted_comparison_goes_on(compare, capsys, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
         return synthetic.run(spec, on_step, options)
 
-    monkeypatch.setattr("harness.trial.run", interrupting)
+    monkeypatch.setattr("harness.method.trial.run", interrupting)
     assert compare("--seeds", "2") == 75
     out, err = capsys.readouterr()
     assert (out, err.splitlines()[-1], len(ran)) == ("", "The same command goes on.", 15)

@@ -43,7 +43,7 @@ def run(spec, on_step, options):
     if os.environ.get(JOURNAL):
         with Path(os.environ[JOURNAL]).open("a") as journal:
             journal.write(f"{spec.learning_rate!r} {spec.fusion.name} {spec.seed}\n")
-    from harness.optimise import Step
+    from harness.method.optimise import Step
 
     score = quality(spec) + 0.01 * spec.seed
     for step in range(1, spec.steps + 1):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from harness.method.results import Exhibit
 from harness.ops.tensors import generator
-from harness.results import Exhibit
 from harness.visual.panels import panel
 from harness.visual.sheet import MARGIN_PX
 from harness.visual.tiles import colours, heated, marked, photo, spot

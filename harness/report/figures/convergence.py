@@ -82,7 +82,7 @@ def _loss(row: Row, curves: "list[np.ndarray]", *, relative: bool) -> Line:
 
 
 def falling(columns: Columns) -> "np.ndarray":
-    """Return a trial's loss curve as `harness.metrics.convergence` scores it; empty where none was recorded."""
+    """Return a trial's loss curve as `harness.method.metrics.convergence` scores it; empty where none was recorded."""
     import numpy as np
 
     if "loss" not in columns or not len(columns["loss"]):

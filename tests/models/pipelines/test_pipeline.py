@@ -9,11 +9,11 @@ import json
 import pytest
 import torch
 
-from harness.denoise import paint
+from harness.method.generate import paint
+from harness.method.passes import Passes
 from harness.models.loading.folder import load_parts
 from harness.models.pipelines.zero123plus import Zero123Plus
 from harness.ops.euler_ancestral import Draws, schedule
-from harness.passes import Passes
 from harness.registry import build
 from tests.conftest import small_spec
 

@@ -1,0 +1,26 @@
+"""Each token's map should be one small Gaussian blob (StableKeypoints' localisation loss).
+
+L = mean over scenes, views, tokens and pixels of (A - G(argmax A))^2, G the Gaussian of peak 1 and spread ``sigma_px``,
+not normalised; the argmax carries no gradient. On the assembled canvas one Gaussian serves all views. For images that
+show several objects alike, G is the mean of one such Gaussian for each.
+"""
+
+from dataclasses import dataclass
+
+from harness.method.losses.base import Evidence, Loss
+from harness.ops.maps import gaussians, several_peaks
+from harness.ops.tensors import Scalar
+from harness.registry import knob
+
+
+@dataclass(frozen=True)
+class Sharpening(Loss):
+    """Mean squared error between the maps and Gaussians at their peaks."""
+
+    subjects: int = knob(1, "objects alike in one image, each a peak of the target", low=1, high=64)
+
+    def __call__(self, seen: Evidence) -> Scalar:
+        """Return the unweighted term."""
+        height, width = seen.maps.shape[-2:]
+        target = gaussians(several_peaks(seen.maps, self.subjects), height, width, seen.sigma_px).mean(0)
+        return (seen.maps - target).square().mean()

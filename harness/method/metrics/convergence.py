@@ -1,0 +1,78 @@
+"""How the loss fell: steps to 90% of the drop, area under the curve, final values, divergence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from harness.method.metrics.base import Metric, Observations
+
+
+@dataclass(frozen=True)
+class Convergence(Metric):
+    """The shape of the loss curve. Read it beside the entropy: a loss also falls while attention stays spread out.
+
+    The curve is the total with every term at its final weight, so that growing weights do not look like divergence,
+    smoothed by a centred moving average. Scores: ``steps_to_90`` and ``area_under_curve``, left out where the loss
+    never falls below its start; ``loss_final`` and ``<term>_final``, the smoothed last values of the recorded total and
+    of each raw term; ``diverged``, 1 where a value is not finite or the smoothed curve ends above its start.
+    """
+
+    smoothing: int = 9  # steps of the moving average; no knob, so that a score means the same everywhere
+
+    def __call__(self, seen: Observations) -> dict[str, float]:
+        """Return the scores; nothing without a curve."""
+        if "loss" not in seen.curve or not len(seen.curve["loss"]):
+            return {}
+        if not all(values.isfinite().all() for values in seen.curve.values()):
+            return {"diverged": 1.0}
+        scores = {
+            f"{name}_final": smoothed(values, self.smoothing)[-1].item()
+            for name, values in seen.curve.items()
+            if name not in ("step", "seconds") and not name.endswith("_weighted")
+        }
+        curve = smoothed(at_final_weights(seen.curve), self.smoothing)
+        scores["diverged"] = float(curve[-1] > curve[0])
+        if curve.min() < curve[0]:
+            scores |= {"steps_to_90": float(steps_to(curve, 0.9)), "area_under_curve": area_under(curve)}
+        return scores
+
+
+def at_final_weights(curve: Mapping[str, Float[Tensor, " P"]]) -> Float[Tensor, " P"]:
+    """Return the total loss with each raw term times its last weight that can be told; the recorded total of no terms.
+
+    A weight is the quotient of a weighted and a raw value, so it is told where the raw one is not 0.
+    """
+    terms = [name for name in curve if f"{name}_weighted" in curve]
+    if not terms:
+        return curve["loss"].double()
+    total = torch.zeros(len(curve["loss"]), dtype=torch.float64)
+    for name in terms:
+        told = curve[name].nonzero().flatten().tolist()
+        if told:  # a term that is 0 throughout adds nothing
+            last = told[-1]
+            total += (curve[f"{name}_weighted"][last] / curve[name][last]).item() * curve[name].double()
+    return total
+
+
+def smoothed(values: Float[Tensor, " P"], span: int) -> Float[Tensor, " P"]:
+    """Return the centred moving average over ``span`` steps, over those that exist near the ends."""
+    values = values.double()
+    total = torch.cat([torch.zeros(1, dtype=torch.float64), values.cumsum(0)])
+    step = torch.arange(len(values))
+    low, high = (step - span // 2).clamp(min=0), (step + span // 2 + 1).clamp(max=len(values))
+    return (total[high] - total[low]) / (high - low)
+
+
+def steps_to(curve: Float[Tensor, " P"], share: float) -> int:
+    """Return the first step, counted from 0, that has made ``share`` of the drop from the first to the lowest value."""
+    limit = curve[0] - share * (curve[0] - curve.min())
+    return int((curve <= limit + 1e-12 * curve[0].abs()).nonzero()[0])
+
+
+def area_under(curve: Float[Tensor, " P"]) -> float:
+    """Return the mean height of a falling curve between its lowest value (0) and its first (1): smaller is faster."""
+    height = (curve - curve.min()) / (curve[0] - curve.min())
+    return float(torch.trapezoid(height) / (len(curve) - 1))

@@ -1,0 +1,124 @@
+"""The error measure that a dataset's own literature reports, of the regressed points and both baselines."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from harness.method.metrics import _autolink, _official
+from harness.method.metrics._errors import errors_px, hits, share, share_per_image
+from harness.method.metrics.base import Metric, Observations
+
+PROTOCOLS = {"regressed": "", "untrained_regressed": "_untrained", "mean_pose": "_mean_pose"}
+BY_IMAGE = {"": "", "regressed": "_regressed", "untrained": "_untrained", "mean_pose": "_mean_pose"}
+SPAIR_ALPHAS = (0.05, 0.1, 0.15)
+HUMAN36M_SIDE = 128  # pixels of the image that its published figures are in
+
+
+@dataclass(frozen=True)
+class Points:
+    """Predicted and annotated points of M images in [0, 1], which are visible, and counterparts of left and right."""
+
+    predicted: Float[Tensor, "M K 2"]
+    truth: Float[Tensor, "M K 2"]
+    visible: Bool[Tensor, "M K"]
+    mirror: tuple[int, ...]
+
+
+def _complete(points: Points) -> Points:
+    """Return the images whose points are all annotated, for measures that leave none out."""
+    whole = points.visible.all(-1)
+    return Points(points.predicted[whole], points.truth[whole], points.visible[whole], points.mirror)
+
+
+def inter_eye(points: Points) -> dict[str, float]:
+    """Return the mean error over the distance of the eyes, points 0 and 1 (CelebA, MAFL)."""
+    own = _complete(points)
+    return {"inter_eye": _mean(_official.inter_eye(own.predicted, own.truth))}
+
+
+def visible(points: Points) -> dict[str, float]:
+    """Return the mean error in image sides: image by image as StableKeypoints, over all points as AutoLink (CUB)."""
+    seen = points.visible.any(-1)
+    return {
+        "visible_l2": _mean(_official.mean_of_visible(points.predicted, points.truth, points.visible)[seen]),
+        "visible_l2_pooled": _autolink.pooled(points.predicted, points.truth, points.visible).item(),
+    }
+
+
+def summed(points: Points) -> dict[str, float]:
+    """Return errors summed over points at 256 px: distances as StableKeypoints, |x| + |y| as AutoLink (Tai-Chi)."""
+    counted = points.visible[..., None].expand_as(points.truth)
+    side = _official.SIDE_PX
+    return {
+        "summed_px": _mean(_official.sum_of_visible_px(points.predicted, points.truth, points.visible)),
+        "summed_px_by_coordinate": _autolink.by_coordinate(
+            side * points.predicted, side * points.truth, counted).item(),
+    }
+
+
+def below_6px(points: Points) -> dict[str, float]:
+    """Return the share of points less than 6 px off at 256 px (DeepFashion)."""
+    own = _complete(points)
+    return {"within_6px": _mean(_official.below_6px(own.predicted, own.truth))}
+
+
+def mirrored(points: Points) -> dict[str, float]:
+    """Return the mean error at 128 px with left and right exchanged where that is less (Human3.6M).
+
+    Image by image in the predictions as StableKeypoints does, and, ``_exchanged``, in the annotations as AutoLink does.
+    """
+    own, mirror = _complete(points), torch.tensor(points.mirror)
+    return {
+        "mirrored_px": _mean(_official.orientation_invariant(own.predicted, own.truth, mirror)),
+        "mirrored_px_exchanged": HUMAN36M_SIDE * _autolink.mirrored(own.predicted, own.truth, mirror).item(),
+    }
+
+
+MEASURES: Mapping[str, Callable[[Points], dict[str, float]]] = {
+    "inter_eye": inter_eye, "visible": visible, "summed": summed, "below_6px": below_6px, "mirrored": mirrored,
+}
+
+
+@dataclass(frozen=True)
+class Official(Metric):
+    """The measure that the dataset's rules name, by its own name and with ``_untrained`` and ``_mean_pose`` added.
+
+    Where the rules ask for it (SPair-71k) also PCK averaged image by image, ``image_pck@<alpha>`` and
+    ``image_pck_<protocol>@<alpha>``, and over all points at the literature's third threshold, ``point_pck@0.15``.
+    """
+
+    def __call__(self, seen: Observations) -> dict[str, float]:
+        """Return the scores; nothing where the dataset names no measure or shows no point."""
+        if not seen.visible.any():
+            return {}
+        scores = _by_image(seen) if seen.by_image else {}
+        for protocol, suffix in PROTOCOLS.items() if seen.official else ():
+            if protocol not in seen.predictions:
+                continue
+            points = Points(seen.predictions[protocol].flatten(0, 1), seen.truth_yx.flatten(0, 1),
+                            seen.visible.flatten(0, 1), seen.mirror)
+            found = MEASURES[seen.official](points)
+            scores |= {f"{name}{suffix}": value for name, value in found.items() if value == value}  # no NaN
+        return scores
+
+
+def _by_image(seen: Observations) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for protocol, suffix in BY_IMAGE.items():
+        if protocol not in seen.predictions:
+            continue
+        error_px = errors_px(seen.predictions[protocol], seen.truth_yx, seen.size_px)
+        for alpha in SPAIR_ALPHAS:
+            shares = share_per_image(hits(error_px, seen.normaliser_px, alpha), seen.visible)
+            scores[f"image_pck{suffix}@{alpha:g}"] = shares[~shares.isnan()].mean().item()
+        last = SPAIR_ALPHAS[-1]
+        scores[f"point_pck{suffix}@{last:g}"] = share(hits(error_px, seen.normaliser_px, last), seen.visible)
+    return scores
+
+
+def _mean(values: Float[Tensor, " M"]) -> float:
+    """Return the mean, NaN where there is no image."""
+    return values.mean().item()
