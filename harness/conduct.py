@@ -14,7 +14,7 @@ from harness.coordinator.reconcile import reconcile
 from harness.errors import UsageError
 from harness.execution._base import Done, Event, Executor, Failed, Stepped, Task
 from harness.interrupts import FINISH, STOP, Interrupts
-from harness.search._base import Planned, Source
+from harness.search.trial_source import Planned, Source
 from harness.store import lock
 from harness.store.mlflow_tracker import Tracker, Untracked, overall
 from harness.store.store import Store

@@ -14,7 +14,7 @@ from harness.commands._shared import counts
 if TYPE_CHECKING:
     from harness.config.spec import TrialSpec
     from harness.coordinator.estimate import Cost, Estimate
-    from harness.search._base import Planned
+    from harness.search.trial_source import Planned
     from harness.store.store import Store
 
 MEASURED = "a few measured steps"

@@ -12,8 +12,8 @@ from harness.commands._sweeps import words
 from harness.config.search_block import settled
 from harness.config.space import Options, Params, Range
 from harness.coordinator.estimate import cost_class, estimate
-from harness.search._served import check_space
-from harness.search._settings import located
+from harness.search.feasibility import check_space
+from harness.search.setting import located
 
 if TYPE_CHECKING:
     from harness.config.spec import Experiment, SearchSpec, TrialSpec

@@ -16,7 +16,7 @@ from harness.store.atomic_files import replace_file
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.search._base import Planned
+    from harness.search.trial_source import Planned
 
 SUFFIXES = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json"}
 LAYOUT = "experiment.json"  # beside trials/: the experiment as it was last run, so that a name is enough for its tables

@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
     results = results_of(args)
     from harness.commands import _progress, _spaces, _sweeps, _tables
     from harness.conduct import conduct
-    from harness.search._served import check_space
+    from harness.search.feasibility import check_space
     from harness.search.outcome import outcome
     from harness.search.sweep import Sweep
     from harness.store.mlflow_tracker import MlflowTracker, attach

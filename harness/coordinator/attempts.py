@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.spec import RunOptions
 from harness.execution._base import Done, Failed
-from harness.search._base import Planned
+from harness.search.trial_source import Planned
 from harness.store import lock
 
 if TYPE_CHECKING:

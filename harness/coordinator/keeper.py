@@ -11,7 +11,7 @@ from harness.coordinator.attempts import Attempt, Verdict
 from harness.coordinator.progress import Progress
 from harness.errors import Resumable
 from harness.execution._base import Done, Failed
-from harness.search._base import Source
+from harness.search.trial_source import Source
 from harness.store.mlflow_tracker import Tracker
 from harness.store.store import Store
 

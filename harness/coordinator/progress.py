@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from harness.search._base import Planned
+from harness.search.trial_source import Planned
 
 if TYPE_CHECKING:
     from harness.method.optimise import Step

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.config.spec import Experiment, Ids, RunOptions
-from harness.search._base import Fingerprints, Labels, Planned, Prints
+from harness.search.trial_source import Fingerprints, Labels, Planned, Prints
 from harness.store.store import Store
 
 if TYPE_CHECKING:

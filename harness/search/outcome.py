@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.space import Params
 from harness.config.spec import Objective
-from harness.search._settings import mean, values_of
+from harness.search.setting import mean, values_of
 from harness.search.study import IDS, Study
 from harness.store.store import Store
 

@@ -12,7 +12,7 @@ from harness.config.spec import Experiment, SearchSpec
 from harness.errors import UsageError
 from harness.registry import build
 from harness.search.samplers.base import Sampler
-from harness.search.storage import address, open_storage, told
+from harness.search.study_storage import address, open_storage, told
 from harness.store.mlflow_server import shown
 from harness.store.store import Store
 

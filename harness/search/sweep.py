@@ -11,11 +11,11 @@ from harness.config.search_block import settled
 from harness.config.space import Params
 from harness.config.spec import Experiment, RunOptions
 from harness.errors import UsageError
-from harness.search._base import Fingerprints, Planned, Prints
-from harness.search._readings import after_seed
-from harness.search._reconcile import Known, reconcile
-from harness.search._settings import Setting, key_of, values_of
+from harness.search.pruner_readings import after_seed
+from harness.search.setting import Setting, key_of, values_of
 from harness.search.study import ENQUEUED, IDS, Study, search_of
+from harness.search.study_sync import Known, reconcile
+from harness.search.trial_source import Fingerprints, Planned, Prints
 from harness.store.store import Store
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.method.results import TrialResult
-    from harness.search._base import Planned
+    from harness.search.trial_source import Planned
 
 TARGET_MB = 10.0  # over the last half
 PAGES_MB = 4096 / 2**20

@@ -13,9 +13,9 @@ from harness.conduct import Policy, conduct  # noqa: E402
 from harness.config.load import load  # noqa: E402
 from harness.config.spec import Experiment  # noqa: E402
 from harness.execution.processes import Processes  # noqa: E402
-from harness.search._base import Source  # noqa: E402
 from harness.search.grid import Grid  # noqa: E402
 from harness.search.sweep import Sweep  # noqa: E402
+from harness.search.trial_source import Source  # noqa: E402
 from harness.store.mlflow_tracker import MlflowTracker  # noqa: E402
 from harness.store.store import Store  # noqa: E402
 

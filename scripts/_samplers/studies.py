@@ -11,10 +11,10 @@ from harness.config.load import load
 from harness.config.spec import Experiment
 from harness.errors import UsageError
 from harness.execution._base import Executor
-from harness.search._base import Planned
 from harness.search.outcome import Tried, outcome
 from harness.search.study import search_of
 from harness.search.sweep import Sweep
+from harness.search.trial_source import Planned
 from harness.store.atomic_files import write_folder
 from harness.store.store import Store
 

@@ -17,7 +17,7 @@ from harness.models.loading.files import up_layers
 from harness.models.pipelines.diffusion import Diffusion
 from harness.models.pipelines.sides import multiple, multiple_of_folder
 from harness.models.tiny_sd import TinySD
-from harness.search._base import Prints
+from harness.search.trial_source import Prints
 from tests.conftest import open_session, small_spec
 
 

@@ -16,7 +16,7 @@ import compare_samplers
 from _samplers import studies, verdict
 from _samplers.studies import Course
 
-from harness.search import storage
+from harness.search import study_storage
 from harness.search.outcome import Tried
 from harness.statistics import Interval
 from harness.store.store import Store
@@ -40,14 +40,14 @@ search:
 def blank(tmp_path_factory):
     """A database without studies, made once: it takes as long as ten searches."""
     path = tmp_path_factory.mktemp("storage") / "study.db"
-    storage._create(path)
+    study_storage._create(path)
     return path
 
 
 @pytest.fixture
 def compare(tmp_path, monkeypatch, blank):
     """Return a function that compares in an empty folder, with trials replaced; ``journal`` notes each that ran."""
-    monkeypatch.setattr(storage, "_create", lambda place: shutil.copy(blank, place))
+    monkeypatch.setattr(study_storage, "_create", lambda place: shutil.copy(blank, place))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
     monkeypatch.setenv(synthetic.JOURNAL, str(tmp_path / "journal"))

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from harness.search import storage
+from harness.search import study_storage
 from harness.store.store import Store
 from tests.search.synthetic import JOURNAL
 
@@ -25,10 +25,10 @@ def ran(tmp_path, monkeypatch):
 def blank(tmp_path_factory):
     """A database without studies, made once: it takes as long as ten searches."""
     path = tmp_path_factory.mktemp("storage") / "study.db"
-    storage._create(path)
+    study_storage._create(path)
     return path
 
 
 @pytest.fixture(autouse=True)
 def _copied(blank, monkeypatch):
-    monkeypatch.setattr(storage, "_create", lambda place: shutil.copy(blank, place))
+    monkeypatch.setattr(study_storage, "_create", lambda place: shutil.copy(blank, place))

@@ -3,8 +3,8 @@
 import pytest
 
 from harness.config.spec import Choice, Experiment, ReportSpec
-from harness.search._base import label
 from harness.search.grid import Grid
+from harness.search.trial_source import label
 from harness.store.store import Store
 from tests.execution import fake
 

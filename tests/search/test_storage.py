@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from harness.errors import Resumable, UsageError
-from harness.search import storage
+from harness.search import study_storage
 from harness.search.study import IDS, Study
 from tests.search.synthetic import experiment, go, journal
 
@@ -17,9 +17,9 @@ SERVER = os.environ.get("HARNESS_TEST_POSTGRES", "")  # such as postgresql://use
 
 
 def test_the_study_lies_beside_the_records_unless_it_is_told_where(tmp_path):
-    assert storage.address("", tmp_path) == f"sqlite:///{tmp_path / 'study.db'}"
-    assert storage.address("postgresql://me@host/name", tmp_path) == "postgresql+psycopg://me@host/name"
-    assert storage.address("mysql+pymysql://me@host/name", tmp_path) == "mysql+pymysql://me@host/name"
+    assert study_storage.address("", tmp_path) == f"sqlite:///{tmp_path / 'study.db'}"
+    assert study_storage.address("postgresql://me@host/name", tmp_path) == "postgresql+psycopg://me@host/name"
+    assert study_storage.address("mysql+pymysql://me@host/name", tmp_path) == "mysql+pymysql://me@host/name"
 
 
 @pytest.mark.parametrize(("url", "reason"), [
@@ -40,9 +40,9 @@ def test_what_cannot_be_opened_is_told_in_one_line_without_the_password(tmp_path
 def test_a_path_that_no_address_can_hold_is_refused(tmp_path):
     for given, folder in (("", tmp_path / "p %20 q"), ("", tmp_path / "what?"), ("sqlite:////a/b%20c.db", tmp_path)):
         with pytest.raises(UsageError, match=r"a database cannot lie in a path with % or \?"):
-            storage.address(given, folder)
-    assert storage.address("postgresql+psycopg://me:a%40b@host/name?x=1", tmp_path).endswith("me:a%40b@host/name?x=1")
-    assert storage.address("", tmp_path / "ü #1") == f"sqlite:///{tmp_path}/ü #1/study.db"
+            study_storage.address(given, folder)
+    assert study_storage.address("postgresql+psycopg://me:a%40b@host/name?x=1", tmp_path).endswith("me:a%40b@host/name?x=1")
+    assert study_storage.address("", tmp_path / "ü #1") == f"sqlite:///{tmp_path}/ü #1/study.db"
 
 
 def test_tables_are_created_elsewhere_and_renamed(tmp_path, monkeypatch):
@@ -54,8 +54,8 @@ def test_tables_are_created_elsewhere_and_renamed(tmp_path, monkeypatch):
         assert not (tmp_path / "study.db").exists()
         return optuna.storages.RDBStorage(url)
 
-    monkeypatch.setattr(storage, "_connect", connect)
-    storage._create(tmp_path / "study.db")
+    monkeypatch.setattr(study_storage, "_connect", connect)
+    study_storage._create(tmp_path / "study.db")
     assert places[0].parent != tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
     assert optuna.get_all_study_names(f"sqlite:///{tmp_path / 'study.db'}") == []
@@ -67,7 +67,7 @@ def test_a_database_that_fails_on_the_way_ends_the_search_in_one_line_and_it_res
     def tell(self, trial, state, values=None):
         told.append(state)
         if len(told) == 3:
-            with storage.told(self.url), sqlite3.connect(store.folder / "study.db") as database:
+            with study_storage.told(self.url), sqlite3.connect(store.folder / "study.db") as database:
                 database.execute("DROP TABLE trial_values")
         original(self, trial, state, values)
 
@@ -92,7 +92,7 @@ def test_a_study_on_a_postgresql_server_is_searched_and_resumed(tmp_path, store,
     summary = go(asked, store)
     assert (summary.done, summary.left) == (8, 0)
     assert not (store.folder / "study.db").exists()
-    server = storage.open_storage(storage.address(SERVER, tmp_path), print)
+    server = study_storage.open_storage(study_storage.address(SERVER, tmp_path), print)
     try:
         trials = optuna.load_study(study_name=name, storage=server).trials
         assert [len(trial.user_attrs[IDS]) for trial in trials if IDS in trial.user_attrs] == [2, 2, 2, 2]

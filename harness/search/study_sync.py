@@ -8,10 +8,10 @@ from typing import Any
 
 from harness.config.space import Params
 from harness.errors import UsageError
-from harness.search._base import Planned
-from harness.search._readings import after_seed
-from harness.search._settings import Verdict, key_of, located, mean, values_of
+from harness.search.pruner_readings import after_seed
+from harness.search.setting import Verdict, key_of, located, mean, values_of
 from harness.search.study import ENQUEUED, IDS, Study
+from harness.search.trial_source import Planned
 from harness.store.store import Store
 
 Plan = Callable[[Params], tuple[Planned, ...]]

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.config.spec import SearchSpec
-from harness.search._base import Planned
-from harness.search._settings import mean
+from harness.search.setting import mean
+from harness.search.trial_source import Planned
 from harness.store.store import Store
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.config.search_block import settled
 from harness.config.space import Params
 from harness.config.spec import Objective, SearchSpec, TrialSpec
-from harness.search._base import Planned
+from harness.search.trial_source import Planned
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
