@@ -8,8 +8,8 @@ import pytest
 
 from harness import registry
 from harness.config.spec import Choice, TrialSpec
-from harness.execution import _process
 from harness.method.trial import Session
+from harness.runner.executors import worker_handle
 from tests.tiny_folders import save_tiny
 
 
@@ -25,10 +25,10 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _no_grace() -> Iterator[None]:
     """Kill a cancelled trial that stalls soon: tests stall some on purpose."""
-    before = _process.GRACE
-    _process.GRACE = 0.1
+    before = worker_handle.GRACE
+    worker_handle.GRACE = 0.1
     yield
-    _process.GRACE = before
+    worker_handle.GRACE = before
 
 
 @pytest.fixture(scope="session")

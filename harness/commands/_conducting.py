@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.errors import INTERRUPTED, OK, SOME_FAILED, TERMINATED
 
 if TYPE_CHECKING:
-    from harness.conduct import Policy, Summary
+    from harness.runner.coordinator import Policy, Summary
     from harness.store.store import Store
 
 
@@ -30,7 +30,7 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
 
 def policy_of(args: argparse.Namespace) -> "Policy":
     """Return what the flags ask for."""
-    from harness.conduct import Policy
+    from harness.runner.coordinator import Policy
 
     return Policy(args.retries, args.timeout, args.max_failures, args.probe)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.execution._base import Executor
+    from harness.runner.executors.base import Executor
     from harness.store.store import Store
 
 EXECUTORS = ("processes", "inline", "ray")
@@ -39,12 +39,12 @@ def executor_of(args: argparse.Namespace, store: "Store") -> "AbstractContextMan
     if args.executor == "ray":
         return _ray(args)
     if args.executor == "inline":
-        from harness.execution.inline import Inline
+        from harness.runner.executors.inline import Inline
 
         if args.workers not in (None, 1):
             raise UsageError(f"--workers: {args.workers} is out of range; inline runs one trial at a time")
         return Inline(threads=args.threads)
-    from harness.execution.processes import Processes
+    from harness.runner.executors.processes import Processes
 
     processes = Processes(workers=args.workers, threads=args.threads, log=store.folder, devices=args.devices)
     _warn(processes.workers, args.threads)
@@ -54,14 +54,14 @@ def executor_of(args: argparse.Namespace, store: "Store") -> "AbstractContextMan
 def _ray(args: argparse.Namespace) -> "AbstractContextManager[Executor]":
     if find_spec("ray") is None:
         raise UsageError("--executor ray: the package ray is not installed; pip install 'harness[ray]'")
-    from harness.execution.ray import Ray
+    from harness.runner.executors.ray import Ray
 
     return Ray(address=args.address, workers=args.workers, threads=args.threads)
 
 
 def _warn(workers: int, threads: int | None) -> None:
     """Say so where the workers have more threads than this machine has cores."""
-    from harness.execution._devices import cores, share
+    from harness.runner.executors.devices import cores, share
 
     each = threads or share(workers) or 1
     if workers * each > cores():

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Self
 
 from harness.commands._progress import PROBE, Lines, duration
-from harness.conduct import Planned
+from harness.runner.coordinator import Planned
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -13,7 +13,7 @@ from harness.commands._shared import counts
 
 if TYPE_CHECKING:
     from harness.config.spec import TrialSpec
-    from harness.coordinator.estimate import Cost, Estimate
+    from harness.runner.estimate import Cost, Estimate
     from harness.search.trial_source import Planned
     from harness.store.store import Store
 
@@ -60,7 +60,7 @@ def _print_json(trials: "Iterable[Planned]") -> None:
 
 
 def _estimate(unfinished: "list[TrialSpec]", store: "Store", args: argparse.Namespace) -> Iterator[str]:
-    from harness.coordinator.estimate import estimate
+    from harness.runner.estimate import estimate
 
     before = known_costs(record for trial in store.known() if (record := store.record(trial)))
     costs = before | (measured(unfinished, before, store, args) if args.measure else {})
@@ -71,16 +71,16 @@ def _estimate(unfinished: "list[TrialSpec]", store: "Store", args: argparse.Name
 
 def known_costs(records: "Iterable[Mapping[str, Any]]") -> "dict[str, Cost]":
     """Return what each kind of finished trials has cost on this device."""
-    from harness import environment
-    from harness.coordinator.estimate import finished_costs
+    from harness.runner import environment
+    from harness.runner.estimate import finished_costs
 
     return finished_costs(records, environment.machine()["device"])
 
 
 def told(found: "Estimate", before: int, measured: int, workers: int, *, most: str) -> Iterator[str]:
     """Yield an estimate in words; ``before`` and ``measured`` are how many kinds it comes from, ``most`` of what."""
-    from harness import environment
     from harness.commands._progress import duration
+    from harness.runner import environment
 
     if found.unknown == found.trials:
         yield "cost: unknown, since nothing like it finished on this device; --measure runs a few steps of each kind"
@@ -105,7 +105,7 @@ def _kinds(count: int) -> str:
 def measured(unfinished: "list[TrialSpec]", costs: "dict[str, Cost]", store: "Store",
              args: argparse.Namespace) -> "dict[str, Cost]":
     """Measure one trial of each kind that no cost is known of."""
-    from harness.coordinator.estimate import cost_class, measure
+    from harness.runner.estimate import cost_class, measure
 
     kinds: dict[str, TrialSpec] = {}
     for spec in unfinished:

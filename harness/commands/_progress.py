@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from harness.commands._pace import Pace
-from harness.conduct import Planned, Progress
+from harness.runner.coordinator import Planned, Progress
 
 if TYPE_CHECKING:
     from harness.method.trial import Step, TrialResult

@@ -11,13 +11,13 @@ from harness.commands._shared import counts
 from harness.commands._sweeps import words
 from harness.config.search_block import settled
 from harness.config.space import Options, Params, Range
-from harness.coordinator.estimate import cost_class, estimate
+from harness.runner.estimate import cost_class, estimate
 from harness.search.feasibility import check_space
 from harness.search.setting import located
 
 if TYPE_CHECKING:
     from harness.config.spec import Experiment, SearchSpec, TrialSpec
-    from harness.coordinator.estimate import Cost
+    from harness.runner.estimate import Cost
     from harness.store.store import Store
 
 SPENT = ("finished", "pruned")  # trials that no later call runs again

@@ -13,9 +13,9 @@ from harness.commands._shared import add_experiment, add_results, planned_experi
 from harness.errors import OK
 
 if TYPE_CHECKING:
-    from harness.conduct import Summary
     from harness.config.spec import Experiment
     from harness.report.tables import Table
+    from harness.runner.coordinator import Summary
     from harness.store.store import Store
 
 PRINTED = ("pck", "views")  # the tables that end a run; the report files hold them all
@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     experiment = planned_experiment(args)
     results = results_of(args)
     from harness.commands import _progress, _tables
-    from harness.conduct import conduct
+    from harness.runner.coordinator import conduct
     from harness.search.grid import Grid
     from harness.store.mlflow_tracker import MlflowTracker
     from harness.store.store import Store

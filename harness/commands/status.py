@@ -10,7 +10,7 @@ from harness.store.parquet_json import strict
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.coordinator.standing import Standing, Trial
+    from harness.runner.experiment_status import Standing, Trial
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print what the store says, whoever runs the experiment."""
-    from harness.coordinator.standing import standing
+    from harness.runner.experiment_status import standing
 
     results = results_of(args)
     names = chosen(results, [args.name]) if args.name else recorded(results)

@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"{experiment.source}: has no 'search'; `harness run {args.experiment}` runs its grid")
     results = results_of(args)
     from harness.commands import _progress, _spaces, _sweeps, _tables
-    from harness.conduct import conduct
+    from harness.runner.coordinator import conduct
     from harness.search.feasibility import check_space
     from harness.search.outcome import outcome
     from harness.search.sweep import Sweep

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from _chaos import trials
 
-from harness.conduct import Policy, conduct
 from harness.config.spec import Choice, Experiment, ReportSpec, TrialSpec
-from harness.execution.processes import Processes
+from harness.runner.coordinator import Policy, conduct
+from harness.runner.executors.processes import Processes
 from harness.search.grid import Grid
 from harness.store.mlflow_server import connect, default_uri
 from harness.store.mlflow_tracker import MlflowTracker, Untracked
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.execution._base import Executor
+    from harness.runner.executors.base import Executor
 
 TARGET_MS = 50.0
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from _chaos import trials
 
 from _bench.coordinator import journal
-from harness.conduct import Policy, Progress, conduct
 from harness.config.spec import Choice, Experiment, ReportSpec, TrialSpec
-from harness.execution.inline import Inline
+from harness.runner.coordinator import Policy, Progress, conduct
+from harness.runner.executors.inline import Inline
 from harness.search.grid import Grid
 from harness.store.mlflow_server import connect, default_uri
 from harness.store.mlflow_tracker import MlflowTracker

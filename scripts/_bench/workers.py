@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.config.spec import Choice, RunOptions, TrialSpec
-from harness.execution._base import Done, Event, Stepped, Task
-from harness.execution.processes import Processes
+from harness.runner.executors.base import Done, Event, Stepped, Task
+from harness.runner.executors.processes import Processes
 
 if TYPE_CHECKING:
     from harness.method.optimise import Step

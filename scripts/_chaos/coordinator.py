@@ -9,10 +9,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from _chaos import trials  # noqa: E402
 from harness.commands._conducting import exit_code  # noqa: E402
 from harness.commands._progress import Lines  # noqa: E402
-from harness.conduct import Policy, conduct  # noqa: E402
 from harness.config.load import load  # noqa: E402
 from harness.config.spec import Experiment  # noqa: E402
-from harness.execution.processes import Processes  # noqa: E402
+from harness.runner.coordinator import Policy, conduct  # noqa: E402
+from harness.runner.executors.processes import Processes  # noqa: E402
 from harness.search.grid import Grid  # noqa: E402
 from harness.search.sweep import Sweep  # noqa: E402
 from harness.search.trial_source import Source  # noqa: E402

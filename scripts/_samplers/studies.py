@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.conduct import Policy, Progress, Summary, conduct
 from harness.config.load import load
 from harness.config.spec import Experiment
 from harness.errors import UsageError
-from harness.execution._base import Executor
+from harness.runner.coordinator import Policy, Progress, Summary, conduct
+from harness.runner.executors.base import Executor
 from harness.search.outcome import Tried, outcome
 from harness.search.study import search_of
 from harness.search.sweep import Sweep

@@ -9,9 +9,9 @@ from harness.__main__ import Parser
 from harness.commands import _executors
 from harness.commands._executors import add_executor, executor_of
 from harness.errors import UsageError
-from harness.execution import _devices
-from harness.execution.inline import Inline
-from harness.execution.processes import Processes
+from harness.runner.executors import devices
+from harness.runner.executors.inline import Inline
+from harness.runner.executors.processes import Processes
 from harness.store.store import Store
 
 
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four cores, two GPUs."""
-    monkeypatch.setattr(_devices, "cores", lambda: 4)
+    monkeypatch.setattr(devices, "cores", lambda: 4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
 

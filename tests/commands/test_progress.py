@@ -8,10 +8,10 @@ import pytest
 from harness.commands._live import Live
 from harness.commands._pace import Pace
 from harness.commands._progress import Lines, duration, position
-from harness.conduct import Planned
 from harness.config.load import load
 from harness.method.optimise import Step
 from harness.method.results import TrialResult
+from harness.runner.coordinator import Planned
 
 
 class Watch:

@@ -277,7 +277,7 @@ def test_status_tells_of_a_run_that_goes_on(
 
     def looking(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
         on_step(Step(1, spec.steps, {"loss": 0.5}, 1.0, {"pck_fit@0.1": 0.25}))
-        monkeypatch.setattr("harness.coordinator.heartbeat.EVERY", 0.0)
+        monkeypatch.setattr("harness.runner.heartbeat.EVERY", 0.0)
         on_step(Step(2, spec.steps, {"loss": 0.25}, 2.0, {"pck_fit@0.1": 0.5}))
         capsys.readouterr()
         assert run("status", "probe") == 0
@@ -333,7 +333,7 @@ def test_status_is_json_also_where_a_loss_is_not_a_number(
     seen: list[str] = []
 
     def looking(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
-        monkeypatch.setattr("harness.coordinator.heartbeat.EVERY", 0.0)
+        monkeypatch.setattr("harness.runner.heartbeat.EVERY", 0.0)
         on_step(Step(1, spec.steps, {"loss": float("nan")}, 1.0))
         capsys.readouterr()
         assert run("status", "probe", "--json") == 0

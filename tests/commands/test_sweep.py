@@ -16,7 +16,7 @@ from harness.method.optimise import Step
 from harness.method.results import TrialResult
 from harness.store.mlflow_tracker import Untracked
 from harness.store.store import Store
-from tests.execution import fake
+from tests.runner.executors import fake
 from tests.search import synthetic
 
 HUNT = """\

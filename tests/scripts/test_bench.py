@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import bench
 from _bench import coordinator, memory, plan
 
-from harness.execution.inline import Inline
+from harness.runner.executors.inline import Inline
 from harness.store.mlflow_tracker import Untracked
 
 

@@ -20,7 +20,7 @@ from harness.search import study_storage
 from harness.search.outcome import Tried
 from harness.statistics import Interval
 from harness.store.store import Store
-from tests.execution import fake
+from tests.runner.executors import fake
 from tests.search import synthetic
 
 HUNT = """\

@@ -4,11 +4,11 @@ import math
 import os
 from pathlib import Path
 
-from harness.conduct import Policy, conduct
 from harness.config.load import load
-from harness.execution.inline import Inline
+from harness.runner.coordinator import Policy, conduct
+from harness.runner.executors.inline import Inline
 from harness.search.sweep import Sweep
-from tests.execution import fake
+from tests.runner.executors import fake
 
 RUN = "tests.search.synthetic:run"
 JOURNAL = "SYNTHETIC_JOURNAL"  # the file in which every run is noted; the environment reaches worker processes too

@@ -7,8 +7,8 @@ from wsgiref.util import setup_testing_defaults
 import optuna
 import pytest
 
-from harness.conduct import conduct
-from harness.execution.inline import Inline
+from harness.runner.coordinator import conduct
+from harness.runner.executors.inline import Inline
 from tests.search.synthetic import RUN, experiment, sweep
 
 

@@ -6,7 +6,7 @@ from harness.config.spec import Choice, Experiment, ReportSpec
 from harness.search.grid import Grid
 from harness.search.trial_source import label
 from harness.store.store import Store
-from tests.execution import fake
+from tests.runner.executors import fake
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.conduct import Policy, Progress, conduct
 from harness.config.spec import Experiment, ReportSpec
-from harness.coordinator import keeper
 from harness.errors import Resumable, UsageError
-from harness.execution.inline import Inline
+from harness.runner import record_writer
+from harness.runner.coordinator import Policy, Progress, conduct
+from harness.runner.executors.inline import Inline
 from harness.search.grid import Grid
 from harness.store.store import Store
-from tests.execution import fake
+from tests.runner.executors import fake
 
 SPECS = tuple(fake.spec(seed) for seed in range(3))
 
@@ -52,7 +52,7 @@ class Disk:
 
 def run(store, progress=None):
     experiment = Experiment("quick", SPECS, (), (0,), ReportSpec(), "quick.yaml")
-    return conduct(Grid(experiment, store, fake.fingerprints), store, Inline("tests.execution.fake:run"),
+    return conduct(Grid(experiment, store, fake.fingerprints), store, Inline("tests.runner.executors.fake:run"),
                    policy=Policy(retries=0), progress=progress)
 
 
@@ -81,7 +81,7 @@ def writes(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_write_refused_for_a_moment_costs_nothing_whichever_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(keeper, "AGAIN", 0.0)
+    monkeypatch.setattr(record_writer, "AGAIN", 0.0)
     count = writes(tmp_path, monkeypatch)
     assert count > 20
     for moment in range(1, count + 1):
@@ -96,7 +96,7 @@ def test_a_write_refused_for_a_moment_costs_nothing_whichever_it_is(tmp_path, mo
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_from_some_moment_on_keeps_what_was_finished(tmp_path, monkeypatch):
-    monkeypatch.setattr(keeper, "PATIENCE", 0.0)
+    monkeypatch.setattr(record_writer, "PATIENCE", 0.0)
     stopped = 0
     for moment in range(1, writes(tmp_path, monkeypatch) + 1):
         store, told = Store(tmp_path / str(moment), "quick"), Told()
@@ -113,7 +113,7 @@ def test_a_disk_that_is_full_from_some_moment_on_keeps_what_was_finished(tmp_pat
 
 
 def test_a_small_disk_that_fills_up_and_is_given_room_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(keeper, "PATIENCE", 0.0)
+    monkeypatch.setattr(record_writer, "PATIENCE", 0.0)
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", place], capture_output=True)

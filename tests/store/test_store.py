@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from harness.config.spec import RESULTS_VERSION, TrialSpec
-from harness.environment import machine, source
 from harness.errors import UsageError
+from harness.runner.environment import machine, source
 from harness.store import atomic_files, lock
 from harness.store.store import KEYS, Store
-from tests.execution import fake
+from tests.runner.executors import fake
 
 ROOT = Path(__file__).parents[2]
 WHERE = {"torch": "2", "loss": float("inf")}
@@ -204,7 +204,7 @@ import os
 from pathlib import Path
 from harness.store import atomic_files as folders
 from harness.store.store import Store
-from tests.execution import fake
+from tests.runner.executors import fake
 moment, rename, write = {moment!r}, Path.rename, folders.write_file
 def die(path, target):
     done = rename(path, target)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.conduct import Policy, Progress, conduct
 from harness.config.spec import Experiment, ReportSpec
 from harness.errors import UsageError
-from harness.execution.inline import Inline
+from harness.runner.coordinator import Policy, Progress, conduct
+from harness.runner.executors.inline import Inline
 from harness.search.grid import Grid
 from harness.store import mlflow_mirror as mirror_module
 from harness.store import mlflow_server
@@ -17,7 +17,7 @@ from harness.store.mlflow_mirror import Mirror, flat, metric_name
 from harness.store.mlflow_server import default_uri, shown
 from harness.store.mlflow_tracker import MlflowTracker, attach, sync
 from harness.store.store import Store
-from tests.execution import fake
+from tests.runner.executors import fake
 
 CLOSED = "http://127.0.0.1:9"
 
@@ -45,7 +45,7 @@ def experiment(*specs):
 
 
 def run(store, *specs, progress=None):
-    return conduct(Grid(experiment(*specs), store, fake.fingerprints), store, Inline("tests.execution.fake:run"),
+    return conduct(Grid(experiment(*specs), store, fake.fingerprints), store, Inline("tests.runner.executors.fake:run"),
                    MlflowTracker(store), policy=Policy(retries=0), progress=progress)
 
 

@@ -1,0 +1,1 @@
+"""Running planned trials: the coordinator, its parts, and the executors that compute."""

@@ -1,0 +1,1 @@
+"""Where trials run: worker processes, this process, or a Ray cluster."""

@@ -1,0 +1,61 @@
+"""What the coordinator keeps of trials that have ended, told by tracemalloc: no clock, no other process's memory."""
+
+import gc
+import time
+import tracemalloc
+
+import pytest
+
+from harness.config.spec import Experiment, ReportSpec
+from harness.runner.coordinator import Progress, conduct
+from harness.runner.executors.inline import Inline
+from harness.search.grid import Grid
+from harness.store.mlflow_server import connect, default_uri
+from harness.store.mlflow_tracker import MlflowTracker, Untracked
+from harness.store.store import Store
+from tests.runner.executors import fake
+
+
+class Watch(Progress):
+    """Notes how much memory lives after certain numbers of trials, once the mirror has caught up."""
+
+    def __init__(self, *at, tracker=None):
+        self.at, self.tracker, self.ended, self.live = at, tracker, 0, []
+
+    def finished(self, trial, result):
+        self.ended += 1
+        if self.ended in self.at:
+            while self.tracker and self.tracker.behind:
+                time.sleep(0.01)
+            del trial, result
+            gc.collect()
+            self.live.append(tracemalloc.get_traced_memory()[0])
+
+
+def bytes_per_trial(store, tracker, begin, end):
+    """Return by how much live memory grows with each trial, from the ``begin``th to the ``end``th."""
+    specs = [fake.spec(seed) for seed in range(end + 1)]
+    for spec in specs:
+        spec.to_dict()
+    grid = Grid(Experiment("quick", specs, (), (0,), ReportSpec(), ""), store, fake.fingerprints)
+    watch = Watch(begin, end, tracker=tracker)
+    tracemalloc.start()
+    try:
+        conduct(grid, store, Inline("tests.runner.executors.fake:run"), tracker or Untracked(), progress=watch)
+    finally:
+        tracemalloc.stop()
+    return (watch.live[1] - watch.live[0]) / (end - begin)
+
+
+def test_of_a_trial_that_has_ended_its_id_alone_is_kept(tmp_path):
+    # An id is 65 bytes; the set it is in has room for 306 from the 77th on; the rest is noise.
+    assert 50 < bytes_per_trial(Store(tmp_path / "results", "quick"), None, 80, 300) < 200
+
+
+@pytest.mark.slow
+def test_the_mirror_keeps_which_attempts_are_whole_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store = Store(tmp_path / "results", "quick")
+    connect(default_uri(store.results))
+    # An id, when it was started, and the pair of both: 300 bytes, and 60 KB of noise; MLflow's client would keep 9 KB.
+    assert bytes_per_trial(store, MlflowTracker(store), 40, 100) < 3000
