@@ -28,8 +28,8 @@ from harness.commands._shared import add_overrides, add_results, results_of  # n
 from harness.commands._sweeps import grid  # noqa: E402
 from harness.config.spec import Experiment  # noqa: E402
 from harness.errors import OK, SOME_FAILED, USAGE, UsageError  # noqa: E402
+from harness.report.statistics import Interval, mean_interval  # noqa: E402
 from harness.search.study import search_of  # noqa: E402
-from harness.statistics import Interval, mean_interval  # noqa: E402
 from harness.store.store import Store  # noqa: E402
 
 

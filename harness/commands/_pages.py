@@ -15,7 +15,7 @@ from harness.store.mlflow_server import shown
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.report.parts import Report
+    from harness.report.inputs import Report
 
 
 def write(results: Path, report: "Report", folder: Path, stem: str) -> list[Path]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands._shared import counts
+from harness.report.statistics import mean_interval
 from harness.search.best import TEST, write_best
 from harness.search.outcome import Outcome, Tried
-from harness.statistics import mean_interval
 from harness.store.mlflow_server import shown
 from harness.store.store import Store
 
@@ -26,7 +26,7 @@ def keep(experiment: "Experiment", store: Store, found: Outcome) -> list[Path]:
     if found.best is None:
         return []
     from harness.report.figures import draw
-    from harness.report.figures._sweep import charts
+    from harness.report.figures._search_figures import charts
 
     files = [write_best(store.folder, experiment, found, found.best, records_of(store, found.best))]
     objectives = [(each.score, 1 if each.direction == "maximize" else -1) for each in found.objectives]

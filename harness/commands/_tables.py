@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.spec import Experiment, Published, ReportSpec
-from harness.report import latex, markdown, plain
-from harness.report.document import document, written
-from harness.report.parts import Part, Report, reported
-from harness.report.tables import Table
+from harness.report.inputs import Part, Report, reported
+from harness.report.tables.build import Table
+from harness.report.writers import csv_json, latex, markdown
+from harness.report.writers.document import document, written
 from harness.store import lock
 from harness.store.atomic_files import replace_file
 from harness.store.store import Store
@@ -75,7 +75,7 @@ def report_of(store: Store, layout: Layout) -> Report:
 
 def rendered(tables: Sequence[Table], form: str) -> str:
     """Return the tables as markdown, latex or csv."""
-    return {"markdown": markdown.render, "latex": latex.render, "csv": plain.to_csv}[form](tables)
+    return {"markdown": markdown.render, "latex": latex.render, "csv": csv_json.to_csv}[form](tables)
 
 
 def write(report: Report, folder: Path, stem: str, forms: Sequence[str] = tuple(SUFFIXES)) -> list[Path]:

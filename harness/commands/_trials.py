@@ -13,7 +13,7 @@ from harness.errors import AmbiguousId, UsageError, nearest
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.report.rows import Group
+    from harness.report.tables.rows import Group
 
 SHORT = 8  # characters of an id that a reader is shown
 
@@ -55,7 +55,7 @@ def trial(results: Path, given: str) -> tuple[Store, str]:
 
 def side(results: Path, given: str, where: Mapping[str, Any]) -> Side:
     """Return the settings of an experiment that meet the conditions, or a single trial by the beginning of its id."""
-    from harness.report.rows import Group
+    from harness.report.tables.rows import Group
 
     if given in recorded(results):
         return _meeting(given, settings(results, given), where)
@@ -80,7 +80,7 @@ def side(results: Path, given: str, where: Mapping[str, Any]) -> Side:
 def settings(results: Path, experiment: str) -> "tuple[Group, ...]":
     """Return an experiment's settings with their finished trials, called as in its report."""
     from harness.commands import _tables
-    from harness.report.rows import grouped
+    from harness.report.tables.rows import grouped
 
     store = Store(results, experiment)
     records = [record for record in store.records()
@@ -114,7 +114,7 @@ def conditions(text: str) -> dict[str, Any]:
 
 
 def _meeting(experiment: str, groups: "Sequence[Group]", where: Mapping[str, Any]) -> Side:
-    from harness.report.changes import text
+    from harness.report.compare.setting_changes import text
 
     kept = list(groups)
     for path, wanted in where.items():
@@ -149,6 +149,6 @@ def _meets(value: Any, wanted: Any) -> bool:
 
 
 def _names(spec: Mapping[str, Any]) -> list[str]:
-    from harness.report.changes import settings
+    from harness.report.compare.setting_changes import settings
 
     return [setting.name for setting in settings(spec)]

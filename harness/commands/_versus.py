@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.cells import written
-from harness.report.changes import text
-from harness.report.columns import Column
-from harness.statistics import smallest_p
-from harness.statistics.paired import ALPHA
+from harness.report.compare.setting_changes import text
+from harness.report.statistics import smallest_p
+from harness.report.statistics.paired import ALPHA
+from harness.report.tables.cells import written
+from harness.report.tables.columns import Column
 
 if TYPE_CHECKING:
-    from harness.report.pairs import Pair, Scene, Scenes, Score
-    from harness.statistics import Interval
+    from harness.report.compare.pairs import Pair, Scene, Scenes, Score
+    from harness.report.statistics import Interval
 
 PCK = Column("pck@0.1", "PCK@0.1", 1)  # of the scenes
 

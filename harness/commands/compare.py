@@ -13,7 +13,7 @@ from harness.commands._trials import Side
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.report.pairs import Pair, Scene, Scenes, Score
+    from harness.report.compare.pairs import Pair, Scene, Scenes, Score
 
 NAMED = 3  # scenes at either end that are named, and pictured where a scene has several views
 BESIDE = 6  # scenes of a single view in a row of the picture
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print what differs, pair by pair, and save a picture of the scenes that differ most."""
     from harness.commands._files import reader
-    from harness.report import pairs
+    from harness.report.compare import pairs
 
     results = results_of(args)
     sides = _sides(results, args)
@@ -73,7 +73,7 @@ def _sides(results: Path, args: argparse.Namespace) -> tuple[Side, Side]:
 
 def _pairs(sides: tuple[Side, Side]) -> "list[tuple[tuple[str, str], Pair]]":
     """Return the settings that are compared, with what they are called."""
-    from harness.report.pairs import matched, paired
+    from harness.report.compare.pairs import matched, paired
 
     one, other = sides
     groups = matched(one.groups, other.groups)
@@ -119,7 +119,7 @@ def _plain(words: tuple[str, str], pair: "Pair", scores: "Sequence[Score]", scen
 
 def _picture(results: Path, given: Path | None, words: tuple[str, str], pair: "Pair", scenes: "Scenes") -> Path | None:
     """Save the scenes that differ most and return the file; None where the data is not here to be drawn."""
-    from harness.report.html._trial import slug
+    from harness.report.html._setting_page import slug
     from harness.store.atomic_files import replace_file
 
     content = _drawn(results, words, pair, scenes)
@@ -138,7 +138,7 @@ def _drawn(results: Path, words: tuple[str, str], pair: "Pair", scenes: "Scenes"
     from harness.commands._files import reader
     from harness.config.spec import TrialSpec
     from harness.method.trial import dataset
-    from harness.visual.pairs import Sight, of_scene, picture
+    from harness.report.pictures.scene_pairs import Sight, of_scene, picture
 
     read = reader(results)
     try:

@@ -15,7 +15,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.commands._tables import Layout
-    from harness.report.parts import Part, Report
+    from harness.report.inputs import Part, Report
 
 FORMATS = ("markdown", "latex", "csv", "json")
 PAGE = "html"  # with the figures
@@ -67,7 +67,7 @@ def _report(args: argparse.Namespace) -> int:
 
 def _reports(results: Path, names: list[str], overrides: list[str]) -> "list[Report]":
     """Return one report of the named experiments, or one of each that was recorded."""
-    from harness.report.parts import joined, reported
+    from harness.report.inputs import joined, reported
 
     parts = [_part(results, given, overrides) for given in dict.fromkeys(names) or chosen(results, ())]
     return [reported(joined(parts))] if names else [reported(part) for part in parts]
@@ -84,7 +84,7 @@ def _part(results: Path, given: str, overrides: list[str]) -> "Part":
 def _show(args: argparse.Namespace, results: Path, reports: "list[Report]") -> None:
     """Print reports, write them, or both, and say where."""
     from harness.commands import _tables
-    from harness.report.document import document
+    from harness.report.writers.document import document
 
     if args.output or args.format == PAGE:
         forms = (args.format,) if args.format else (*FORMATS, PAGE)
@@ -134,7 +134,7 @@ def _titled(name: str, text: str, form: str | None, count: int) -> str:
 def _verify(results: Path, report: "Report") -> int:
     """Say whether every cell comes out again from the trials' files."""
     from harness.commands._files import reader
-    from harness.report.verify import verify
+    from harness.report.verify.verify import verify
 
     done = verify(report, reader(results))
     for wrong in done.wrong:
@@ -151,7 +151,7 @@ def _verify(results: Path, report: "Report") -> int:
 
 def _old(path: Path | None) -> "Mapping[str, Any] | None":
     """Return the report that was written before, None where none is asked for."""
-    from harness.report.document import parsed
+    from harness.report.writers.document import parsed
 
     if path is None:
         return None
@@ -185,8 +185,8 @@ def _resolve(results: Path, given: str, overrides: list[str]) -> "tuple[str, Lay
 
 def _show_changes(old: "Mapping[str, Any]", reports: "list[Report]") -> int:
     """Say what changed since a report, row by row, and why."""
-    from harness.report.document import document
-    from harness.report.since import changes
+    from harness.report.compare.since import changes
+    from harness.report.writers.document import document
 
     (report,) = reports
     found = changes(old, document(report), report.records)

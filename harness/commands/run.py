@@ -14,7 +14,7 @@ from harness.errors import OK
 
 if TYPE_CHECKING:
     from harness.config.spec import Experiment
-    from harness.report.tables import Table
+    from harness.report.tables.build import Table
     from harness.runner.coordinator import Summary
     from harness.store.store import Store
 
@@ -62,7 +62,7 @@ def _show(args: argparse.Namespace, experiment: "Experiment", store: "Store", su
           tables: "tuple[Table, ...]") -> None:
     """Print the run's data on stdout."""
     from harness.commands._tables import rendered
-    from harness.report.plain import to_json
+    from harness.report.writers.csv_json import to_json
 
     if args.json:
         content = {"experiment": experiment.name, "results": str(store.folder), "summary": asdict(summary),

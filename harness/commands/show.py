@@ -35,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _plain(store: Store, record: Mapping[str, Any]) -> dict[str, Any]:
-    from harness.report.changes import changed
+    from harness.report.compare.setting_changes import changed
 
     return {**record, "changed": {s.name: {"value": s.value, "default": s.default} for s in changed(record["spec"])},
             "folder": str(store.path(record["id"]))}
@@ -59,7 +59,7 @@ def _head(record: Mapping[str, Any]) -> str:
 
 def _settings(record: Mapping[str, Any]) -> str:
     from harness.commands._versus import aligned
-    from harness.report.changes import changed, text
+    from harness.report.compare.setting_changes import changed, text
 
     if not record["spec"]:  # another results version's, of another shape
         return ""
@@ -70,8 +70,8 @@ def _settings(record: Mapping[str, Any]) -> str:
 def _scores(record: Mapping[str, Any]) -> str:
     """Return the tables' scores, each beside those of its references."""
     from harness.commands._versus import aligned
-    from harness.report.columns import TABLES
-    from harness.report.rows import Group
+    from harness.report.tables.columns import TABLES
+    from harness.report.tables.rows import Group
 
     (found,) = Group((), (record,), is_baseline=False).scores
     rows: dict[str, tuple[str, ...]] = {}

@@ -1,1 +1,1 @@
-"""Tables, and one renderer per format."""
+"""From records to tables, figures, pages and pictures."""

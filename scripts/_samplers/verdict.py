@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from _samplers.studies import Course
-from harness.statistics import Interval, holm, mean_interval, seeds_needed, sign_flip, smallest_p
+from harness.report.statistics import Interval, holm, mean_interval, seeds_needed, sign_flip, smallest_p
 
 ALPHA = 0.05
 

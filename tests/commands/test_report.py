@@ -11,7 +11,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.config.load import load
-from harness.report import verify
+from harness.report.verify import verify
 from harness.store import mlflow_mirror
 from harness.store.store import Store
 from tests.report.recorded import keep, keep_all, keep_spec, spec_of

@@ -14,7 +14,7 @@ from harness.method.encode import Encoder
 from harness.method.forward import draw, observe
 from harness.method.passes import Diverged, Passes
 from harness.method.trial import TOLERANCE, _session, run
-from harness.report.recompute import from_curve, from_points, from_scenes
+from harness.report.verify.from_files import from_curve, from_points, from_scenes
 from tests.conftest import open_session, small_spec
 
 pytestmark = pytest.mark.usefixtures("random_models")

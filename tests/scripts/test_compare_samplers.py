@@ -16,9 +16,9 @@ import compare_samplers
 from _samplers import studies, verdict
 from _samplers.studies import Course
 
+from harness.report.statistics import Interval
 from harness.search import study_storage
 from harness.search.outcome import Tried
-from harness.statistics import Interval
 from harness.store.store import Store
 from tests.runner.executors import fake
 from tests.search import synthetic

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from harness.report.figures._base import Chart, Kind, render, save
 from harness.report.figures._source import Read, Source, numbered
 from harness.report.figures._style import FORMATS
-from harness.report.rows import Record
+from harness.report.tables.rows import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.report.cells import Table
+    from harness.report.tables.cells import Table
 
 __all__ = ["FORMATS", "Chart", "Source", "charts", "draw", "kinds", "render", "save", "source"]
 

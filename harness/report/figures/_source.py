@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.report.cells import Table
 from harness.report.figures._style import Look, looks
-from harness.report.lines import AGREE
-from harness.report.rows import Record
-from harness.statistics import Interval, mean_interval
+from harness.report.statistics import Interval, mean_interval
+from harness.report.tables.cells import Table
+from harness.report.tables.rows import Record
+from harness.report.tables.values import AGREE
 
 if TYPE_CHECKING:
     import numpy as np

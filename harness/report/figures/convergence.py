@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.report.figures._bands import Line, draw, line
 from harness.report.figures._base import Kind
-from harness.report.figures._lines import Line, draw, line
 from harness.report.figures._source import Columns, Row, Source, scope
 from harness.report.figures._style import COLUMN_IN, PAGE_IN, height_in, legend
-from harness.report.recompute import SPAN, at_last_weights, moving
-from harness.report.rows import canonical
+from harness.report.tables.rows import canonical
+from harness.report.verify.from_files import SPAN, at_last_weights, moving
 
 if TYPE_CHECKING:
     import numpy as np

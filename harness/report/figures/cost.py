@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.report.figures._base import Kind
 from harness.report.figures._source import MAIN, Row, Source, plain, scope
 from harness.report.figures._style import COLUMN_IN, FAINT, GRID, height_in, legend
-from harness.statistics import Interval
+from harness.report.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

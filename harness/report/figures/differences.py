@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.report.cells import Difference
-from harness.report.columns import Column
 from harness.report.figures._base import Kind
 from harness.report.figures._source import Source, plain
 from harness.report.figures._style import COLUMN_IN, FAINT, INK, PAGE_IN, PAPER
+from harness.report.tables.cells import Difference
+from harness.report.tables.columns import Column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.report.figures._base import Kind
 from harness.report.figures._source import DIFFERING, Row, Source, alike, plain, scope, score
 from harness.report.figures._style import COLUMN_IN, FAINT, height_in, legend
-from harness.statistics import Interval
+from harness.report.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

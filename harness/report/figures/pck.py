@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.report.figures._bands import Line, draw, line, reference
 from harness.report.figures._base import Kind
-from harness.report.figures._lines import Line, draw, line, reference
 from harness.report.figures._source import DIFFERING, Columns, Source, alike, scope
 from harness.report.figures._style import COLUMN_IN, height_in, legend
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 
-from harness.report.cells import Table
 from harness.report.html._page import link, notes, page, path
+from harness.report.html._setting_page import Trial, anchor, setting_page, slug
 from harness.report.html._svg import inline
 from harness.report.html._table import table
-from harness.report.html._trial import Trial, anchor, setting_page, slug
-from harness.report.rows import Record
+from harness.report.tables.cells import Table
+from harness.report.tables.rows import Record
 
 __all__ = ["Content", "Drawn", "Trial", "pages", "render"]
 

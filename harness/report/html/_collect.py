@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from harness.report.html._page import path
-from harness.report.html._trial import Trial
-from harness.report.rows import Record
+from harness.report.html._setting_page import Trial
+from harness.report.tables.rows import Record
 from harness.store.store import Store
 
 EMBEDDED = 60  # pictures that pages carry where they do not lie beside the trials; beyond that they are linked

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from harness.report.cells import Cell, Row, Table
-from harness.report.columns import Column
 from harness.report.html._page import link, scrolling
+from harness.report.tables.cells import Cell, Row, Table
+from harness.report.tables.columns import Column
 
 Href = Callable[[str], str]  # a trial's id -> the address of its page, "" where it has none
 

@@ -181,7 +181,7 @@ def _draw(result: "TrialResult", title: str) -> tuple[dict[str, bytes], tuple[st
     """Return the trial's pictures; a picture that cannot be drawn is a warning, its numbers stand."""
     if result.exhibit is None:
         return {}, ()
-    from harness.visual.panels import panel
+    from harness.report.pictures.panels import panel
 
     try:
         return {"panel": panel(result.exhibit, title)}, ()

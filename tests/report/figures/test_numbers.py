@@ -9,7 +9,7 @@ from harness.commands._files import reader
 from harness.config.spec import ReportSpec
 from harness.report import figures
 from harness.report.figures import convergence, cost, differences, entropy, keypoints, pck
-from harness.report.tables import build
+from harness.report.tables.build import build
 from tests.report import stores
 
 T2, T3 = 12.706204736, 4.302652730  # Student's t at 97.5% with 1 and 2 degrees of freedom

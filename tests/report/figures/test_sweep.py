@@ -1,7 +1,7 @@
 """The figures of a search, by hand."""
 
 from harness.report.figures import render
-from harness.report.figures._sweep import Front, History, Importances, Tried, charts
+from harness.report.figures._search_figures import Front, History, Importances, Tried, charts
 
 TRIALS = [(0, [0.2, 5.0], "finished"), (1, [0.9, None], "pruned"), (2, [0.1, 3.0], "finished"),
           (3, [0.3, 5.0], "finished"), (4, [None, None], "failed")]

@@ -11,12 +11,12 @@ from PIL import Image
 
 from harness.config.spec import ReportSpec
 from harness.report import html
-from harness.report.cells import Cell, Row, Table
-from harness.report.columns import Column
 from harness.report.html._collect import collect
 from harness.report.html._svg import inline
-from harness.report.tables import build
-from harness.statistics import Interval
+from harness.report.statistics import Interval
+from harness.report.tables.build import build
+from harness.report.tables.cells import Cell, Row, Table
+from harness.report.tables.columns import Column
 from tests.report import stores
 
 VOID = {"meta", "link", "br", "img", "hr", "input", "path", "use", "rect"}

@@ -179,17 +179,17 @@ def test_the_workers_die_with_their_coordinator(tmp_path):
 
 
 def test_the_picture_is_drawn_where_the_trial_ran(monkeypatch):
-    panels = ModuleType("harness.visual.panels")
+    panels = ModuleType("harness.report.pictures.panels")
     panels.panel = lambda exhibit, title: f"{title}: {exhibit}".encode()
-    monkeypatch.setitem(sys.modules, "harness.visual.panels", panels)
+    monkeypatch.setitem(sys.modules, "harness.report.pictures.panels", panels)
     done = events_of(Inline(RUN), "t", fake.spec(changes={"exhibit": "views"}))[-1]
     assert (done.panels, done.result.exhibit, done.warnings) == ({"panel": b"title: views"}, None, ())
 
 
 def test_a_picture_that_cannot_be_drawn_costs_no_result(monkeypatch):
-    panels = ModuleType("harness.visual.panels")
+    panels = ModuleType("harness.report.pictures.panels")
     panels.panel = lambda exhibit, title: exhibit / 2
-    monkeypatch.setitem(sys.modules, "harness.visual.panels", panels)
+    monkeypatch.setitem(sys.modules, "harness.report.pictures.panels", panels)
     done = events_of(Inline(RUN), "t", fake.spec(changes={"exhibit": "views"}))[-1]
     assert done.result.scores["pck@0.1"] == 0.5
     assert (done.panels, len(done.warnings)) == ({}, 1)

@@ -1,0 +1,146 @@
+"""What changed since a report was written, and why: trials added or gone, other code, other data, other weights."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from harness.report.tables.rows import Record, canonical
+
+Document = Mapping[str, Any]
+Row = Mapping[str, Any]
+Cell = Mapping[str, Any]
+NO_ROW: Row = {"scores": {}, "is_baseline": False}
+ORIGIN = {"git_commit": "code", "git_dirty": "uncommitted changes", "data": "data", "weights": "weights",
+          "results_version": "results version"}
+COMPARED = ("baseline", "mean", "half_width", "seeds", "p", "adjusted_p", "effect_size", "probability_of_improvement")
+TOLERANCE = 1e-12  # below it a number is the same, rounded on another machine
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row of a table whose numbers or marks are others than before: which, from what to what, and why."""
+
+    table: str
+    setting: str
+    numbers: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+def changes(old: Document, new: Document, records: Mapping[str, Record]) -> list[Change]:
+    """Return the rows that changed from one document to another; ``records`` are those at hand, by id.
+
+    A row is known by its table and the words of its setting; of several rows of the same words, also by their order.
+    """
+    before, after = _rows(old), _rows(new)
+    found = []
+    for key in dict.fromkeys((*before, *after)):
+        was, now = before.get(key, NO_ROW), after.get(key, NO_ROW)
+        numbers = tuple(_numbers(was["scores"], now["scores"]))
+        if was["is_baseline"] != now["is_baseline"] and key in before and key in after:
+            numbers += ("it is the baseline now" if now["is_baseline"] else "it is the baseline no longer",)
+        if numbers:
+            reasons = tuple(_reasons(was["scores"], now["scores"], old["trials"], new["trials"], records))
+            is_ours = all("source" not in cell for cell in (now if key in after else was)["scores"].values())
+            other = ("what it is compared with, or tested beside, changed" if is_ours else
+                     "the experiment cites another figure")
+            found.append(Change(*key, numbers, reasons or (other,)))
+    return found
+
+
+def _rows(document: Document) -> dict[tuple[str, str], Row]:
+    found: dict[tuple[str, str], Row] = {}
+    for table in document["tables"]:
+        for row in table["rows"]:
+            words = " ".join(filter(None, row["setting"].values()))
+            names = (f"{words} ({i})" if i > 1 else words for i in count(1))
+            found[next(key for name in names if (key := (table["name"], name)) not in found)] = row
+    return found
+
+
+def _numbers(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> Iterator[str]:
+    """Yield each score whose mean, interval, mark or comparison is another, from what to what."""
+    for score in dict.fromkeys((*before, *after)):
+        one, other = before.get(score), after.get(score)
+        if one is None or other is None or not _same(one, other, ("mean", "half_width", "seeds", "star")):
+            yield f"{score} {_text(one)} -> {_text(other)}"
+        if one is None or other is None:
+            continue
+        if not _same(one, other, ("best", "tied")):
+            yield f"{score} {_mark(one)} -> {_mark(other)}"
+        first, second = one.get("difference"), other.get("difference")
+        if not _same(first or {}, second or {}, COMPARED):
+            yield f"{score} {_compared(first)} -> {_compared(second)}"
+
+
+def _same(one: Cell, other: Cell, keys: Sequence[str]) -> bool:
+    return all(_equal(one.get(key), other.get(key)) for key in keys)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one == other or (isinstance(one, float) and isinstance(other, float) and abs(one - other) <= TOLERANCE)
+
+
+def _text(cell: Cell | None) -> str:
+    return "nothing" if cell is None else f"{_interval(cell)}{'*' if cell['star'] else ''}"
+
+
+def _interval(found: Cell, sign: str = "") -> str:
+    width = "" if found["half_width"] is None else f"±{found['half_width']:.4g}"
+    return f"{found['mean']:{sign}.6g}{width} (n = {found['seeds']})"
+
+
+def _mark(cell: Cell) -> str:
+    return "best" if cell["best"] else "tied with the best" if cell["tied"] else "neither best nor tied"
+
+
+def _compared(found: Cell | None) -> str:
+    """Return a difference in words: to what, how large, how sure."""
+    if found is None:
+        return "no difference"
+    more = {"after correction": found["adjusted_p"], "effect size": found["effect_size"],
+            "improves": found["probability_of_improvement"]}
+    words = [f"{name} {value:.4g}" for name, value in more.items() if value is not None]
+    return ", ".join([f"difference to {found['baseline']} {_interval(found, '+')}", f"p {found['p']:.4g}", *words])
+
+
+def _reasons(before: Mapping[str, Cell], after: Mapping[str, Cell], old: Document, new: Document,
+             records: Mapping[str, Record]) -> Iterator[str]:
+    """Yield why a row's numbers changed, trial by trial."""
+    one, other = _by_seed(before, old), _by_seed(after, new)
+    for seed in sorted({*one, *other}):
+        was, now = one.get(seed), other.get(seed)
+        if was is None:
+            yield f"new trial {now}, seed {seed}"
+        elif now is None:
+            left = new[was]["status"] if was in new else "no longer recorded"
+            yield f"trial {was}, seed {seed}, is gone: {'left out' if left == 'finished' else left}"
+        elif was != now:
+            differing = _origins(old[was], new[now]) or _settings(records.get(was), records.get(now))
+            yield f"seed {seed} is trial {now}, was {was}: {', '.join(differing) or 'another setting'}"
+        elif _values(before, was) != _values(after, was):
+            differing = _origins(old[was], new[was]) or ["the same code, data and weights"]
+            yield f"trial {was}, seed {seed}, ran again on {new[was]['ended']}: {', '.join(differing)}"
+
+
+def _by_seed(row: Mapping[str, Cell], trials: Document) -> dict[int, str]:
+    return {trials[trial]["seed"]: trial for cell in row.values() for trial in cell["trials"]}
+
+
+def _values(row: Mapping[str, Cell], trial: str) -> dict[str, float]:
+    return {score: cell["values"][cell["trials"].index(trial)]
+            for score, cell in row.items() if trial in cell["trials"]}
+
+
+def _origins(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return [f"{words} {str(one.get(key))[:12]} -> {str(other.get(key))[:12]}"
+            for key, words in ORIGIN.items() if one.get(key) != other.get(key)]
+
+
+def _settings(one: Record | None, other: Record | None) -> Sequence[str]:
+    """Return which settings two trials differ in, where both records are still there."""
+    if one is None or other is None:
+        return []
+    return [f"{key} {canonical(one['spec'].get(key))} -> {canonical(other['spec'].get(key))}"
+            for key in dict.fromkeys((*one["spec"], *other["spec"]))
+            if canonical(one["spec"].get(key)) != canonical(other["spec"].get(key))]

@@ -1,0 +1,109 @@
+"""A trial's picture: what the tokens find in a few test scenes, before and after optimisation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from harness.report.pictures import sheet
+from harness.report.pictures.tiles import Colour, colours, heated, photo, spot
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.method.results import Exhibit
+
+MAP_PX = (44, 96)  # smallest and largest side of a map's tile
+WORDS = ("untrained tokens", "optimised tokens")
+
+
+@dataclass(frozen=True)
+class Seen(sheet.Scene):
+    """A row of tiles with the maps of the tokens (V K H W), before and after."""
+
+    maps: tuple[np.ndarray, np.ndarray]
+
+
+def panel(exhibit: "Exhibit", title: str) -> bytes:
+    """Return a PNG of at most 1600 px: views with true and found keypoints, and the matched tokens' maps below.
+
+    Untrained tokens stand on the left, optimised ones on the right. A colour belongs to a keypoint and to the token
+    that was tied to it, in every view and in the head of the token's maps. Without annotated keypoints each kept token
+    has its own.
+    """
+    exhibit = exhibit if exhibit.match else _of_tokens(exhibit)
+    scenes = _scenes(exhibit)
+    names = exhibit.keypoint_names or tuple(f"keypoint {k}" for k in range(len(exhibit.match)))
+    matched = [k for k, pair in enumerate(zip(exhibit.match_untrained, exhibit.match, strict=True)) if max(pair) >= 0]
+    palette = colours(len(names))
+    blocks = [sheet.heading(title), sheet.twice(scenes, WORDS, palette)]
+    if matched:
+        blocks.append(_strip(scenes[0], matched, names, palette))
+    return sheet.png(sheet.stacked(blocks))
+
+
+def _of_tokens(exhibit: "Exhibit") -> "Exhibit":
+    """Return an exhibit without keypoints with each kept token as one that no view shows."""
+    import torch
+
+    tokens, shape = tuple(range(exhibit.found_yx.shape[2])), exhibit.found_yx.shape
+    return replace(exhibit, match=tokens, match_untrained=tokens, keypoint_names=tuple(f"token {k}" for k in tokens),
+                   truth_yx=torch.zeros(shape), visible=torch.zeros(shape[:-1], dtype=torch.bool))
+
+
+def _scenes(exhibit: "Exhibit") -> list[Seen]:
+    views, truth, visible = (array.float().numpy() for array in (exhibit.views, exhibit.truth_yx, exhibit.visible))
+    before = _matched(exhibit.found_untrained_yx, exhibit.maps_untrained, exhibit.match_untrained)
+    after = _matched(exhibit.found_yx, exhibit.maps, exhibit.match)
+    names, heads = _short(exhibit.names), tuple(f"view {view}" for view in range(views.shape[1]))
+    if views.shape[1] == 1:  # scenes side by side, as if they were views
+        flat = [array.swapaxes(0, 1) for array in (views, truth, visible, before[0], after[0], before[1], after[1])]
+        views, truth, visible, before, after = *flat[:3], (flat[3], flat[5]), (flat[4], flat[6])
+        heads, names = tuple(f"scene {name}" for name in names), ("",)
+    return [
+        Seen(f"scene {name}" if name else "", heads, views[e], truth[e], visible[e] > 0,
+             (before[0][e], after[0][e]), (before[1][e], after[1][e]))
+        for e, name in enumerate(names)
+    ]
+
+
+def _short(names: Sequence[str]) -> tuple[str, ...]:
+    """Return scene names without the folder, where all share one."""
+    folders = {name.rpartition("/")[0] for name in names}
+    return tuple(name.rpartition("/")[2] for name in names) if len(folders) == 1 else tuple(names)
+
+
+def _matched(points_yx: "Tensor", maps: "Tensor", match: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return each keypoint's token's points (E V K 2) and maps (E V K H W); NaN points and empty maps for no token."""
+    index, none = np.maximum(match, 0), np.asarray(match) < 0
+    points, heat = (array.double().numpy()[:, :, index] for array in (points_yx, maps))  # indexing copies
+    points[:, :, none], heat[:, :, none] = np.nan, 0
+    return points, heat
+
+
+def _strip(scene: Seen, matched: Sequence[int], names: Sequence[str], palette: list[Colour]) -> Image.Image:
+    """Return the maps of matched tokens over a scene's views: one column of pairs, before and after, per keypoint."""
+    room = sheet.WIDTH_PX - 2 * sheet.MARGIN_PX - sheet.SIDE_PX
+    shown = list(matched)[: room // (2 * (MAP_PX[0] + 1) + 8)]
+    size = sheet.tile_px(scene, 2 * len(shown), MAP_PX, 8 * len(shown))
+    pair, step = 2 * (size[0] + 1) + 8, size[1] + 1
+    image = Image.new("RGB", (sheet.SIDE_PX + len(shown) * pair, 60 + len(scene.heads) * step), sheet.PAPER)
+    draw = ImageDraw.Draw(image)
+    rest = f"; {len(shown)} of {len(matched)} keypoints" if len(shown) < len(matched) else ""
+    which = scene.label or "all scenes"
+    title = f"maps of the matched tokens, {which}: left untrained, right optimised, each scaled to its own maximum; " \
+            f"ring: the point found{rest}"
+    sheet.write(draw, (0, 0), title, 14, max(image.width, 900), sheet.INK)
+    for column, k in enumerate(shown):
+        left = sheet.SIDE_PX + column * pair
+        image.paste(spot(palette[k], 13), (left, 30))
+        sheet.write(draw, (left + 17, 28), names[k], 13, pair - 22, sheet.INK)
+        for row, view in enumerate(scene.views):
+            for side in range(2):
+                tile = heated(photo(view, size), scene.maps[side][row, k], scene.found_yx[side][row, k], palette[k])
+                image.paste(tile, (left + side * (size[0] + 1), 50 + row * step))
+    for row, head in enumerate(scene.heads):
+        sheet.write(draw, (0, 50 + row * step + size[1] // 2 - 8), head, 13, sheet.SIDE_PX - 6)
+    return image

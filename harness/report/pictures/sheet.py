@@ -1,0 +1,115 @@
+"""Sheets of pictures: scenes of keypoints twice, beside each other, under a heading that says what the marks mean."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from harness.report.pictures.tiles import Colour, marked, photo
+
+WIDTH_PX, MARGIN_PX, GAP_PX, SIDE_PX = 1600, 14, 2, 76
+TILE_PX = (64, 190)  # smallest and largest side of a tile
+PAPER, INK, FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One row of tiles: V views of a scene, or several scenes of one view each; a point is NaN where none was found.
+
+    Views are V 3 h w, points V K 2, visible V K; found points are those of the left and of the right half.
+    """
+
+    label: str
+    heads: tuple[str, ...]
+    views: np.ndarray
+    truth_yx: np.ndarray
+    visible: np.ndarray
+    found_yx: tuple[np.ndarray, np.ndarray]
+
+
+def heading(title: str) -> Image.Image:
+    """Return a title, and below it what dots, rings and lines mean."""
+    image = Image.new("RGB", (WIDTH_PX - 2 * MARGIN_PX, 76), PAPER)
+    draw = ImageDraw.Draw(image)
+    write(draw, (0, 0), title, 20, image.width, INK)
+    sample = Image.new("RGB", (128, 128), (128, 128, 128))
+    truth_yx, found_yx = np.array([[[0.45, 0.68]], [[0.55, 0.32]]])
+    sample = marked(sample, truth_yx, np.array([True]), found_yx, [(230, 60, 50)])
+    image.paste(sample.crop((22, 46, 106, 82)), (0, 34))
+    text = "dot: point of the token tied to a keypoint (small where hidden)   ring: true keypoint, where visible   " \
+           "line: the error   one colour per keypoint and token"
+    write(draw, (94, 45), text, 14, image.width - 94)
+    return image
+
+
+def twice(scenes: Sequence[Scene], words: tuple[str, str], palette: list[Colour]) -> Image.Image:
+    """Return every scene twice, a row each: with the points of the left half and of the right, under their words."""
+    count, size = len(scenes[0].heads), tile_px(scenes[0], 2 * len(scenes[0].heads), TILE_PX)
+    step, half = (size[0] + GAP_PX, size[1] + GAP_PX), count * (size[0] + GAP_PX) + 12
+    own_heads = any(scene.heads != scenes[0].heads for scene in scenes)
+    top = 24 if own_heads else 42
+    row_px = step[1] + (20 if own_heads else 0)
+    image = Image.new("RGB", (SIDE_PX + 2 * half, top + len(scenes) * row_px), PAPER)
+    draw = ImageDraw.Draw(image)
+    for side, word in enumerate(words):
+        left = SIDE_PX + side * half
+        write(draw, (left, 0), word, 16, half - 14, INK)
+        for row, scene in enumerate(scenes):
+            above = top + (row + 1) * row_px - step[1]
+            for column, head in enumerate(scene.heads):
+                if own_heads or row == 0:
+                    write(draw, (left + column * step[0], above - 20), head, 13, size[0])
+                tile = marked(photo(scene.views[column], size), scene.truth_yx[column], scene.visible[column],
+                              scene.found_yx[side][column], palette)
+                image.paste(tile, (left + column * step[0], above))
+    for row, scene in enumerate(scenes):
+        lines = scene.label.splitlines()
+        middle = top + (row + 1) * row_px - step[1] + size[1] // 2 - 8 * len(lines)
+        for i, line in enumerate(lines):
+            write(draw, (0, middle + 16 * i), line, 13, SIDE_PX - 6)
+    return image
+
+
+def tile_px(scene: Scene, count: int, sides_px: tuple[int, int], taken_px: int = 24) -> tuple[int, int]:
+    """Return a tile's width and height in px: as large as ``count`` of them beside each other may be."""
+    room = WIDTH_PX - 2 * MARGIN_PX - SIDE_PX - taken_px
+    width = int(np.clip(room // count - GAP_PX, *sides_px))
+    return width, round(width * scene.views.shape[-2] / scene.views.shape[-1])
+
+
+def stacked(blocks: Sequence[Image.Image]) -> Image.Image:
+    """Return blocks below each other, with margins; the first is a heading and may be cut."""
+    width = max(900, *(block.width for block in blocks[1:])) + 2 * MARGIN_PX
+    image = Image.new("RGB", (width, sum(block.height + MARGIN_PX for block in blocks) + MARGIN_PX), PAPER)
+    top = MARGIN_PX
+    for block in blocks:
+        image.paste(block, (MARGIN_PX, top))
+        top += block.height + MARGIN_PX
+    return image
+
+
+def png(image: Image.Image) -> bytes:
+    """Return the picture as a PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size_px: int, width_px: int,
+          colour: Colour = FAINT) -> None:
+    """Write text at a place (x, y), cut where it would be wider than ``width_px``."""
+    draw.text(place, fitted(text, size_px, width_px), colour, font(size_px))
+
+
+def fitted(text: str, size_px: int, width_px: int) -> str:
+    """Return the text, cut with an ellipsis where it would be wider than ``width_px``."""
+    while len(text) > 1 and font(size_px).getlength(text) > width_px:
+        text = text.removesuffix("...")[:-1] + "..." if len(text) > 4 else text[:-1]
+    return text
+
+
+def font(size_px: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
+    """Return the font of all pictures."""
+    return ImageFont.load_default(size_px)

@@ -1,0 +1,1 @@
+"""From records to rows, columns, cells, tests and notes."""

@@ -1,0 +1,155 @@
+"""What a table is made of: cells, rows, and the table itself."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import floor, log10
+
+from harness.report.statistics import Interval
+from harness.report.statistics.paired import ALPHA
+from harness.report.tables.columns import Column
+
+EFFECTS = "effects"  # the table whose rows are changes of settings
+MOST_DIGITS = 7  # decimals, beyond which a number is written with its power of ten
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far a cell lies from its baseline's, over the seeds that both have; ``interval`` is of the differences.
+
+    ``p`` is of the paired sign-flip test; ``adjusted`` is Holm's over the table, None where the column is not tested.
+    ``reachable`` says whether so many seeds could have made it significant at all. ``effect`` is Hedges' g of the
+    paired differences, ``improvement`` the probability that a run beats a run of the baseline.
+    """
+
+    baseline: tuple[str, ...]
+    interval: Interval
+    p: float
+    effect: float | None
+    improvement: float
+    adjusted: float | None = None
+    reachable: bool = False
+
+    @property
+    def star(self) -> bool:
+        """Return whether the difference is significant after correction."""
+        return self.adjusted is not None and self.adjusted <= ALPHA
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a table and where it comes from; ``interval`` is None where no seed has it.
+
+    ``trials`` are the ids of the trials that have it, ``values`` what each of them gave. ``best`` marks the best mean
+    of the column among rows of the same test data, ``tied`` one whose paired difference to it may be 0. In a table of
+    effects ``pairs`` are the trials before and after the change, and ``interval`` is of what the change does.
+    ``source`` says where a published number stands, which no trial gave.
+    """
+
+    interval: Interval | None
+    text: str
+    best: bool = False
+    tied: bool = False
+    star: bool = False
+    difference: Difference | None = None
+    trials: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: a setting, or a reference that no training produced; rows compare where they share ``test_data``."""
+
+    labels: tuple[str, ...]
+    seeds: int
+    cells: tuple[Cell, ...]
+    test_data: str
+    is_baseline: bool = False
+    is_reference: bool = False
+
+    @property
+    def count(self) -> str:
+        """Return how many seeds there are in writing, a dash where nothing was run."""
+        return str(self.seeds) if self.seeds else "\N{EM DASH}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table and the notes that stand under it."""
+
+    name: str
+    title: str
+    heads: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def settings(self) -> tuple[Row, ...]:
+        """Return the rows that are settings: neither references nor effects."""
+        return () if self.name == EFFECTS else tuple(row for row in self.rows if not row.is_reference)
+
+    def part(self, first: int, last: int) -> "Table":
+        """Return the table with some of its columns."""
+        rows = tuple(replace(row, cells=row.cells[first:last]) for row in self.rows)
+        return replace(self, columns=self.columns[first:last], rows=rows)
+
+    def parts(self, fits: Callable[[int, int], bool]) -> "Iterator[Table]":
+        """Yield the table in parts, each of columns first to last (not included) that fit a page.
+
+        Columns of a group stay together where they can.
+        """
+        first, count = 0, len(self.columns)
+        while first < count:
+            ends = [last for last in range(count, first, -1) if last == first + 1 or fits(first, last)]
+            whole = (last for last in ends if last == count or self.columns[last].group != self.columns[last - 1].group)
+            last = next(whole, ends[0])
+            yield self.part(first, last)
+            first = last
+
+    def differences(self) -> "Table | None":
+        """Return the tested columns as differences to the baseline; None where nothing is compared."""
+        shown = [i for i, column in enumerate(self.columns)
+                 if column.tested and any(row.cells[i].difference for row in self.rows)]
+        rows = [row for row in self.rows if any(row.cells[i].difference for i in shown)]
+        if not rows:
+            return None
+        seeds = [max(found.interval.count for i in shown if (found := row.cells[i].difference)) for row in rows]
+        cells = [tuple(_difference(row.cells[i], self.columns[i], count) for i in shown)
+                 for row, count in zip(rows, seeds, strict=True)]
+        named = {found.baseline for row in rows for i in shown if (found := row.cells[i].difference)}
+        what = " ".join(next(iter(named))) if len(named) == 1 else "each row's baseline"
+        return Table(
+            f"{self.name}-differences", f"Difference to {what}", self.heads, tuple(self.columns[i] for i in shown),
+            tuple(replace(row, cells=own, seeds=count) for row, own, count in zip(rows, cells, seeds, strict=True)), (),
+        )
+
+
+def written(interval: Interval, column: Column, *, signed: bool = False, like: float | None = None) -> str:
+    """Return a mean and its half width with the column's digits, or with four significant ones of the largest.
+
+    ``like`` is the number that a difference is of.
+    """
+    largest = max(abs(interval.mean), interval.half_width or 0.0, abs(like or 0.0))
+    digits = digits_of(largest) if column.digits is None else column.digits
+    form = f".{digits}f" if digits <= MOST_DIGITS else ".3e"
+    text = f"{interval.mean:{'+' if signed else ''}z{form}}"
+    if interval.half_width is not None:
+        half = f"{interval.half_width:{form}}"
+        text += "\N{PLUS-MINUS SIGN}" + half.removeprefix("0" if "." in half and form[-1] == "f" else "")
+    return text
+
+
+def digits_of(value: float) -> int:
+    """Return how many decimals show four significant digits."""
+    return 0 if value == 0 else max(0, 3 - floor(log10(abs(value))))
+
+
+def _difference(cell: Cell, column: Column, seeds: int) -> Cell:
+    found = cell.difference
+    if found is None:
+        return Cell(None, "\N{EM DASH}")
+    text = written(found.interval, column, signed=True, like=cell.interval.mean if cell.interval else None)
+    brackets = f" ({found.interval.count})" if found.interval.count < seeds else ""
+    return Cell(found.interval, text + brackets, star=found.star, trials=cell.trials)

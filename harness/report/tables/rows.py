@@ -1,0 +1,178 @@
+"""Which trials make one row: equal in everything but the seed; and what the row is called."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from harness.config.dotted import at, is_meant
+from harness.config.spec import ReportSpec
+from harness.report.tables.columns import measured_by
+
+Record = Mapping[str, Any]
+ABSENT = "\N{EM DASH}"
+_encode = json.JSONEncoder(sort_keys=True, default=list).encode
+ORIGINS = {"data": "data", "weights": "weights"}  # fingerprint -> column head where it alone tells rows apart
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trials of one setting, one per seed, with the words that tell it from the other rows."""
+
+    labels: tuple[str, ...]
+    records: tuple[Record, ...]
+    is_baseline: bool
+
+    @cached_property
+    def scores(self) -> tuple[dict[str, float], ...]:
+        """Return each record's scores and costs that are finite numbers; a score goes before a cost of its name."""
+        both = ({**(record.get("cost") or {}), **(record.get("scores") or {})} for record in self.records)
+        return tuple({name: float(value) for name, value in found.items()
+                      if isinstance(value, int | float) and math.isfinite(value)} for found in both)
+
+    @cached_property
+    def test_data(self) -> str:
+        """Return what the scores were taken on; scores of other data are never compared."""
+        spec, prints = self.records[0]["spec"], self.records[0].get("fingerprints") or {}
+        return canonical([spec.get("data"), spec.get("test_scenes"), prints.get("data")])
+
+    def measured_on(self, score: str) -> str:
+        """Return what one score was taken on: the test data and, of generated views, which scenes and noise levels."""
+        spec, others = self.records[0]["spec"], measured_by(score)
+        return canonical([self.test_data, *(spec.get(name) for name in others)]) if others else self.test_data
+
+
+def canonical(value: Any) -> str:
+    """Return a text that is equal for equal settings, also after a round trip through JSON."""
+    return _encode(value)
+
+
+def setting(spec: Mapping[str, Any]) -> str:
+    """Return a spec's canonical text without the seed."""
+    return canonical({key: value for key, value in spec.items() if key != "seed"})
+
+
+def grouped(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    """Return the heads of the label columns and the rows, in the records' order.
+
+    Trials that differ in anything but the seed, in a setting or in the fingerprints of data or weights, are never
+    averaged: they make rows of their own, and what differs gets a column, asked for or not.
+    """
+    rows: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        rows.setdefault((setting(record["spec"]), canonical(record.get("fingerprints"))), []).append(record)
+    first = [members[0] for members in rows.values()]
+    specs = [record["spec"] for record in first]
+    columns = _columns(specs, report.rows)
+    heads = [_head(path, columns) for path, _ in columns]
+    labels = [list(column) for column in zip(*(texts for _, texts in columns), strict=True)] or [[] for _ in first]
+    for key, head in ORIGINS.items():
+        prints = [str((record.get("fingerprints") or {}).get(key, ABSENT)) for record in first]
+        if len(set(prints)) > 1 and len({tuple(label) for label in labels}) < len(labels):
+            heads.append(f"{head} fingerprint" if head in heads else head)
+            labels = [[*label, text[:8]] for label, text in zip(labels, prints, strict=True)]
+    if not heads:
+        heads, labels = ["experiment"], [[str(record.get("experiment", ABSENT))] for record in first]
+    groups = tuple(
+        Group(tuple(label), tuple(members), bool(report.baseline) and is_baseline(members[0]["spec"], report.baseline))
+        for label, members in zip(labels, rows.values(), strict=True)
+    )
+    return tuple(heads), groups
+
+
+def is_baseline(spec: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
+    """Return whether a spec has the baseline's settings; a name stands for a choice or a loss, whatever its knobs."""
+    return all(is_meant(at(spec, path), wanted) for path, wanted in baseline.items())
+
+
+def varying(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the settings in which specs differ, the seed last; by these a trial is named."""
+    keys = dict.fromkeys(key for spec in specs for key in spec if key != "seed")
+    return [key for key in keys if _differ([spec.get(key) for spec in specs])] + ["seed"]
+
+
+def _columns(specs: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[tuple[str, list[str]]]:
+    columns = [(path, _texts([at(spec, path) for spec in specs])) for path in asked]
+    for key in dict.fromkeys(key for spec in specs for key in spec if key != "seed"):
+        inner = [path.removeprefix(f"{key}.") for path in asked if path.startswith(f"{key}.")]
+        rest = [without(spec.get(key), inner) for spec in specs]
+        if key not in asked and _differ(rest):
+            columns.append((key, _texts(rest)))
+    return columns
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    """Return whether values are not all the same; lists and tuples are."""
+    first = values[0] if values else None
+    return any(value != first and canonical(value) != canonical(first) for value in values)
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return words for one setting's values: of a mapping only what tells it from the others."""
+    mappings = [value for value in values if isinstance(value, Mapping)]
+    same = bool(values) and len(mappings) == len(values)
+    shared = set.intersection(*(set(value) for value in mappings)) if same else set()
+    alike: dict[Any, dict[str, set[str]]] = {}
+    for value in mappings:
+        found = alike.setdefault(_kind(value), {})
+        for path, leaf in _leaves(value):
+            found.setdefault(path, set()).add(canonical(leaf))
+    # A knob that some alike values lack tells them apart too.
+    counts = Counter(_kind(value) for value in mappings)
+    held = Counter((_kind(value), path) for value in mappings for path, _ in _leaves(value))
+    telling = {kind: {path for path, leaves in found.items() if len(leaves) > 1 or held[kind, path] < counts[kind]}
+               for kind, found in alike.items()}
+    texts = [_text(value, telling.get(_kind(value), set()), shared) for value in values]
+    if len(set(texts)) < len(set(map(canonical, values))):  # floats that look alike rounded
+        texts = [_text(value, telling.get(_kind(value), set()), shared, exact=True) for value in values]
+    return texts
+
+
+def _text(value: Any, telling: Set[str] = frozenset(), shared: Set[str] = frozenset(), *, exact: bool = False) -> str:
+    if value is None:
+        return ABSENT
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "none"
+    if not isinstance(value, Mapping):
+        return f"{value:g}" if isinstance(value, float) and not exact else str(value)
+    found = [f"{path}={_text(leaf, exact=exact)}" for path, leaf in _leaves(value) if path in telling]
+    if "name" in value:
+        return " ".join([str(value["name"]), *found])
+    own = [name for name in value if name not in shared] or list(value)
+    lone = f"{own[0]}." if len(own) == 1 else ""
+    return " ".join([" + ".join(own), *(text.removeprefix(lone) for text in found)])
+
+
+def _kind(value: Any) -> Any:
+    """Return what values that differ in knobs only have in common: the variant's name, or which losses there are."""
+    if not isinstance(value, Mapping):
+        return None
+    return value["name"] if "name" in value else frozenset(value)
+
+
+def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        return [(path, value)]
+    return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else str(key))]
+
+
+def without(value: Any, paths: Sequence[str]) -> Any:
+    """Return a value without the settings at these dotted paths."""
+    if not isinstance(value, Mapping):
+        return value
+    inner = {key: [path.removeprefix(f"{key}.") for path in paths if path.startswith(f"{key}.")] for key in value}
+    return {key: without(item, inner[key]) for key, item in value.items() if key not in paths}
+
+
+def _head(path: str, columns: Sequence[tuple[str, list[str]]]) -> str:
+    last = path.rpartition(".")[2]
+    return last if sum(other.rpartition(".")[2] == last for other, _ in columns) == 1 else path
+
+
+def described(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return in words what tells each spec from the others, knobs included, to name trials that have no row."""
+    columns = [[f"{path}={text}" for text in _texts([at(spec, path) for spec in specs])] for path in varying(specs)]
+    return [", ".join(texts) for texts in zip(*columns, strict=True)]

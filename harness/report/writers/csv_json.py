@@ -1,0 +1,88 @@
+"""Tables as plain data: JSON with everything, and CSV with one line per number."""
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from harness.report.statistics import interquartile_mean
+from harness.report.tables.cells import Cell, Difference, Table
+from harness.report.tables.columns import Column
+
+FIELDS = (
+    "score", "mean", "half_width", "seeds", "interquartile_mean", "best", "tied", "star", "baseline", "difference",
+    "difference_half_width", "difference_seeds", "p", "adjusted_p", "significance_reachable", "effect_size",
+    "probability_of_improvement", "values", "trials", "source",
+)
+
+
+def to_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
+    """Return plain data: per table its rows with every score's mean, interval, trials and difference, and its notes."""
+    return [
+        {
+            "name": table.name,
+            "title": table.title,
+            "rows": [
+                {
+                    "setting": dict(zip(table.heads, row.labels, strict=True)),
+                    "seeds": row.seeds,
+                    "is_baseline": row.is_baseline,
+                    "is_reference": row.is_reference,
+                    "scores": {column.score: _cell(cell, column)
+                               for column, cell in zip(table.columns, row.cells, strict=True) if cell.interval},
+                }
+                for row in table.rows
+            ],
+            "notes": list(table.notes),
+        }
+        for table in tables
+    ]
+
+
+def to_csv(tables: Iterable[Table]) -> str:
+    """Return one line per number, with every digit; label columns are ``setting.<head>``, lists stand with spaces."""
+    text = io.StringIO()
+    shown = list(tables)
+    labels = [f"setting.{head}" for head in dict.fromkeys(head for table in shown for head in table.heads)]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["table", *labels, "is_baseline", "is_reference", *FIELDS])
+    for table in to_json(shown):
+        for row in table["rows"]:
+            setting = [row["setting"].get(label.removeprefix("setting.")) for label in labels]
+            head = [table["name"], *setting, row["is_baseline"], row["is_reference"]]
+            writer.writerows([*head, *map(_flat(score, cell).get, FIELDS)] for score, cell in row["scores"].items())
+    return text.getvalue()
+
+
+def _flat(score: str, cell: dict[str, Any]) -> dict[str, Any]:
+    """Return a cell's fields side by side, without ``pairs``, which are in JSON."""
+    difference = dict(cell.get("difference") or {})
+    spread = {"difference": difference.pop("mean", None),
+              **{f"difference_{name}": difference.pop(name, None) for name in ("half_width", "seeds")}}
+    lists = {name: " ".join(map(str, cell[name])) for name in ("values", "trials")}
+    return {"score": score, **cell, **spread, **difference, **lists}
+
+
+def _cell(cell: Cell, column: Column) -> dict[str, Any]:
+    if cell.interval is None:
+        return {}
+    plain: dict[str, Any] = {"mean": cell.interval.mean, "half_width": cell.interval.half_width,
+                             "seeds": cell.interval.count}
+    if column.kind == "mean" and cell.values and not cell.pairs:
+        plain["interquartile_mean"] = interquartile_mean(cell.values)
+    plain |= {"best": cell.best, "tied": cell.tied, "star": cell.star}
+    if cell.difference:
+        plain["difference"] = _difference(cell.difference)
+    if cell.pairs:
+        plain["pairs"] = [list(pair) for pair in cell.pairs]
+    plain |= {"values": list(cell.values), "trials": list(cell.trials)}
+    return plain | ({"source": cell.source} if cell.source else {})
+
+
+def _difference(found: Difference) -> dict[str, Any]:
+    return {
+        "baseline": " ".join(found.baseline), "mean": found.interval.mean, "half_width": found.interval.half_width,
+        "seeds": found.interval.count, "p": found.p, "adjusted_p": found.adjusted,
+        "significance_reachable": found.reachable, "effect_size": found.effect,
+        "probability_of_improvement": found.improvement,
+    }

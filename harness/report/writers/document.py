@@ -1,0 +1,63 @@
+"""A report as one JSON document: its tables, and where every number in them comes from."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from harness.config.spec import RESULTS_VERSION
+from harness.errors import UsageError
+from harness.report.inputs import Report
+from harness.report.tables.rows import Record
+from harness.report.writers.csv_json import to_json
+
+KEYS = ("report", "experiments", "results_version", "tables", "trials")
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Return a report as plain data; equal records give equal documents.
+
+    ``trials`` has every record that was looked at, by id: its experiment, seed, status and reason, when it ended, the
+    commit that it ran on and whether that was changed, and the fingerprints of data and weights.
+    """
+    return {
+        "report": report.name, "experiments": list(report.experiments), "results_version": RESULTS_VERSION,
+        "tables": to_json(report.tables),
+        "trials": {trial: origin(record) for trial, record in sorted(report.records.items())},
+    }
+
+
+def written(content: Mapping[str, Any]) -> str:
+    """Return a document as JSON with a row and a trial to a line, so that versions of it compare line by line."""
+    tables = ",\n".join(_block(table, "rows") for table in content["tables"])
+    head = {key: value for key, value in content.items() if key not in ("tables", "trials")}
+    trials = ",\n".join(f"{json.dumps(trial)}: {json.dumps(found)}" for trial, found in content["trials"].items())
+    return f'{json.dumps(head)[:-1]}, "tables": [\n{tables}\n], "trials": {{\n{trials}\n}}}}\n'
+
+
+def _block(table: Mapping[str, Any], key: str) -> str:
+    head = json.dumps({name: value for name, value in table.items() if name != key})
+    lines = ",\n".join(json.dumps(line) for line in table[key])
+    return f'{head[:-1]}, "{key}": [\n{lines}\n]}}'
+
+
+def origin(record: Record) -> dict[str, Any]:
+    """Return where a trial's numbers come from."""
+    environment, prints = record.get("environment") or {}, record.get("fingerprints") or {}
+    return {
+        "experiment": record.get("experiment"), "seed": record["spec"]["seed"], "status": record["status"],
+        "reason": record.get("reason") or "", "ended": record.get("ended"),
+        "results_version": record.get("results_version"), "git_commit": environment.get("git_commit"),
+        "git_dirty": environment.get("git_dirty"), "data": prints.get("data"), "weights": prints.get("weights"),
+    }
+
+
+def parsed(text: str, name: str) -> Mapping[str, Any]:
+    """Return a document that was written before; raise UsageError, which calls it ``name``, for anything else."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: is no JSON: {error}") from None
+    missing = [key for key in KEYS if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise UsageError(f"{name}: is no report.json of this harness: it lacks {', '.join(missing)}")
+    return dict(content)

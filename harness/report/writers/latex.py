@@ -1,0 +1,80 @@
+"""Tables as LaTeX with booktabs."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from harness.report.tables.cells import Cell, Table
+
+MOST_COLUMNS = 6
+SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # only what is wider than the text
+ESCAPES = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{EM DASH}": "---", "|": r"\textbar{}",
+    "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
+}
+
+
+def render(tables: Iterable[Table]) -> str:
+    r"""Return table environments, for ``\usepackage{booktabs,graphicx}``; a wide table is continued in a second one.
+
+    The best cell is bold, those not told apart from it italic, a significant difference starred. Each table's
+    differences to the baseline follow it, in a table of their own.
+    """
+    return "\n".join(text for table in tables for text in _tables(table))
+
+
+def _tables(table: Table) -> Iterator[str]:
+    differences = table.differences()
+    named = replace(differences, title=f"{table.title}: {differences.title.lower()}") if differences else None
+    for each in filter(None, (table, named)):
+        for i, part in enumerate(each.parts(lambda first, last: last - first <= MOST_COLUMNS)):
+            yield _table(part, i)
+
+
+def _table(table: Table, continued: int) -> str:
+    heads = [*map(escaped, table.heads), "$n$", *(escaped(column.head) for column in table.columns)]
+    name, suffix = (f"{table.name}-{continued}", " (continued)") if continued else (table.name, "")
+    lines = [
+        r"\begin{table}",
+        r"\centering\small\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{4pt}",
+        rf"\caption{{{escaped(table.title)}{suffix}.}}",
+        rf"\label{{tab:{name}}}",
+        rf"{SHRINK}\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (1 + len(table.columns))}}}",
+        r"\toprule",
+        _line(heads),
+        r"\midrule",
+    ]
+    was_reference = table.rows[0].is_reference
+    for row in table.rows:
+        if row.is_reference and not was_reference:
+            lines.append(r"\midrule")
+        was_reference = row.is_reference
+        first = escaped(row.labels[0]) + (" (baseline)" if row.is_baseline else "")
+        cells = [first, *map(escaped, row.labels[1:]), escaped(row.count), *map(_cell, row.cells)]
+        lines.append(_line(cells))
+    lines += [r"\bottomrule", r"\end{tabular}}"]
+    if table.notes and not continued:
+        notes = escaped(" ".join(table.notes))
+        lines += [r"\par\smallskip", rf"\begin{{minipage}}{{\linewidth}}\footnotesize {notes}\end{{minipage}}"]
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    """Return a table's line; what LaTeX would read as an argument of the command before it is kept from it."""
+    guard = "{}" if cells[0].lstrip().startswith(("[", "*")) else ""
+    return guard + " & ".join(cells) + r" \\"
+
+
+def escaped(text: str) -> str:
+    """Return text with every character that LaTeX reads as a command written out."""
+    return "".join(ESCAPES.get(letter, letter) for letter in text)
+
+
+def _cell(cell: Cell) -> str:
+    text = re.sub(r"^[+-](?=\d)", r"$\g<0>$", escaped(cell.text))  # a minus, not a hyphen
+    star = r"$^{*}$" if cell.star else ""
+    if cell.best or cell.tied:
+        text = rf"\text{'bf' if cell.best else 'it'}{{{text}}}"
+    return text + star
