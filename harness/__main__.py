@@ -69,7 +69,7 @@ def _dispatch(argv: list[str]) -> int:
     name = argv[0]
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}")
-    command = importlib.import_module(f"harness.commands.{name}")
+    command = importlib.import_module(f"harness.cli.{name}")
     parser = Parser(f"harness {name}", description=COMMANDS[name], allow_abbrev=False)
     command.arguments(parser)
     code = command.main(parser.parse_args(argv[1:]))

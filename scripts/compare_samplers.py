@@ -21,11 +21,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from _samplers import studies  # noqa: E402
 from _samplers.verdict import Difference, Measured, differences, measured, verdict  # noqa: E402
 
-from harness.commands._conducting import exit_code  # noqa: E402
-from harness.commands._executors import add_executor, executor_of  # noqa: E402
-from harness.commands._progress import duration, progress  # noqa: E402
-from harness.commands._shared import add_overrides, add_results, results_of  # noqa: E402
-from harness.commands._sweeps import grid  # noqa: E402
+from harness.cli._executor_options import add_executor, executor_of  # noqa: E402
+from harness.cli._options import add_overrides, add_results, results_of  # noqa: E402
+from harness.cli._progress import progress  # noqa: E402
+from harness.cli._progress_lines import duration  # noqa: E402
+from harness.cli._run_options import exit_code  # noqa: E402
+from harness.cli._search_output import grid  # noqa: E402
 from harness.config.spec import Experiment  # noqa: E402
 from harness.errors import OK, SOME_FAILED, USAGE, UsageError  # noqa: E402
 from harness.report.statistics import Interval, mean_interval  # noqa: E402

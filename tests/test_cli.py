@@ -119,10 +119,10 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_only_the_chosen_command_is_imported() -> None:
     program = (
         "import sys\nfrom harness.__main__ import main\nmain(['list', 'trial'])\n"
-        "print([name for name in sys.modules if name.startswith('harness.commands.')])\n"
+        "print([name for name in sys.modules if name.startswith('harness.cli.')])\n"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert shown.stdout.splitlines()[-1] == "['harness.commands.list']"
+    assert shown.stdout.splitlines()[-1] == "['harness.cli.list']"
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

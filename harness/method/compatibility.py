@@ -1,6 +1,6 @@
 """Whether model and data can do what a setting asks of them, told without opening the model or drawing a scene."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import registry
 from harness.config.spec import TrialSpec
@@ -8,6 +8,9 @@ from harness.data.base import SPLITS, Dataset
 from harness.errors import UsageError
 from harness.models.base import Model
 from harness.models.pipelines import sides
+
+if TYPE_CHECKING:
+    from harness.models.pipelines.diffusion import Diffusion
 
 BETWEEN_VIEWS = ("consistency_epipolar", "consistency_triangulation", "consistency_pose_weighted")  # need cameras
 
@@ -24,13 +27,9 @@ def check(spec: TrialSpec) -> None:
     _side(spec, model)
     _scenes(spec, data)
     losses = {loss.name for loss in spec.losses}
-    paints = "nvs" in losses or spec.view_scenes > 0 or spec.generated_scenes > 0
-    if paints and model.needs_condition and data.has_condition is False:
-        raise UsageError(f"model {spec.model.name!r} paints views from a condition image; data {spec.data.name!r} "
-                         "has none: drop the nvs loss and set view_scenes and generated_scenes to 0")
-    if model.keypoints_need_condition(spec.context == "concat") and data.has_condition is False:
-        raise UsageError(f"model {spec.model.name!r}: its keypoint pass looks at a condition image; data "
-                         f"{spec.data.name!r} has none: set model.reference to none and model.embedding to false")
+    paints = paints_views(spec)
+    if data.has_condition is False:
+        check_condition(spec, model)
     canvas = spec.view_pass == "canvas" or (paints and model.needs_canvas)
     if (canvas or spec.loss_level == "grid") and data.views not in (1, 6):
         raise UsageError(f"trial.data: a canvas holds 1 or 6 views; {spec.data.name!r} has {data.views}")
@@ -40,6 +39,22 @@ def check(spec: TrialSpec) -> None:
     for name in BETWEEN_VIEWS:
         if name in losses and data.views > 1 and data.has_cameras is False:
             raise UsageError(f"losses.{name}: the data has no cameras; drop the term or choose data with cameras")
+
+
+def check_condition(spec: TrialSpec, model: "Model | Diffusion") -> None:
+    """Raise UsageError if a pass of this trial looks at a condition image; call it for data that has none."""
+    name, data = spec.model.name, spec.data.name
+    if paints_views(spec) and model.needs_condition:
+        raise UsageError(f"model {name!r} paints views from a condition image; data {data!r} has none: drop the nvs "
+                         "loss and set view_scenes and generated_scenes to 0")
+    if model.keypoints_need_condition(spec.context == "concat"):
+        raise UsageError(f"model {name!r}: its keypoint pass looks at a condition image; data {data!r} has none: set "
+                         "model.reference to none and model.embedding to false")
+
+
+def paints_views(spec: TrialSpec) -> bool:
+    """Return whether a trial runs the view pass: for the nvs loss, for view errors, or for generated views."""
+    return any(loss.name == "nvs" for loss in spec.losses) or spec.view_scenes > 0 or spec.generated_scenes > 0
 
 
 def deciding(spec: TrialSpec) -> tuple[Any, ...]:

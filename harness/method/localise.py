@@ -8,14 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.method.encode import Split
-from harness.method.metrics._errors import errors_px
 from harness.method.metrics.attention import statistics
-from harness.method.metrics.base import HeldOut
 from harness.method.passes import Diverged, Passes, on_canvas
 from harness.method.selection.base import Selection
 from harness.models.attention.capture import Captured, native_maps
 from harness.ops.maps import peaks
-from harness.ops.matching import apply_regressor, fit_regressor, fit_regressor_mirrored, match, most_frequent
+from harness.ops.matching import most_frequent
 from harness.ops.tensors import Maps
 from harness.ops.warps import unwarped_mean
 
@@ -29,15 +27,6 @@ class Located:
     points_yx: Float[Tensor, "M V N 2"]
     statistics: dict[str, Tensor]
     maps: Float[Tensor, "E V J H W"]
-
-
-@dataclass(frozen=True)
-class Ties:
-    """What labels of the fit split decide: the token of each keypoint among those kept, and among all; a regressor."""
-
-    matched: tuple[int, ...]
-    oracle: tuple[int, ...]
-    regressor: Float[Tensor, "J2 K2"]
 
 
 @torch.no_grad()
@@ -85,69 +74,6 @@ def _over_copies(passes: Passes, split: Split, rows: slice, tokens: Float[Tensor
     warped, theta = split.warped[rows], split.theta[rows]
     return unwarped_mean((passes.maps(warped[:, copy], tokens, split.condition[rows]), theta[:, copy])
                          for copy in range(passes.spec.localise_copies))
-
-
-def tie(found: Located, split: Split, kept: Int[Tensor, " J"]) -> Ties:
-    """Return what the fit split's labels decide, from points found on it."""
-    errors = _mean_errors(found.points_yx, split, slice(None))
-    own = found.points_yx[:, :, kept].flatten(0, 1)
-    truth, visible = split.truth_yx.double().flatten(0, 1), split.visible.flatten(0, 1)
-    if split.rules.mirror:
-        whole = visible.all(-1)
-        regressor = fit_regressor_mirrored(own[whole], truth[whole], torch.tensor(split.rules.mirror))
-    else:
-        regressor = fit_regressor(own, truth, visible)
-    return Ties(match(errors[kept]), match(errors), regressor)
-
-
-def hold_out(found: Located, split: Split, kept: Int[Tensor, " J"]) -> HeldOut | None:
-    """Return the fit split's errors with even scenes tied by the odd ones' labels and odd ones by the even ones'.
-
-    A keypoint that the other half never shows has no token. None where there are fewer than two scenes.
-    """
-    if len(split) < 2:
-        return None
-    own, truth = found.points_yx[:, :, kept], split.truth_yx.double()
-    points = torch.empty_like(truth)
-    for scored, labelled in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
-        points[scored] = _pick(own[scored], match(_mean_errors(own, split, labelled)))
-    return HeldOut(errors_px(points, truth, split.size_px), split.visible, split.normaliser_px.double())
-
-
-def _mean_errors(points_yx: Float[Tensor, "M V N 2"], split: Split, scenes: slice) -> Float[Tensor, "N K"]:
-    """Return the mean error of each token as each keypoint over the visible points of some scenes, in normalisers."""
-    points, truth, visible = points_yx[scenes], split.truth_yx[scenes].double(), split.visible[scenes]
-    offsets = (points[..., :, None, :] - truth[..., None, :, :]) * torch.tensor(split.size_px)
-    relative = offsets.norm(dim=-1) / split.normaliser_px[scenes][..., None, None]
-    shown = visible[:, :, None].expand_as(relative)
-    means: Tensor = torch.where(shown, relative, 0).sum((0, 1)) / shown.sum((0, 1))
-    return means
-
-
-def predict(found: Located, ties: Ties, kept: Int[Tensor, " J"]) -> dict[str, Float[Tensor, "M V K 2"]]:
-    """Return the keypoints' points: "" matched, "regressed", "oracle"; NaN where a keypoint has no token."""
-    own = found.points_yx[:, :, kept]
-    return {
-        "": _pick(own, ties.matched),
-        "regressed": apply_regressor(ties.regressor, own),
-        "oracle": _pick(found.points_yx, ties.oracle),
-    }
-
-
-def mean_pose(fit: Split, test: Split) -> Float[Tensor, "M V K 2"]:
-    """Return the baseline that looks at no image: each keypoint's mean place in the fit split, view by view."""
-    shown = fit.visible[..., None]
-    known = torch.where(shown, fit.truth_yx.double(), 0.0)
-    own, pooled = known.sum(0) / shown.sum(0), known.sum((0, 1)) / shown.sum((0, 1))
-    # A keypoint that a view never shows is put where the other views show it, or at the centre.
-    mean = torch.where(own.isnan(), pooled, own).nan_to_num(nan=0.5)
-    return mean.expand(len(test), -1, -1, -1)
-
-
-def _pick(points_yx: Tensor, indices: tuple[int, ...]) -> Tensor:
-    chosen = points_yx[:, :, [max(i, 0) for i in indices]].clone()
-    chosen[:, :, [i < 0 for i in indices]] = float("nan")
-    return chosen
 
 
 def _per_resolution(captured: list[Captured], maps: Maps, kept: Tensor, passes: Passes) -> dict[str, Tensor]:

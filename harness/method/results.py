@@ -10,9 +10,9 @@ from torch import Tensor
 
 from harness.data.base import Dataset
 from harness.method.encode import Split
-from harness.method.localise import Located, Ties, mean_pose, predict
+from harness.method.evaluate import Readout, mean_pose, predict
 from harness.method.metrics._errors import errors_px
-from harness.method.metrics.base import HeldOut, Observations
+from harness.method.metrics.base import Observations
 from harness.method.metrics.multiview import agreement_by_point
 
 Column = list[int] | list[float] | list[bool]
@@ -63,20 +63,6 @@ class TrialResult:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One set of tokens, read on all splits: which are kept, how they are tied, what they find on the test split.
-
-    ``held_out`` is how they do on the fit split when each half of it ties them for the other.
-    """
-
-    tokens: Tensor
-    kept: Tensor
-    ties: Ties
-    found: Located
-    held_out: HeldOut | None = None
-
-
-@dataclass(frozen=True)
 class Extras:
     """What a trial measured besides points: the loss curve, view errors, the view pass's entropy, capture residuals."""
 
@@ -86,10 +72,10 @@ class Extras:
     residuals: Mapping[str, float] = field(default_factory=dict)
 
 
-def observations(trained: Reading, untrained: Reading, fit: Split, test: Split, extras: Extras) -> Observations:
+def observations(trained: Readout, untrained: Readout, fit: Split, test: Split, extras: Extras) -> Observations:
     """Return what the metrics score: every protocol's points on the test split, and the rest."""
-    predictions = predict(trained.found, trained.ties, trained.kept)
-    before = predict(untrained.found, untrained.ties, untrained.kept)
+    predictions = predict(trained.found, trained.assignment, trained.kept)
+    before = predict(untrained.found, untrained.assignment, untrained.kept)
     predictions |= {f"untrained_{name}".rstrip("_"): points for name, points in before.items()}
     predictions["mean_pose"] = mean_pose(fit, test)
     attention = dict(trained.found.statistics) | dict(extras.attention)
@@ -141,7 +127,7 @@ def scene_table(seen: Observations) -> dict[str, list[Any]]:
     return columns
 
 
-def exhibit(data: Dataset, trained: Reading, untrained: Reading, test: Split) -> Exhibit:
+def exhibit(data: Dataset, trained: Readout, untrained: Readout, test: Split) -> Exhibit:
     """Return what the trial's picture is drawn from: the first scenes of the test split."""
     count = len(trained.found.maps)
     scenes = [data.scene("test", index) for index in range(count)]
@@ -150,6 +136,6 @@ def exhibit(data: Dataset, trained: Reading, untrained: Reading, test: Split) ->
         truth_yx=test.truth_yx[:count], visible=test.visible[:count],
         found_yx=trained.found.points_yx[:count][:, :, trained.kept.cpu()].float(),
         found_untrained_yx=untrained.found.points_yx[:count][:, :, untrained.kept.cpu()].float(),
-        match=trained.ties.matched, match_untrained=untrained.ties.matched,
+        match=trained.assignment.matched, match_untrained=untrained.assignment.matched,
         maps=trained.found.maps, maps_untrained=untrained.found.maps, keypoint_names=data.keypoint_names,
     )

@@ -13,8 +13,8 @@ from harness.errors import UsageError
 from harness.registry import build
 from harness.search.samplers.base import Sampler
 from harness.search.study_storage import address, open_storage, told
-from harness.store.mlflow_server import shown
 from harness.store.store import Store
+from harness.store.urls import shown
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import Resumable, UsageError
-from harness.store.mlflow_server import plain, shown
+from harness.store.urls import plain, shown
 
 if TYPE_CHECKING:
     import optuna

@@ -14,8 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.store.mlflow_server import connect, experiment_of, find_experiment, runs_of, shown
+from harness.store.mlflow_server import connect, experiment_of, find_experiment, runs_of
 from harness.store.store import Store
+from harness.store.urls import shown
 
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED", "interrupted": "KILLED"}
 Attempt = tuple[str, str]  # a trial, and when it was started

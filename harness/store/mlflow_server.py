@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from harness.errors import UsageError
 from harness.store.store import Store
+from harness.store.urls import plain
 
 QUICKLY = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -21,24 +21,6 @@ QUICKLY = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 def default_uri(results: Path) -> str:
     """Return the address of the runs: MLFLOW_TRACKING_URI, else the database in the results folder."""
     return plain(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow.db').absolute()}")
-
-
-def plain(uri: str) -> str:
-    """Return an address; raise UsageError for one of a SQLite file with % or ? in its path.
-
-    They mean something in an address. MLflow takes its path once as it stands and once decoded, so that whether they
-    are escaped or not, something is written to another folder.
-    """
-    if uri.startswith("sqlite:") and not {"%", "?"}.isdisjoint(uri):
-        raise UsageError(f"{uri.removeprefix('sqlite:///')}: a database cannot lie in a path with % or ?; "
-                         f"choose another folder")
-    return uri
-
-
-def shown(uri: str) -> str:
-    """Return an address without the user name and password it may carry."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
 
 
 def connect(uri: str) -> Any:

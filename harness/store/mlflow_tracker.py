@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from harness.errors import UsageError
 from harness.store.mlflow_mirror import Mirror
-from harness.store.mlflow_server import default_uri, shown
+from harness.store.mlflow_server import default_uri
 from harness.store.store import Store
+from harness.store.urls import shown
 
 DAMAGED = ("file is not a database", "database disk image is malformed")  # SQLite's words
 PENDING = "mlflow.pending"  # in an experiment's folder: there may be records that MLflow was not told of

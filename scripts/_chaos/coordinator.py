@@ -7,8 +7,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from _chaos import trials  # noqa: E402
-from harness.commands._conducting import exit_code  # noqa: E402
-from harness.commands._progress import Lines  # noqa: E402
+from harness.cli._progress_lines import Lines  # noqa: E402
+from harness.cli._run_options import exit_code  # noqa: E402
 from harness.config.load import load  # noqa: E402
 from harness.config.spec import Experiment  # noqa: E402
 from harness.runner.coordinator import Policy, conduct  # noqa: E402

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.commands import _tables
+from harness.cli import _report_files
 from harness.config.load import load as load_experiment
 from harness.config.spec import Published
 from harness.errors import UsageError
@@ -37,8 +37,8 @@ def test_figures_are_known_by_the_experiments_name_afterwards(tmp_path):
     experiment = load(tmp_path, "    - {score: nme, value: 3, source: Other, setting: {keypoints: 8}}\n")
     store = Store(tmp_path / "results", "probe")
     store.folder.mkdir(parents=True)
-    _tables.note(store, experiment, ())
-    assert _tables.noted(store).report == experiment.report
+    _report_files.note(store, experiment, ())
+    assert _report_files.noted(store).report == experiment.report
 
 
 @pytest.mark.parametrize(("changes", "message"), [

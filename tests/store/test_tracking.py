@@ -14,9 +14,10 @@ from harness.search.grid import Grid
 from harness.store import mlflow_mirror as mirror_module
 from harness.store import mlflow_server
 from harness.store.mlflow_mirror import Mirror, flat, metric_name
-from harness.store.mlflow_server import default_uri, shown
+from harness.store.mlflow_server import default_uri
 from harness.store.mlflow_tracker import MlflowTracker, attach, sync
 from harness.store.store import Store
+from harness.store.urls import shown
 from tests.runner.executors import fake
 
 CLOSED = "http://127.0.0.1:9"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.commands._files import reader
+from harness.cli._trial_files import reader
 from harness.config.spec import ReportSpec
 from harness.report.compare.pairs import matched, paired, scenes, scores
 from harness.report.tables.rows import grouped

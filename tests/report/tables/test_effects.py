@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.commands._files import reader
+from harness.cli._trial_files import reader
 from harness.config.spec import ReportSpec
 from harness.errors import UsageError
 from harness.report.figures import source

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from harness.commands._files import reader
+from harness.cli._trial_files import reader
 from harness.config.spec import ReportSpec
 from harness.method.metrics.convergence import Convergence
 from harness.method.metrics.pck import Pck

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.commands._plans import known_costs, measured, told
-from harness.commands._shared import counts
-from harness.commands._sweeps import words
+from harness.cli._options import counts
+from harness.cli._plan_view import known_costs, measured, told
+from harness.cli._search_output import words
 from harness.config.search_block import settled
 from harness.config.space import Options, Params, Range
 from harness.runner.estimate import cost_class, estimate

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands._files import reader
+from harness.cli._trial_files import reader
 from harness.report import figures, html
 from harness.report.html._collect import collect
 from harness.store import mlflow_mirror
-from harness.store.mlflow_server import shown
 from harness.store.store import Store
+from harness.store.urls import shown
 
 if TYPE_CHECKING:
     from harness.report.inputs import Report

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands import _trials
-from harness.commands._shared import add_results, results_of
-from harness.commands._trials import Side
+from harness.cli import _lookup
+from harness.cli._lookup import Side
+from harness.cli._options import add_results, results_of
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print what differs, pair by pair, and save a picture of the scenes that differ most."""
-    from harness.commands._files import reader
+    from harness.cli._trial_files import reader
     from harness.report.compare import pairs
 
     results = results_of(args)
@@ -56,19 +56,19 @@ def main(args: argparse.Namespace) -> int:
 
 def _sides(results: Path, args: argparse.Namespace) -> tuple[Side, Side]:
     """Return both sides as the names and conditions mean them."""
-    wheres = [_trials.conditions(text) for text in args.where]
+    wheres = [_lookup.conditions(text) for text in args.where]
     if len(wheres) > 2:
         raise UsageError(f"--where: given {len(wheres)} times; expected one for each side")
     if args.other is not None:
         first, last = (wheres[0], wheres[-1]) if wheres else ({}, {})
-        return _trials.side(results, args.one, first), _trials.side(results, args.other, last)
+        return _lookup.side(results, args.one, first), _lookup.side(results, args.other, last)
     if not wheres:
         raise UsageError(f"what is {args.one!r} compared with? Name a second experiment or trial, or settings of one: "
                          f"harness compare {args.one} --where fusion=none --where fusion=blend")
-    chosen = _trials.side(results, args.one, wheres[-1])
+    chosen = _lookup.side(results, args.one, wheres[-1])
     if len(wheres) == 1:
-        return _trials.baseline(results, args.one), chosen
-    return _trials.side(results, args.one, wheres[0]), chosen
+        return _lookup.baseline(results, args.one), chosen
+    return _lookup.side(results, args.one, wheres[0]), chosen
 
 
 def _pairs(sides: tuple[Side, Side]) -> "list[tuple[tuple[str, str], Pair]]":
@@ -92,7 +92,7 @@ def _pairs(sides: tuple[Side, Side]) -> "list[tuple[tuple[str, str], Pair]]":
 
 def _text(words: tuple[str, str], pair: "Pair", scores: "Sequence[Score]", scenes: "Scenes | None",
           picture: Path | None) -> str:
-    from harness.commands._versus import knobs, notes, scene_lines, score_lines
+    from harness.cli._compare_view import knobs, notes, scene_lines, score_lines
 
     parts = [f"A  {words[0]}\nB  {words[1]}", knobs(pair), score_lines(pair, scores), notes(pair, scores)]
     if scenes:
@@ -135,7 +135,7 @@ def _picture(results: Path, given: Path | None, words: tuple[str, str], pair: "P
 
 
 def _drawn(results: Path, words: tuple[str, str], pair: "Pair", scenes: "Scenes") -> bytes | None:
-    from harness.commands._files import reader
+    from harness.cli._trial_files import reader
     from harness.config.spec import TrialSpec
     from harness.method.trial import dataset
     from harness.report.pictures.scene_pairs import Sight, of_scene, picture

@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from harness.commands import _trials
-from harness.commands._shared import add_results, results_of
+from harness.cli import _lookup
+from harness.cli._options import add_results, results_of
 from harness.store.parquet_json import strict
 from harness.store.store import Store
 
@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print the trial; 1 where its folder cannot be trusted."""
-    store, trial = _trials.trial(results_of(args), args.trial)
+    store, trial = _lookup.trial(results_of(args), args.trial)
     record = store.record(trial)
     if record is None:
         problem = store.unreadable().get(trial, "there is no whole record")
@@ -58,7 +58,7 @@ def _head(record: Mapping[str, Any]) -> str:
 
 
 def _settings(record: Mapping[str, Any]) -> str:
-    from harness.commands._versus import aligned
+    from harness.cli._compare_view import aligned
     from harness.report.compare.setting_changes import changed, text
 
     if not record["spec"]:  # another results version's, of another shape
@@ -69,7 +69,7 @@ def _settings(record: Mapping[str, Any]) -> str:
 
 def _scores(record: Mapping[str, Any]) -> str:
     """Return the tables' scores, each beside those of its references."""
-    from harness.commands._versus import aligned
+    from harness.cli._compare_view import aligned
     from harness.report.tables.columns import TABLES
     from harness.report.tables.rows import Group
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands._shared import recorded
+from harness.cli._options import recorded
 from harness.config.dotted import at
 from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.errors import AmbiguousId, UsageError, nearest
@@ -79,7 +79,7 @@ def side(results: Path, given: str, where: Mapping[str, Any]) -> Side:
 
 def settings(results: Path, experiment: str) -> "tuple[Group, ...]":
     """Return an experiment's settings with their finished trials, called as in its report."""
-    from harness.commands import _tables
+    from harness.cli import _report_files
     from harness.report.tables.rows import grouped
 
     store = Store(results, experiment)
@@ -87,7 +87,7 @@ def settings(results: Path, experiment: str) -> "tuple[Group, ...]":
                if record["status"] == "finished" and record.get("results_version") == RESULTS_VERSION]
     if not records:
         raise UsageError(f"{experiment}: no trial has finished")
-    layout = _tables.noted(store)
+    layout = _report_files.noted(store)
     ordered = sorted(records, key=lambda record: str(record["started"]))
     return grouped(ordered, layout.report if layout else ReportSpec())[1]
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from harness.__main__ import main
-from harness.commands import _plans
+from harness.cli import _plan_view
 from harness.config.spec import RunOptions, TrialSpec
 from harness.method.optimise import Step
 from harness.method.results import TrialResult
@@ -170,7 +170,7 @@ def test_a_plan_measures_each_kind_once_and_records_nothing(
 
 
 def test_an_empty_plan_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
-    _plans._print_json([])
+    _plan_view._print_json([])
     assert json.loads(capsys.readouterr().out) == []
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from harness.commands._shared import add_results, chosen, results_of
+from harness.cli._options import add_results, chosen, results_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +15,10 @@ def main(args: argparse.Namespace) -> int:
     """Push, and print how many trials were new to MLflow; MLFLOW_TRACKING_URI says where, else the results folder."""
     results = results_of(args)
     names = chosen(results, args.names)
-    from harness.store.mlflow_server import default_uri, shown
+    from harness.store.mlflow_server import default_uri
     from harness.store.mlflow_tracker import sync
     from harness.store.store import Store
+    from harness.store.urls import shown
 
     for name in names:
         print(f"{name}: {sync(Store(results, name))} trials pushed to {shown(default_uri(results))}")

@@ -48,7 +48,7 @@ def exit_code(summary: "Summary") -> int:
 
 def say_where(store: "Store", summary: "Summary", files: list[Path], *, forced: bool = False) -> None:
     """Say how it went and where everything lies, on stderr; ``forced`` if finished trials were run again."""
-    from harness.commands._progress import duration
+    from harness.cli._progress_lines import duration
 
     parts = {"done": summary.done, "done before": summary.skipped, "failed": summary.failed, "pruned": summary.pruned,
              "interrupted": summary.interrupted, "not started": summary.left}

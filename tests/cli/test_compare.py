@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.__main__ import main
-from harness.commands._trials import conditions
+from harness.cli._lookup import conditions
 from harness.store.store import Store
 from tests.report import stores
 

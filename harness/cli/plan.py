@@ -5,9 +5,9 @@ Of a search, whose trials nobody knows beforehand, the space is shown and what i
 
 import argparse
 
-from harness.commands._executors import add_executor
-from harness.commands._plans import add_measure, show_plan
-from harness.commands._shared import add_experiment, add_results, results_of
+from harness.cli._executor_options import add_executor
+from harness.cli._options import add_experiment, add_results, results_of
+from harness.cli._plan_view import add_measure, show_plan
 from harness.config.load import load
 from harness.errors import UsageError
 
@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
             raise UsageError("--measure: what a grid's trials will cost is told in words; leave out --json")
         show_plan(Grid(experiment, store), store, args)
     else:
-        from harness.commands._spaces import show_search
+        from harness.cli._search_view import show_search
 
         show_search(experiment, experiment.search, store, args)
     return 0

@@ -5,10 +5,10 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.commands._conducting import add_policy, exit_code, policy_of, say_where
-from harness.commands._executors import add_executor, executor_of
-from harness.commands._plans import add_measure
-from harness.commands._shared import add_overrides, add_results, results_of
+from harness.cli._executor_options import add_executor, executor_of
+from harness.cli._options import add_overrides, add_results, results_of
+from harness.cli._plan_view import add_measure
+from harness.cli._run_options import add_policy, exit_code, policy_of, say_where
 from harness.config.load import load
 from harness.errors import OK, UsageError
 
@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     if experiment.search is None:
         raise UsageError(f"{experiment.source}: has no 'search'; `harness run {args.experiment}` runs its grid")
     results = results_of(args)
-    from harness.commands import _progress, _spaces, _sweeps, _tables
+    from harness.cli import _progress, _report_files, _search_output, _search_view
     from harness.runner.coordinator import conduct
     from harness.search.feasibility import check_space
     from harness.search.outcome import outcome
@@ -58,12 +58,12 @@ def main(args: argparse.Namespace) -> int:
 
     store = Store(results, experiment.name)
     if args.dry_run:
-        _spaces.show_search(experiment, experiment.search, store, args)
+        _search_view.show_search(experiment, experiment.search, store, args)
         return OK
     check_space(experiment.search)
     if args.max_failures is None:
         args.max_failures = experiment.search.budget.failures or FAILURES
-    note = partial(_tables.note, store, experiment, ())
+    note = partial(_report_files.note, store, experiment, ())
     with executor_of(args, store) as executor, _progress.progress(note) as progress:
         sweep = Sweep(experiment, store, storage=args.storage, new_study=args.new_study, warn=progress.warning)
         try:
@@ -71,8 +71,10 @@ def main(args: argparse.Namespace) -> int:
         finally:
             sweep.close()
     found = outcome(sweep.study, store)
-    files = _sweeps.keep(experiment, store, found)
-    print(_sweeps.as_json(experiment, store, found, summary, files) if args.json else _sweeps.tables(store, found))
+    files = _search_output.keep(experiment, store, found)
+    text = (_search_output.as_json(experiment, store, found, summary, files) if args.json
+            else _search_output.tables(store, found))
+    print(text)
     problem = attach(store) if files else ""
     if problem:
         print(f"warning: {problem}", file=sys.stderr)
@@ -83,7 +85,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _say_best(store: "Store", files: "list[Path]", url: str) -> None:
     """Say where the best setting, the figures and the study are, on stderr."""
-    from harness.store.mlflow_server import shown
+    from harness.store.urls import shown
 
     lines = [f"study    {shown(url)}; optuna-dashboard {shown(url)} shows it, also while a search runs"]
     if files:

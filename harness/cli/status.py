@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.commands._shared import add_results, chosen, recorded, results_of
+from harness.cli._options import add_results, chosen, recorded, results_of
 from harness.store.parquet_json import strict
 from harness.store.store import Store
 
@@ -53,7 +53,7 @@ def _lines(stands: "Standing") -> list[str]:
 
 
 def _details(trial: "Trial") -> str:
-    from harness.commands._progress import PROBE, duration
+    from harness.cli._progress_lines import PROBE, duration
 
     again = f" (attempt {trial.attempts + 1})" if trial.attempts else ""
     if trial.at is None:
@@ -70,7 +70,7 @@ def _details(trial: "Trial") -> str:
 
 def _summary(stands: "Standing") -> str:
     """Return the counts, and of a run that goes on who runs it, how fast, and how long it will take."""
-    from harness.commands._progress import duration
+    from harness.cli._progress_lines import duration
 
     parts = [f"{count} {status}" for status, count in stands.counts.items()] or ["none"]
     if stands.left is not None and (stands.left or stands.alive):

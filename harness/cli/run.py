@@ -6,10 +6,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.commands._conducting import add_policy, exit_code, policy_of, say_where
-from harness.commands._executors import add_executor, executor_of
-from harness.commands._plans import add_measure, show_plan
-from harness.commands._shared import add_experiment, add_results, planned_experiment, results_of
+from harness.cli._executor_options import add_executor, executor_of
+from harness.cli._options import add_experiment, add_results, planned_experiment, results_of
+from harness.cli._plan_view import add_measure, show_plan
+from harness.cli._run_options import add_policy, exit_code, policy_of, say_where
 from harness.errors import OK
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     """Run, print the tables, and say where everything lies; the exit code says how it went."""
     experiment = planned_experiment(args)
     results = results_of(args)
-    from harness.commands import _progress, _tables
+    from harness.cli import _progress, _report_files
     from harness.runner.coordinator import conduct
     from harness.search.grid import Grid
     from harness.store.mlflow_tracker import MlflowTracker
@@ -48,11 +48,11 @@ def main(args: argparse.Namespace) -> int:
     if args.dry_run:
         show_plan(grid, store, args, force=args.force)
         return OK
-    note = partial(_tables.note, store, experiment, grid)
+    note = partial(_report_files.note, store, experiment, grid)
     with executor_of(args, store) as executor, _progress.progress(note) as progress:
         summary = conduct(grid, store, executor, MlflowTracker(store), policy=policy_of(args), progress=progress)
-    report = _tables.report_of(store, _tables.layout_of(experiment))
-    files = _tables.write(report, store.folder, "report") if report.tables else []
+    report = _report_files.report_of(store, _report_files.layout_of(experiment))
+    files = _report_files.write(report, store.folder, "report") if report.tables else []
     _show(args, experiment, store, summary, report.tables)
     say_where(store, summary, files, forced=args.force)
     return exit_code(summary)
@@ -61,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace, experiment: "Experiment", store: "Store", summary: "Summary",
           tables: "tuple[Table, ...]") -> None:
     """Print the run's data on stdout."""
-    from harness.commands._tables import rendered
+    from harness.cli._report_files import rendered
     from harness.report.writers.csv_json import to_json
 
     if args.json:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import Parser
-from harness.commands import _executors
-from harness.commands._executors import add_executor, executor_of
+from harness.cli import _executor_options
+from harness.cli._executor_options import add_executor, executor_of
 from harness.errors import UsageError
 from harness.runner.executors import devices
 from harness.runner.executors.inline import Inline
@@ -89,6 +89,6 @@ def test_what_cannot_be_is_refused_by_name(store: Store, flags: tuple[str, ...],
 
 
 def test_ray_that_is_not_installed_is_told_with_its_extra(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_executors, "find_spec", lambda name: None)
+    monkeypatch.setattr(_executor_options, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"^--executor ray: .* is not installed; pip install 'harness\[ray\]'$"):
         executor_of(parsed("--executor", "ray"), store)

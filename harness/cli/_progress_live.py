@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Self
 
-from harness.commands._progress import PROBE, Lines, duration
+from harness.cli._progress_lines import PROBE, Lines, duration
 from harness.runner.coordinator import Planned
 
 if TYPE_CHECKING:

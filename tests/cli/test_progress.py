@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.commands._live import Live
-from harness.commands._pace import Pace
-from harness.commands._progress import Lines, duration, position
+from harness.cli._progress_eta import Pace
+from harness.cli._progress_lines import Lines, duration, position
+from harness.cli._progress_live import Live
 from harness.config.load import load
 from harness.method.optimise import Step
 from harness.method.results import TrialResult
@@ -124,7 +124,7 @@ def test_plain_lines_tell_start_and_end_and_are_silent_in_between(capsys: pytest
 def test_plain_lines_tell_the_step_when_time_has_passed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.commands._progress.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("harness.cli._progress_lines.QUIET_SECONDS", 0.0)
     with Lines() as lines:
         lines.planned(1, 0)
         lines.started(planned())

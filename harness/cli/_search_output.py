@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands._shared import counts
+from harness.cli._options import counts
 from harness.report.statistics import mean_interval
 from harness.search.best import TEST, write_best
 from harness.search.outcome import Outcome, Tried
-from harness.store.mlflow_server import shown
 from harness.store.store import Store
+from harness.store.urls import shown
 
 if TYPE_CHECKING:
     from harness.config.spec import Experiment

@@ -1,13 +1,12 @@
-"""What a person sees while trials run: a live view on a terminal, plain lines elsewhere; always on stderr."""
+"""Plain progress lines on stderr while trials run."""
 
-import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from harness.commands._pace import Pace
+from harness.cli._progress_eta import Pace
 from harness.runner.coordinator import Planned, Progress
 
 if TYPE_CHECKING:
@@ -112,15 +111,6 @@ class Lines(Progress):
     def say(self, line: str) -> None:
         """Show a line that stays."""
         print(line, file=sys.stderr, flush=True)
-
-
-def progress(note: Callable[[], None]) -> Lines:
-    """Return a live view on a terminal, plain lines elsewhere."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        from harness.commands._live import Live
-
-        return Live(note)
-    return Lines(note)
 
 
 def position(step: "Step") -> str:

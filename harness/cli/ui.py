@@ -5,9 +5,10 @@ import os
 import shlex
 import sys
 
-from harness.commands._shared import add_results, results_of
+from harness.cli._options import add_results, results_of
 from harness.errors import UsageError
-from harness.store.mlflow_server import default_uri, shown
+from harness.store.mlflow_server import default_uri
+from harness.store.urls import shown
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

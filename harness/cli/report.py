@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands._shared import add_overrides, add_results, chosen, recorded, results_of
+from harness.cli._options import add_overrides, add_results, chosen, recorded, results_of
 from harness.config.load import load, shipped
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.commands._tables import Layout
+    from harness.cli._report_files import Layout
     from harness.report.inputs import Part, Report
 
 FORMATS = ("markdown", "latex", "csv", "json")
@@ -74,16 +74,16 @@ def _reports(results: Path, names: list[str], overrides: list[str]) -> "list[Rep
 
 
 def _part(results: Path, given: str, overrides: list[str]) -> "Part":
-    from harness.commands import _tables
+    from harness.cli import _report_files
     from harness.store.store import Store
 
     name, layout = _resolve(results, given, overrides)
-    return _tables.part_of(Store(results, name), layout, lambda text: print(f"warning: {text}", file=sys.stderr))
+    return _report_files.part_of(Store(results, name), layout, lambda text: print(f"warning: {text}", file=sys.stderr))
 
 
 def _show(args: argparse.Namespace, results: Path, reports: "list[Report]") -> None:
     """Print reports, write them, or both, and say where."""
-    from harness.commands import _tables
+    from harness.cli import _report_files
     from harness.report.writers.document import document
 
     if args.output or args.format == PAGE:
@@ -97,7 +97,7 @@ def _show(args: argparse.Namespace, results: Path, reports: "list[Report]") -> N
     elif args.format == "csv" and len(reports) > 1:
         raise UsageError("--format csv: one report at a time goes to stdout; name it, or write all with --output DIR")
     else:
-        texts = [_titled(report.name, _tables.rendered(report.tables, args.format or "markdown"), args.format,
+        texts = [_titled(report.name, _report_files.rendered(report.tables, args.format or "markdown"), args.format,
                          len(reports)) for report in reports]
         print("\n".join(texts), end="", flush=True)
         for report in reports if not args.format else ():
@@ -115,11 +115,11 @@ def _beside(results: Path, report: "Report") -> tuple[Path, str]:
 
 def _written(results: Path, report: "Report", folder: Path, stem: str, forms: tuple[str, ...]) -> list[Path]:
     """Write a report and return its files, those of its settings' pages aside."""
-    from harness.commands import _pages, _tables
+    from harness.cli import _report_files, _report_pages
 
     try:
-        paths = _tables.write(report, folder, stem, [form for form in forms if form != PAGE])
-        return paths + (_pages.write(results, report, folder, stem) if PAGE in forms else [])
+        paths = _report_files.write(report, folder, stem, [form for form in forms if form != PAGE])
+        return paths + (_report_pages.write(results, report, folder, stem) if PAGE in forms else [])
     except OSError as error:
         raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
 
@@ -133,7 +133,7 @@ def _titled(name: str, text: str, form: str | None, count: int) -> str:
 
 def _verify(results: Path, report: "Report") -> int:
     """Say whether every cell comes out again from the trials' files."""
-    from harness.commands._files import reader
+    from harness.cli._trial_files import reader
     from harness.report.verify.verify import verify
 
     done = verify(report, reader(results))
@@ -165,22 +165,22 @@ def _old(path: Path | None) -> "Mapping[str, Any] | None":
 
 def _resolve(results: Path, given: str, overrides: list[str]) -> "tuple[str, Layout]":
     """Return the experiment's name and layout: as last run for a recorded name, as it stands now for a file."""
-    from harness.commands import _tables
+    from harness.cli import _report_files
     from harness.config.spec import ReportSpec
     from harness.store.store import Store
 
     if given in recorded(results) and not overrides:
-        known = _tables.noted(Store(results, given))
+        known = _report_files.noted(Store(results, given))
         if known is not None:
             return given, known
         if given not in shipped():
-            return given, _tables.Layout(ReportSpec(), None)
+            return given, _report_files.Layout(ReportSpec(), None)
     elif given not in shipped() and not Path(given).suffix:
         chosen(results, [given])
     experiment = load(given, overrides)
     if experiment.name not in recorded(results):
         raise UsageError(f"{results}: no records of {experiment.name!r}; `harness run {given}` makes them")
-    return experiment.name, _tables.layout_of(experiment)
+    return experiment.name, _report_files.layout_of(experiment)
 
 
 def _show_changes(old: "Mapping[str, Any]", reports: "list[Report]") -> int:

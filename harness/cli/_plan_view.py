@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.commands._executors import executor_of
-from harness.commands._shared import counts
+from harness.cli._executor_options import executor_of
+from harness.cli._options import counts
 
 if TYPE_CHECKING:
     from harness.config.spec import TrialSpec
@@ -79,7 +79,7 @@ def known_costs(records: "Iterable[Mapping[str, Any]]") -> "dict[str, Cost]":
 
 def told(found: "Estimate", before: int, measured: int, workers: int, *, most: str) -> Iterator[str]:
     """Yield an estimate in words; ``before`` and ``measured`` are how many kinds it comes from, ``most`` of what."""
-    from harness.commands._progress import duration
+    from harness.cli._progress_lines import duration
     from harness.runner import environment
 
     if found.unknown == found.trials:

@@ -1,0 +1,100 @@
+"""What the trials of one process share: the loaded model, the encoded scenes, and the untrained tokens' readouts."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness import registry
+from harness.config.spec import RESULTS_VERSION, Choice, TrialSpec
+from harness.data.base import Dataset
+from harness.errors import UsageError
+from harness.method.encode import Encoder, Split
+from harness.method.evaluate import Readout, read_out
+from harness.method.optimise import initial_tokens
+from harness.method.passes import Passes
+from harness.method.selection.base import Selection
+from harness.models.pipelines.diffusion import Diffusion
+
+
+def fingerprints(spec: TrialSpec) -> dict[str, str]:
+    """Return the data's and the weights' fingerprints, which the trial's id holds; loads no model."""
+    weights = registry.build("models", spec.model.name, spec.model.knobs).fingerprint()
+    return {"data": dataset(spec.data).fingerprint(), "weights": weights}
+
+
+def dataset(choice: Choice) -> Dataset:
+    """Build the dataset that a spec names."""
+    built: Dataset = registry.build("data", choice.name, choice.knobs)
+    return built
+
+
+class Session:
+    """The model, the encoded scenes and the untrained tokens' readouts that trials of one process share."""
+
+    def __init__(self, model: Choice, data: Choice, precision: str) -> None:
+        source = registry.build("models", model.name, model.knobs)
+        weights = source.fingerprint()
+        self.model: Diffusion = source.open(precision, "cuda" if torch.cuda.is_available() else "cpu")
+        if source.fingerprint() != weights:
+            raise UsageError(f"model {model.name!r}: its weights changed while they were being read; run again")
+        self.data = dataset(data)
+        # Everything that changes an encoded scene, so that no trial reads what another setting wrote.
+        device, scenes = self.model.device.type, self.data.fingerprint()
+        key = repr((RESULTS_VERSION, device, model.to_dict(), weights, data.name, scenes))
+        self.encoder = Encoder(self.model, self.data, key)
+        self._untrained: dict[str, Readout] = {}
+
+    def untrained(self, passes: Passes, train: Split, fit: Split, test: Split, selection: Selection) -> Readout:
+        """Return the reading of the tokens that a trial starts from; trials that differ in training alone share it."""
+        spec = passes.spec
+        without = ("fusion", "losses", "steps", "learning_rate", "gate_learning_rate", "view_scenes", "view_timesteps",
+                   "generated_scenes", "sampling_steps", "guidance")
+        key = repr((passes.options.micro_batch, {k: v for k, v in spec.to_dict().items() if k not in without}))
+        if key not in self._untrained:
+            if len(self._untrained) >= 32:
+                self._untrained.pop(next(iter(self._untrained)))
+            tokens = initial_tokens(spec.tokens, self.model.width, spec.seed).to(self.model.device)
+            self._untrained[key] = read_out(passes, train, fit, test, tokens, selection)
+        return self._untrained[key]
+
+    def images(self, count: int) -> Tensor:
+        """Return the true views (M V 3 h w) of the first test scenes."""
+        return torch.stack([self.data.scene("test", index).views for index in range(count)])
+
+
+def open_session(spec: TrialSpec) -> tuple[Session, dict[str, str]]:
+    """Return the process's session for a trial's model, data and precision, and their fingerprints."""
+    _set_exact(True)  # before the first image is encoded: PyTorch begins with TF32 convolutions allowed
+    prints = fingerprints(spec)
+    return _session(_frozen(spec.model), _frozen(spec.data), spec.precision, prints["weights"], prints["data"]), prints
+
+
+@lru_cache(maxsize=2)
+def _session(model: tuple[Any, ...], data: tuple[Any, ...], precision: str, weights: str, scenes: str) -> Session:
+    """Open a model and its data once; the fingerprints tell when they have changed since."""
+    gc.collect()  # an evicted session frees its model before the next one loads
+    return Session(Choice(model[0], dict(model[1])), Choice(data[0], dict(data[1])), precision)
+
+
+@contextmanager
+def arithmetic(*, exact: bool) -> Iterator[None]:
+    """Allow TF32 in matrix products and convolutions, or forbid it; outside, images are always encoded exactly."""
+    _set_exact(exact)
+    try:
+        yield
+    finally:
+        _set_exact(True)
+
+
+def _set_exact(exact: bool) -> None:
+    torch.set_float32_matmul_precision("highest" if exact else "high")
+    torch.backends.cudnn.allow_tf32 = not exact
+
+
+def _frozen(choice: Choice) -> tuple[Any, ...]:
+    return choice.name, tuple(choice.knobs.items())
