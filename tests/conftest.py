@@ -8,7 +8,8 @@ import pytest
 
 from harness import registry
 from harness.config.spec import Choice, TrialSpec
-from harness.method.trial import Session
+from harness.method import session
+from harness.method.session import Session
 from harness.runner.executors import worker_handle
 from tests.tiny_folders import save_tiny
 
@@ -43,7 +44,7 @@ def random_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def random_models(random_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the shipped models' names open folders of random weights, a hundred times smaller."""
-    from harness.method.trial import _session
+    from harness.method.session import _session
     from harness.models import tiny_sd, tiny_zero123plus, tiny_zero123plus_weights
 
     monkeypatch.setattr(tiny_sd, "FOLDER", random_folders["tiny_sd"])
@@ -76,7 +77,4 @@ def small_spec(model: str = "tiny_zero123plus", fusion: str = "none", *, fusion_
 
 def open_session(spec: TrialSpec) -> Session:
     """Return the model and data that a spec names, as a trial opens them."""
-    from harness.method.trial import _frozen, _session, fingerprints
-
-    marks = fingerprints(spec)
-    return _session(_frozen(spec.model), _frozen(spec.data), spec.precision, marks["weights"], marks["data"])
+    return session.open_session(spec)[0]

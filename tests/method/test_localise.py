@@ -3,7 +3,8 @@
 import torch
 
 from harness.method.encode import Split
-from harness.method.localise import Located, hold_out, tie
+from harness.method.evaluate import assign_keypoints, hold_out
+from harness.method.localise import Located
 from harness.models.pipelines.diffusion import Condition
 
 HEAD, TAIL = (0.2, 0.2), (0.8, 0.8)
@@ -59,6 +60,6 @@ def test_one_scene_cannot_be_held_out():
 
 def test_ties_are_those_of_least_error_over_all_scenes():
     found = located([[(0.5, 0.5)] * 3, [TAIL] * 3, [HEAD] * 3])
-    ties = tie(found, split(3), torch.tensor([0, 1]))
+    ties = assign_keypoints(found, split(3), torch.tensor([0, 1]))
     assert ties.matched == (0, 1)  # of the kept ones
     assert ties.oracle == (2, 1)

@@ -5,8 +5,8 @@ import torch
 
 from harness import registry
 from harness.method.encode import Split
+from harness.method.evaluate import mean_pose
 from harness.method.generate import view_errors
-from harness.method.localise import mean_pose
 from harness.method.passes import Passes, reference_noise
 from harness.method.trial import run
 from harness.models.pipelines.diffusion import Condition

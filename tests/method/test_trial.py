@@ -13,7 +13,8 @@ from harness.method import trial
 from harness.method.encode import Encoder
 from harness.method.forward import draw, observe
 from harness.method.passes import Diverged, Passes
-from harness.method.trial import TOLERANCE, _session, run
+from harness.method.session import _session
+from harness.method.trial import TOLERANCE, run
 from harness.report.verify.from_files import from_curve, from_points, from_scenes
 from tests.conftest import open_session, small_spec
 

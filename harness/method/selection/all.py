@@ -10,10 +10,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from harness.method.selection.base import Selection
-from harness.method.selection.gaussian_fps import GaussianFps
 from harness.ops.maps import DIVERGENCES
 from harness.ops.tensors import Maps
-from harness.registry import knob
+from harness.registry import build, knob
 
 
 @dataclass(frozen=True)
@@ -32,4 +31,6 @@ class All(Selection):
     @property
     def keeping(self) -> Selection:
         """Return the choice among all tokens that needs no labels."""
-        return GaussianFps(self.candidates, self.divergence)
+        choice: Selection = build("selection", "gaussian_fps",
+                                  {"candidates": self.candidates, "divergence": self.divergence})
+        return choice
