@@ -61,7 +61,7 @@ def test_sync_pushes_every_recorded_experiment(
     def pushed(store: Store) -> int:
         return {"one": 1, "two": 2}[store.experiment]
 
-    monkeypatch.setattr("harness.store.store.mlflow_tracker.sync", pushed)
+    monkeypatch.setattr("harness.store.mlflow_tracker.sync", pushed)
     for name in ("one", "two"):
         Store("results", name).begin("0123")
     assert main(["sync"]) == 0

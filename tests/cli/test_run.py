@@ -56,7 +56,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.method.trial.run", fake)
     monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: PRINTS)
-    monkeypatch.setattr("harness.store.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
+    monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
     Path("probe.yaml").write_text(PROBE)
 
     def command(*arguments: str) -> int:

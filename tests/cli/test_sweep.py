@@ -42,8 +42,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.method.trial.run", synthetic.run)
     monkeypatch.setattr("harness.method.trial.fingerprints", fake.fingerprints)
-    monkeypatch.setattr("harness.store.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
-    monkeypatch.setattr("harness.store.store.mlflow_tracker.attach", lambda store: "")
+    monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
+    monkeypatch.setattr("harness.store.mlflow_tracker.attach", lambda store: "")
     Path("hunt.yaml").write_text(HUNT)
 
     def command(*arguments: str) -> int:
