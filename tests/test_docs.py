@@ -1,5 +1,7 @@
-"""The documents name what there is: they cannot fall behind the code."""
+"""The documents agree with the code: variants, settings, scores, commands, paths."""
 
+import importlib
+import pkgutil
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +12,7 @@ import harness
 from harness import __main__, registry
 from harness.config import spec
 from harness.config.load import load, shipped
-from harness.config.settings import base, resolve
+from harness.config.settings import fill_defaults, resolve
 from harness.method import trial
 from harness.store import store
 from tests.conftest import small_spec
@@ -24,7 +26,7 @@ SUBJECTS = ("data", "models", "fusion", "losses", "selection")
 
 
 def quoted(text):
-    """Every word that stands in backticks."""
+    """Return every word in backticks."""
     return set(re.findall(r"`([^`\n]+)`", text))
 
 
@@ -81,7 +83,7 @@ def test_the_methods_sources_are_listed():
 
 def test_the_defaults_that_the_method_compares_are_the_defaults():
     table = METHOD.split("## 13.")[1]
-    plain = resolve(base(None))
+    plain = resolve(fill_defaults(None))
     for name in ("tokens", "keypoints", "learning_rate", "timestep", "map_side"):
         row = re.search(rf"^\| `{name}` \| \S+ \| (\S+) \|", table, re.MULTILINE)
         assert float(row[1]) == getattr(plain, name)
@@ -118,7 +120,18 @@ def test_the_package_map_names_every_file_and_folder():
     assert names - {"__init__"} <= mapped
 
 
-def test_extending_names_every_kind_and_its_base_class():
-    for kind in registry.KINDS:
-        assert f"`{kind}`" in EXTENDING
-        assert re.search(rf"`harness\.{kind}\._base\.\w+`", EXTENDING)
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_extending_names_every_kind_and_its_base_class(kind):
+    row = re.search(rf"^\| `{re.escape(kind)}` \| `([\w.]+)\.(\w+)` \|", EXTENDING, re.MULTILINE)
+    assert row[1] == f"{registry.PACKAGES[kind]}.base"
+    module = importlib.import_module(row[1])
+    assert getattr(module, row[2]) is module.BASE
+
+
+@pytest.mark.parametrize("text", [METHOD, OPERATIONS, EXTENDING], ids=["method", "operations", "extending"])
+def test_modules_and_files_that_a_document_names_exist(text):
+    own = set(re.findall(r"^`([\w/.]+)`:$", text, re.MULTILINE))  # files that the document itself writes
+    for path in set(re.findall(r"`((?:harness|tests|scripts|experiments)/[\w./]+)`", text)) - own:
+        assert (ROOT / path).exists(), path
+    for name in re.findall(r"`(harness(?:\.\w+)+)", text):
+        pkgutil.resolve_name(name)  # raises if there is no such module, class or function
