@@ -19,3 +19,7 @@ The main flow, top to bottom: ``cli/run`` reads the command line, ``config/load`
 trials; ``runner/coordinator`` runs them through ``runner/executors/``; ``method/trial`` is one trial; ``store/store``
 keeps its record; ``report/inputs`` reads records back and ``report/tables/build`` makes the tables.
 """
+
+from harness import _moved
+
+_moved.install()
