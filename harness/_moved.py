@@ -44,8 +44,8 @@ def new_path(old: str) -> str | None:
 
 def install() -> None:
     """Make the old paths importable; Python asks this finder only for modules that it found nowhere else."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.append(_FINDER)
 
 
 class _Alias(ModuleType):
@@ -65,7 +65,7 @@ class _Finder:
     """Finds old modules, and loads them as aliases."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        return None if new_path(name) is None else ModuleSpec(name, self, is_package=name in FOLDERS)
+        return None if new_path(name) is None else ModuleSpec(name, _FINDER, is_package=name in FOLDERS)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         importlib.import_module(str(new_path(spec.name)))  # raises here if the new module does not exist either
@@ -73,3 +73,6 @@ class _Finder:
 
     def exec_module(self, module: ModuleType) -> None:
         """Leave the alias empty."""
+
+
+_FINDER: Any = _Finder()
