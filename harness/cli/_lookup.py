@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli._options import recorded
-from harness.config.dotted import at
+from harness.config import dotted
 from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.errors import AmbiguousId, UsageError, nearest
 from harness.store.store import Store
@@ -36,7 +36,7 @@ def trial(results: Path, given: str) -> tuple[Store, str]:
     every: list[str] = []
     for name in recorded(results):
         store = Store(results, name)
-        ids = sorted(known for known in store.known() if store.path(known).is_dir())
+        ids = sorted(known for known in store.started_ids() if store.path(known).is_dir())
         every += ids
         found |= {each: store for each in ids if each.startswith(given) and each not in found}
     if len(found) == 1:
@@ -136,7 +136,7 @@ _ABSENT = object()
 
 def _value(spec: Mapping[str, Any], path: str) -> Any:
     """Return a setting by its dotted name; a choice by its own name, losses by theirs."""
-    value = at(spec, path, _ABSENT)
+    value = dotted.get(spec, path, _ABSENT)
     if isinstance(value, Mapping):
         return value["name"] if "name" in value else tuple(value)
     return _ABSENT if path == "seed" else value  # seeds are what pairs the sides

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from harness.cli._options import counts
 from harness.cli._plan_view import known_costs, measured, told
 from harness.cli._search_output import words
-from harness.config.search_block import settled
+from harness.config.search_block import resolve_params
 from harness.config.space import Options, Params, Range
 from harness.runner.estimate import cost_class, estimate
 from harness.search.feasibility import check_space
-from harness.search.setting import located
+from harness.search.setting import params_in_space
 
 if TYPE_CHECKING:
     from harness.config.spec import Experiment, SearchSpec, TrialSpec
@@ -27,11 +27,11 @@ def show_search(experiment: "Experiment", search: "SearchSpec", store: "Store", 
     """Print what would be searched and what it will cost at most; starts nothing but what --measure asks for."""
     check_space(search)
     records = store.records()
-    ours = [record for record in records if record["status"] in SPENT and located(search, record["spec"])]
+    ours = [record for record in records if record["status"] in SPENT and params_in_space(search, record["spec"])]
     left = _left(search, len(experiment.seeds), len(ours))
     before = known_costs(record for record in ours if record["status"] == "finished")
     first = _first(search)
-    setting = settled(search, first, seed=experiment.seeds[0])
+    setting = resolve_params(search, first, seed=experiment.seeds[0])
     costs = before | (measured([setting], before, store, args) if args.measure and left != 0 else {})
     specs = [_slowest(search, setting, costs, ours)] * (1 if left is None else left)
     found = estimate(specs, costs)
@@ -100,7 +100,7 @@ def _slowest(search: "SearchSpec", setting: "TrialSpec", costs: "Mapping[str, Co
     """Return the trial that takes longest of those whose kind is known, at the most steps that the space holds."""
     from harness.config.spec import TrialSpec
 
-    steps = max(settled(search, params).steps for params in search.space.corners())
+    steps = max(resolve_params(search, params).steps for params in search.space.corners())
     kinds = {cost_class(spec): replace(spec, steps=steps)
              for spec in (setting, *(TrialSpec.from_dict(record["spec"]) for record in records))}
     known = [spec for kind, spec in kinds.items() if kind in costs]

@@ -1,11 +1,11 @@
-"""Dotted paths into plain settings, such as `fusion.strength`: what stands there, and whether it is what was meant."""
+"""Dotted paths such as `fusion.strength`: read a setting of plain data, and compare it with an expected value."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
-def at(plain: Any, path: str, missing: Any = None) -> Any:
-    """Return the setting at a dotted path, ``missing`` where there is none."""
+def get(plain: Any, path: str, missing: Any = None) -> Any:
+    """Return the setting at a dotted path, ``missing`` if there is none."""
     for word in path.split("."):
         if not isinstance(plain, Mapping) or word not in plain:
             return missing
@@ -13,21 +13,21 @@ def at(plain: Any, path: str, missing: Any = None) -> Any:
     return plain
 
 
-def is_meant(found: Any, wanted: Any) -> bool:
-    """Return whether a setting is the wanted one: a name stands for a choice, names for losses, whatever their knobs.
+def matches(setting: Any, expected: Any) -> bool:
+    """Return whether a setting is the expected one. A choice's name, or a list of losses, matches with any knobs.
 
-    Of knobs, any may be left out; of losses, none but the wanted may act. Lists and tuples are the same.
+    ``expected`` may leave out knobs, but it must name every loss. Lists and tuples are equal.
     """
-    if not isinstance(found, Mapping):
-        return bool(_listed(found) == _listed(wanted))
-    if isinstance(wanted, list | tuple):
-        return set(found) == set(map(str, wanted))
-    if not isinstance(wanted, Mapping):
-        return bool(found.get("name") == wanted)
-    known = all(key in found and is_meant(found[key], item) for key, item in wanted.items())
-    losses = all(isinstance(knobs, Mapping) for knobs in found.values())
-    return known and (not losses or len(found) == len(wanted))
+    if not isinstance(setting, Mapping):
+        return bool(_as_lists(setting) == _as_lists(expected))
+    if isinstance(expected, list | tuple):
+        return set(setting) == set(map(str, expected))
+    if not isinstance(expected, Mapping):
+        return bool(setting.get("name") == expected)
+    items_match = all(key in setting and matches(setting[key], item) for key, item in expected.items())
+    is_losses = all(isinstance(knobs, Mapping) for knobs in setting.values())
+    return items_match and (not is_losses or len(setting) == len(expected))
 
 
-def _listed(value: Any) -> Any:
-    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(item) for item in value] if isinstance(value, list | tuple) else value

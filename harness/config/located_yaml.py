@@ -1,4 +1,4 @@
-"""Read YAML into values that remember where they were written, so that an error can name file and line."""
+"""Read YAML into values that know their file and line, so that an error can name both."""
 
 import math
 import re
@@ -15,25 +15,25 @@ _LARGEST = 2**63  # larger integers fit no knob and overflow on their way to flo
 
 @dataclass(frozen=True)
 class Located:
-    """A value and where it was written: a scalar, a dict of Located by key, or a tuple of Located."""
+    """A value with its place (file and line): a scalar, a dict of Located by key, or a tuple of Located."""
 
     value: Any
     where: str
 
     @property
     def plain(self) -> Any:
-        """Return the value without places: dicts, lists and scalars."""
+        """The value without places, as dicts, lists and scalars."""
         if isinstance(self.value, dict):
             return {key: item.plain for key, item in self.value.items()}
         return [item.plain for item in self.value] if isinstance(self.value, tuple) else self.value
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's scalars (`on` and `1:30` are words, `1e-3` is a number) and no aliases, which can nest without end."""
+    """Loads YAML 1.2's scalars (`on` and `1:30` are words, `1e-3` is a number); no aliases, which nest endlessly."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  PyYAML's own class attribute, filled below
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="aliases (*name) are not supported", problem_mark=mark)
@@ -52,7 +52,7 @@ for _name, _pattern, _first in (
 def parse(text: str, source: str, *, lines: bool = True) -> Located:
     """Return the document's root; raise UsageError that names ``source`` and, with ``lines``, the line.
 
-    Refused beside malformed YAML: duplicate keys, aliases, tags that would build Python objects, infinite numbers.
+    Refuses malformed YAML, duplicate keys, aliases, tags that would build Python objects, and infinite numbers.
     """
     try:
         node = _Loader(text).get_single_node()
@@ -75,19 +75,19 @@ def _build(node: yaml.Node, source: str, lines: bool) -> Located:
     if isinstance(node, yaml.ScalarNode):
         return Located(_scalar(node, where), where)
     if node.tag not in (_TAG + "map", _TAG + "seq"):
-        raise UsageError(f"{where}: the tag {_shown(node.tag)} is not allowed")
+        raise UsageError(f"{where}: the tag {_short_tag(node.tag)} is not allowed")
     if isinstance(node, yaml.SequenceNode):
         return Located(tuple(_build(item, source, lines) for item in node.value), where)
     items: dict[str, Located] = {}
     for key_node, value_node in node.value:
-        at = _where(source, key_node.start_mark, lines)
+        place = _where(source, key_node.start_mark, lines)
         if not isinstance(key_node, yaml.ScalarNode):
-            raise UsageError(f"{at}: a key must be a word")
-        _scalar(key_node, at)  # refuses tags on keys too
+            raise UsageError(f"{place}: a key must be a word")
+        _scalar(key_node, place)  # refuses tags on keys too
         if key_node.value in items:
-            raise UsageError(f"{at}: duplicate key {key_node.value!r}, first at {items[key_node.value].where}")
-        # A value's place is its key's: for a block that starts a line below, the key is what one looks for.
-        items[key_node.value] = Located(_build(value_node, source, lines).value, at)
+            raise UsageError(f"{place}: duplicate key {key_node.value!r}, first at {items[key_node.value].where}")
+        # The place of a value is that of its key: a block starts a line below, but readers look for the key.
+        items[key_node.value] = Located(_build(value_node, source, lines).value, place)
     return Located(items, where)
 
 
@@ -100,7 +100,7 @@ def _scalar(node: yaml.ScalarNode, where: str) -> Any:
     if kind == "bool" and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if kind not in ("int", "float"):
-        raise UsageError(f"{where}: the tag {_shown(node.tag)} is not allowed")
+        raise UsageError(f"{where}: the tag {_short_tag(node.tag)} is not allowed")
     try:
         number = float(text) if kind == "float" or len(text) > 20 else int(text)
     except ValueError:
@@ -110,5 +110,5 @@ def _scalar(node: yaml.ScalarNode, where: str) -> Any:
     return number
 
 
-def _shown(tag: str) -> str:
+def _short_tag(tag: str) -> str:
     return "!!" + tag.removeprefix(_TAG) if tag.startswith(_TAG) else tag

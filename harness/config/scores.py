@@ -1,4 +1,4 @@
-"""What a score is to a search: which way is better, and what it is read from."""
+"""Scores that a search or a report may name: direction (maximize or minimize) and data source of each."""
 
 import re
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Literal
 
 from harness.errors import UsageError, nearest
 
-From = Literal["fit", "curve", "cost", "test", "labels"]  # `labels`: those of the test split
+From = Literal["fit", "curve", "cost", "test", "labels"]  # `labels`: computed with the test split's labels
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score's direction, `maximize` or `minimize`, and its source."""
+    """A score with its direction, `maximize` or `minimize`, and its source."""
 
     name: str
     direction: str
@@ -37,11 +37,11 @@ PATTERNS: tuple[tuple[str, str, From], ...] = (
 )
 NAMED = ("pck_fit@0.1", "pck_fit@0.05", "pck_fit@0.2", "nvs_loss", "psnr", "ssim", "entropy", "peak_mass",
          "effective_area", "loss_final", "steps_to_90", "area_under_curve", "seconds_per_step", "seconds_total",
-         "peak_memory_mb")  # what an error offers
+         "peak_memory_mb")  # choices in an error message
 
 
-def score(name: str, where: str) -> Score:
-    """Return what is known of a score; raise UsageError with the nearest name for one that no trial has."""
+def find_score(name: str, where: str) -> Score:
+    """Return the score of a name; raise UsageError with the nearest name if no trial has it."""
     for pattern, direction, source in PATTERNS:
         if re.fullmatch(pattern, name):
             return Score(name, direction, source)

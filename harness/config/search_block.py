@@ -1,13 +1,13 @@
-"""The `search:` block: sampler, pruner, objectives, budget; its space is read in `_space`."""
+"""The `search:` block: sampler, pruner, objectives, budget; its space is read in `space_block`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.config.enqueue_block import enqueued
+from harness.config.enqueue_block import read_enqueue
 from harness.config.located_yaml import Located
-from harness.config.scores import score
-from harness.config.settings import assign_all, base, checked, described, located, mapping, resolve
+from harness.config.scores import find_score
+from harness.config.settings import assign_all, check_knobs, describe, expect_mapping, fill_defaults, locate, resolve
 from harness.config.space import OFF, Params
 from harness.config.space_block import read_space
 from harness.config.spec import Budget, Choice, Objective, SearchSpec, TrialSpec
@@ -17,96 +17,96 @@ from harness.registry import build
 KEYS = ("sampler", "pruner", "objective", "space", "enqueue", "budget", "storage")
 DEFAULT = {"sampler": "tpe", "pruner": "none", "objective": "pck_fit@0.1"}
 DIRECTIONS = ("maximize", "minimize")
-BUDGET = {"trials": 1_000_000, "minutes": 1_000_000, "failures": 1_000_000}  # the largest of each
+BUDGET = {"trials": 1_000_000, "minutes": 1_000_000, "failures": 1_000_000}  # upper limits
 
 
 def read_search(block: Located, trial: Located | None, seeds: int) -> SearchSpec:
-    """Return the checked search over the settings that ``trial`` fixes; UsageError names file and line."""
-    given = mapping(block, "search")
-    for key, value in given.items():
+    """Return the checked search; ``trial`` fixes the settings that it does not vary. UsageError names file and line."""
+    keys = expect_mapping(block, "search")
+    for key, value in keys.items():
         if key not in KEYS:
             raise UsageError(f"{value.where}: search: unknown key {key!r}{nearest(key, KEYS)}")
-    if "space" not in given:
+    if "space" not in keys:
         raise UsageError(f"{block.where}: search: the key 'space' is missing")
     defaults = {key: Located(value, "default") for key, value in DEFAULT.items()}
-    fixed = base(trial)
-    space = read_space(given["space"], fixed)
+    fixed = fill_defaults(trial)
+    space = read_space(keys["space"], fixed)
     search = SearchSpec(
         space, {key: value.plain for key, value in fixed.items()},
-        _objectives(given.get("objective", defaults["objective"])),
-        _choice("samplers", given.get("sampler", defaults["sampler"])),
-        _choice("pruners", given.get("pruner", defaults["pruner"])),
-        enqueued(given["enqueue"], space) if "enqueue" in given else (),
-        _budget(given["budget"], seeds) if "budget" in given else Budget(),
-        _text(given["storage"], "search.storage") if "storage" in given else "",
+        _objectives(keys.get("objective", defaults["objective"])),
+        _choice("samplers", keys.get("sampler", defaults["sampler"])),
+        _choice("pruners", keys.get("pruner", defaults["pruner"])),
+        read_enqueue(keys["enqueue"], space) if "enqueue" in keys else (),
+        _budget(keys["budget"], seeds) if "budget" in keys else Budget(),
+        _text(keys["storage"], "search.storage") if "storage" in keys else "",
     )
     for params in space.corners():
-        settled(search, params)
-    _check_together(search, given, seeds)
+        resolve_params(search, params)
+    _check_together(search, keys, seeds)
     return search
 
 
-def settled(search: SearchSpec, params: Params, seed: int = 0) -> TrialSpec:
-    """Return the setting that drawn parameters stand for; UsageError where the parts do not go together."""
-    _, given = search.space.draw(lambda dimension: params[dimension.name])
-    settings = {key: located(value, "trial") for key, value in search.fixed.items()}
-    absent = {path.partition(".")[2] for path, value in given.items() if value == OFF and path.startswith("losses.")}
+def resolve_params(search: SearchSpec, params: Params, seed: int = 0) -> TrialSpec:
+    """Return the trial that belongs to the study's parameters; UsageError if the settings do not go together."""
+    _, drawn = search.space.draw(lambda dimension: params[dimension.name])
+    settings = {key: locate(value, "trial") for key, value in search.fixed.items()}
+    absent = {path.partition(".")[2] for path, value in drawn.items() if value == OFF and path.startswith("losses.")}
     losses = settings["losses"]
     kept = {name: value for name, value in losses.value.items() if name not in absent}
     settings["losses"] = Located(kept, losses.where)
-    where = search.space.places
-    drawn = {path: located(value, where.get(path, "search.space")) for path, value in given.items() if value != OFF}
-    spec = resolve(assign_all(settings, drawn, "search.space."))
+    places = search.space.places
+    changes = {path: locate(value, places.get(path, "search.space")) for path, value in drawn.items() if value != OFF}
+    spec = resolve(assign_all(settings, changes, "search.space."))
     if not spec.losses:
-        place = next(where.get(path, "search.space") for path in given if path.startswith("losses."))
+        place = next(places.get(path, "search.space") for path in drawn if path.startswith("losses."))
         raise UsageError(f"{place}: search.space: with every loss off there is nothing to optimise")
     return replace(spec, seed=seed)
 
 
 def _choice(kind: str, value: Located) -> Choice:
     label = f"search.{kind.removesuffix('s')}"
-    knobs = {"name": value} if isinstance(value.value, str) else dict(mapping(value, label))
+    knobs = {"name": value} if isinstance(value.value, str) else dict(expect_mapping(value, label))
     if "name" not in knobs or not isinstance(knobs["name"].value, str):
-        raise UsageError(f"{value.where}: {label}: expected a name, or a mapping with 'name', found {described(value)}")
+        raise UsageError(f"{value.where}: {label}: expected a name, or a mapping with 'name', found {describe(value)}")
     name = knobs.pop("name").value
-    return Choice(name, checked(f"search.{kind}", name, label, Located(knobs, value.where)))
+    return Choice(name, check_knobs(f"search.{kind}", name, label, Located(knobs, value.where)))
 
 
 def _objectives(value: Located) -> tuple[Objective, ...]:
     items = value.value if isinstance(value.value, tuple) else (value,)
-    found: list[Objective] = []
+    objectives: list[Objective] = []
     for item in items:
         objective = _objective(item)
-        if objective.score in (earlier.score for earlier in found):
-            raise UsageError(f"{item.where}: search.objective: {objective.score!r} stands twice")
-        found.append(objective)
-    if not found:
+        if objective.score in (earlier.score for earlier in objectives):
+            raise UsageError(f"{item.where}: search.objective: {objective.score!r} is listed twice")
+        objectives.append(objective)
+    if not objectives:
         raise UsageError(f"{value.where}: search.objective: expected at least one score")
-    return tuple(found)
+    return tuple(objectives)
 
 
 def _objective(item: Located) -> Objective:
     label = "search.objective"
-    given = {"score": item} if isinstance(item.value, str) else mapping(item, label)
-    for key, value in given.items():
+    keys = {"score": item} if isinstance(item.value, str) else expect_mapping(item, label)
+    for key, value in keys.items():
         if key not in ("score", "direction"):
             raise UsageError(f"{value.where}: {label}: unknown key {key!r}{nearest(key, ('score', 'direction'))}")
-    if "score" not in given:
+    if "score" not in keys:
         raise UsageError(f"{item.where}: {label}: the key 'score' is missing")
-    known = score(_text(given["score"], label), f"{given['score'].where}: {label}")
-    if known.source == "labels":
-        raise UsageError(f"{given['score'].where}: {label}: {known.name} is scored with the test split's labels, and "
-                         f"choosing by it flatters what is chosen; use pck_fit@0.1, and read {known.name} afterwards")
-    direction = _text(given["direction"], f"{label}.direction") if "direction" in given else known.direction
+    score = find_score(_text(keys["score"], label), f"{keys['score'].where}: {label}")
+    if score.source == "labels":
+        raise UsageError(f"{keys['score'].where}: {label}: {score.name} is scored with the test split's labels, and "
+                         f"choosing by it flatters what is chosen; use pck_fit@0.1, and read {score.name} afterwards")
+    direction = _text(keys["direction"], f"{label}.direction") if "direction" in keys else score.direction
     if direction not in DIRECTIONS:
-        where = given["direction"].where
+        where = keys["direction"].where
         raise UsageError(f"{where}: {label}.direction: unknown value {direction!r}{nearest(direction, DIRECTIONS)}")
-    return Objective(known.name, direction)
+    return Objective(score.name, direction)
 
 
 def _budget(value: Located, seeds: int) -> Budget:
-    found: dict[str, Any] = {}
-    for key, item in mapping(value, "search.budget").items():
+    limits: dict[str, Any] = {}
+    for key, item in expect_mapping(value, "search.budget").items():
         if key not in BUDGET:
             raise UsageError(f"{item.where}: search.budget: unknown key {key!r}{nearest(key, BUDGET)}")
         number, whole = item.value, key != "minutes"
@@ -115,43 +115,43 @@ def _budget(value: Located, seeds: int) -> Budget:
             raise UsageError(f"{item.where}: search.budget.{key}: {item.plain!r} is not valid; expected {expected}")
         if not 0 < number <= BUDGET[key]:
             raise UsageError(f"{item.where}: search.budget.{key}: {number} is out of range; expected more than 0")
-        found[key] = number
-    if found.get("trials", seeds) < seeds:
-        raise UsageError(f"{value.value['trials'].where}: search.budget.trials: {found['trials']} trials do not hold "
+        limits[key] = number
+    if limits.get("trials", seeds) < seeds:
+        raise UsageError(f"{value.value['trials'].where}: search.budget.trials: {limits['trials']} trials do not hold "
                          f"one setting of {seeds} seeds")
-    return Budget(**found)
+    return Budget(**limits)
 
 
 def _text(value: Located, label: str) -> str:
     if not isinstance(value.value, str) or not value.value:
-        raise UsageError(f"{value.where}: {label}: expected a word, found {described(value)}")
+        raise UsageError(f"{value.where}: {label}: expected a word, found {describe(value)}")
     return value.value
 
 
-def _check_together(search: SearchSpec, given: Mapping[str, Located], seeds: int) -> None:
-    """Refuse what each part allows and the parts together do not."""
+def _check_together(search: SearchSpec, keys: Mapping[str, Located], seeds: int) -> None:
+    """Refuse combinations of sampler, pruner, objectives, space and budget that are not valid together."""
     sampler = build("search.samplers", search.sampler.name, search.sampler.knobs)
     pruner = build("search.pruners", search.pruner.name, search.pruner.knobs)
     several = len(search.objectives) > 1
     if several and not sampler.several:
-        raise UsageError(f"{given['sampler'].where}: search.sampler: {search.sampler.name} searches for one objective, "
+        raise UsageError(f"{keys['sampler'].where}: search.sampler: {search.sampler.name} searches for one objective, "
                          f"not {len(search.objectives)}")
     if sampler.exhaustive and search.space.size is None:
         endless = next(d for d, _ in search.space.walk() if getattr(d, "values", tuple)() is None)
-        raise UsageError(f"{given['sampler'].where}: search.sampler: a grid over {endless.name} has no end; give it a "
+        raise UsageError(f"{keys['sampler'].where}: search.sampler: a grid over {endless.name} has no end; give it a "
                          f"list, or a 'step' without 'log'")
     if not sampler.exhaustive and search.budget.trials is None and search.budget.minutes is None:
-        where = given["budget"].where if "budget" in given else given["space"].where
-        raise UsageError(f"{where}: search.budget: {search.sampler.name} has no end of its own; give trials or minutes")
+        where = keys["budget"].where if "budget" in keys else keys["space"].where
+        raise UsageError(f"{where}: search.budget: {search.sampler.name} never ends by itself; give trials or minutes")
     if pruner.reading:
-        _check_pruner(search, pruner, given["pruner"].where, seeds)
+        _check_pruner(search, pruner, keys["pruner"].where, seeds)
 
 
 def _check_pruner(search: SearchSpec, pruner: Any, where: str, seeds: int) -> None:
     label, (first, *others) = f"{where}: search.pruner", search.objectives
     if others:
         raise UsageError(f"{label}: a setting cannot be pruned by {len(search.objectives)} objectives; use none")
-    if pruner.reading in ("step", "scene") and score(first.score, label).source != "fit":
+    if pruner.reading in ("step", "scene") and find_score(first.score, label).source != "fit":
         raise UsageError(f"{label}: by {pruner.reading}, pck_fit@... is what is read, not {first.score}")
     if pruner.reading == "scene" and first.score != "pck_fit@0.1":
         raise UsageError(f"{label}: scene by scene, pck_fit@0.1 alone is kept, not {first.score}")

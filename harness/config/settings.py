@@ -1,4 +1,4 @@
-"""From located YAML values to one checked TrialSpec: choices, knobs, and settings that go together."""
+"""From located YAML values to one checked TrialSpec: choices, knobs, and combinations of settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from harness.registry import Knob, knobs_of, variant
 CHOICES = {"model": "models", "data": "data", "fusion": "fusion", "selection": "selection"}  # setting -> kind
 KNOBS: Mapping[str, Knob] = {knob.name: knob for knob in knobs_of(TrialSpec)}
 SETTINGS = (*CHOICES, "losses", *KNOBS)
-TOGETHER = ("tokens", "keypoints", "layers")  # what `check_together` looks at; all others stand by themselves
+TOGETHER = ("tokens", "keypoints", "layers")  # checked in combination by `check_together`; the others are independent
 DEFAULTS: Mapping[str, Any] = {
     "model": "tiny_zero123plus",
     "data": "figures",
@@ -20,24 +20,24 @@ DEFAULTS: Mapping[str, Any] = {
     "losses": {"sharpening": {"weight": 100.0}, "equivariance": {"weight": 1000.0}},
 }
 
-Settings = Mapping[str, Located]  # by first word; choices and losses are always mappings in here
+Settings = Mapping[str, Located]  # by first word; choices and losses are in their normal form (see `normalise`)
 
 
-def base(trial: Located | None) -> Settings:
-    """Return the defaults with an experiment's `trial` block over them; raise UsageError for what is not a setting."""
-    settings: Settings = {key: normal(key, located(value, "default")) for key, value in DEFAULTS.items()}
-    return assign_all(settings, mapping(trial, "trial") if trial is not None else {}, "trial.")
+def fill_defaults(trial: Located | None) -> Settings:
+    """Return the defaults, overridden by an experiment's `trial` block; raise UsageError for an unknown setting."""
+    settings: Settings = {key: normalise(key, locate(value, "default")) for key, value in DEFAULTS.items()}
+    return assign_all(settings, expect_mapping(trial, "trial") if trial is not None else {}, "trial.")
 
 
-def assign_all(settings: Settings, given: Mapping[str, Located], prefix: str) -> Settings:
+def assign_all(settings: Settings, changes: Mapping[str, Located], prefix: str) -> Settings:
     """Return the settings with several replaced: whole choices first, so that `fusion.strength` acts on the new one."""
-    for path in sorted(given, key=lambda path: path.count(".")):
-        settings = assign(settings, path, given[path], prefix)
+    for path in sorted(changes, key=lambda path: path.count(".")):
+        settings = assign(settings, path, changes[path], prefix)
     return settings
 
 
 def assign(settings: Settings, path: str, value: Located, prefix: str = "") -> Settings:
-    """Return the settings with one of them, named with dots, replaced; a choice or loss is replaced whole."""
+    """Return the settings with one, given by dotted path, replaced; a choice or a loss is replaced as a whole."""
     first, *rest = path.split(".")
     if first == "seed":
         raise UsageError(f"{value.where}: {prefix}seed: seeds are listed under the top key 'seeds'")
@@ -47,7 +47,7 @@ def assign(settings: Settings, path: str, value: Located, prefix: str = "") -> S
     if len(rest) > depth:
         raise UsageError(f"{value.where}: {prefix}{path}: {'.'.join([first, *rest[:depth]])!r} has nothing below it")
     if not rest:
-        return {**settings, first: normal(first, value, prefix)}
+        return {**settings, first: normalise(first, value, prefix)}
     group = settings[first]
     if first == "losses":
         name = rest[0]
@@ -62,32 +62,31 @@ def assign(settings: Settings, path: str, value: Located, prefix: str = "") -> S
 
 
 def resolve(settings: Settings) -> TrialSpec:
-    """Return the frozen setting, every knob checked and in its type; raise UsageError otherwise."""
-    given = [key for key in (*CHOICES, "losses", *KNOBS) if key in settings]
-    spec = TrialSpec(**{key: field_of(key, settings) for key in given})
+    """Return the frozen spec, every knob checked and converted to its type; raise UsageError otherwise."""
+    spec = TrialSpec(**{key: resolve_field(key, settings) for key in SETTINGS if key in settings})
     check_together(spec, settings)
     return spec
 
 
-def field_of(key: str, settings: Settings) -> Any:
-    """Return what a TrialSpec's field holds by these settings; raise UsageError where they are not valid."""
+def resolve_field(key: str, settings: Settings) -> Any:
+    """Return the value of one field of TrialSpec; raise UsageError if the setting is not valid."""
     if key in CHOICES:
         return _choice(CHOICES[key], key, settings[key])
     if key == "losses":
-        return tuple(Choice(name, checked("losses", name, f"losses.{name}", knobs))
+        return tuple(Choice(name, check_knobs("losses", name, f"losses.{name}", knobs))
                      for name, knobs in settings[key].value.items())
     return KNOBS[key].check(settings[key].plain, f"{settings[key].where}: {key}")
 
 
-def mapping(value: Located, label: str) -> Mapping[str, Located]:
-    """Return a mapping's items; raise UsageError for anything else."""
+def expect_mapping(value: Located, label: str) -> Mapping[str, Located]:
+    """Return a mapping's items; raise UsageError for any other value."""
     if not isinstance(value.value, dict):
-        raise UsageError(f"{value.where}: {label}: expected keys and values, found {described(value)}")
+        raise UsageError(f"{value.where}: {label}: expected keys and values, found {describe(value)}")
     return value.value
 
 
-def described(value: Located) -> str:
-    """Return what a value is, in a reader's words and briefly."""
+def describe(value: Located) -> str:
+    """Return a short text for a value in an error message."""
     if value.value is None:
         return "nothing"
     if isinstance(value.value, dict):
@@ -95,13 +94,13 @@ def described(value: Located) -> str:
     return "a list" if isinstance(value.value, tuple) else repr(value.value)
 
 
-def normal(key: str, value: Located, prefix: str = "") -> Located:
+def normalise(key: str, value: Located, prefix: str = "") -> Located:
     """Return a choice as {name: ..., knob: ...} and losses as {name: {knob: ...}}; other settings as they are."""
     if key in CHOICES:
         if isinstance(value.value, str):
             return Located({"name": value}, value.where)
         if not isinstance(value.value, dict) or "name" not in value.value:
-            expected = f"expected a name, or a mapping with 'name', found {described(value)}"
+            expected = f"expected a name, or a mapping with 'name', found {describe(value)}"
             raise UsageError(f"{value.where}: {prefix}{key}: {expected}")
         return value
     if key != "losses":
@@ -113,46 +112,46 @@ def normal(key: str, value: Located, prefix: str = "") -> Located:
     elif isinstance(value.value, tuple):
         for item in value.value:
             if not isinstance(item.value, str):
-                raise UsageError(f"{item.where}: {prefix}losses: expected a loss's name, found {described(item)}")
+                raise UsageError(f"{item.where}: {prefix}losses: expected a loss's name, found {describe(item)}")
             if item.value in items:
-                raise UsageError(f"{item.where}: {prefix}losses: {item.value!r} stands twice")
+                raise UsageError(f"{item.where}: {prefix}losses: {item.value!r} is listed twice")
             items[item.value] = Located({}, item.where)
     if not items:
-        found = described(value) if value.value else "none"
-        raise UsageError(f"{value.where}: {prefix}losses: expected at least one loss, by name, found {found}")
+        text = describe(value) if value.value else "none"
+        raise UsageError(f"{value.where}: {prefix}losses: expected at least one loss, by name, found {text}")
     return Located(items, value.where)
 
 
 def _knobs(value: Located, label: str) -> Mapping[str, Located]:
-    return {} if value.value is None else mapping(value, label)
+    return {} if value.value is None else expect_mapping(value, label)
 
 
 def _choice(kind: str, key: str, value: Located) -> Choice:
     knobs = dict(value.value)
     name = knobs.pop("name")
     if not isinstance(name.value, str):
-        raise UsageError(f"{name.where}: {key}: expected a name, found {described(name)}")
-    return Choice(name.value, checked(kind, name.value, key, Located(knobs, name.where)))
+        raise UsageError(f"{name.where}: {key}: expected a name, found {describe(name)}")
+    return Choice(name.value, check_knobs(kind, name.value, key, Located(knobs, name.where)))
 
 
-def checked(kind: str, name: str, label: str, given: Located) -> dict[str, Any]:
-    """Return a variant's knobs with the given ones over its defaults, each error at the knob's own place."""
+def check_knobs(kind: str, name: str, label: str, values: Located) -> dict[str, Any]:
+    """Return all knobs of a variant: its defaults, overridden by ``values``. An error names the place of the knob."""
     try:
-        known = {knob.name: knob for knob in variant(kind, name).knobs}
+        knobs = {knob.name: knob for knob in variant(kind, name).knobs}
     except UsageError as error:
-        raise UsageError(f"{given.where}: {error}") from None
-    for key, value in given.value.items():
-        if key not in known:
-            raise UsageError(f"{value.where}: {label}: {name!r} has no knob {key!r}{nearest(key, known)}")
+        raise UsageError(f"{values.where}: {error}") from None
+    for key, value in values.value.items():
+        if key not in knobs:
+            raise UsageError(f"{value.where}: {label}: {name!r} has no knob {key!r}{nearest(key, knobs)}")
     return {
-        key: knob.check(given.value[key].plain, f"{given.value[key].where}: {label}.{key}")
-        if key in given.value else knob.default
-        for key, knob in known.items()
+        key: knob.check(values.value[key].plain, f"{values.value[key].where}: {label}.{key}")
+        if key in values.value else knob.default
+        for key, knob in knobs.items()
     }
 
 
 def check_together(spec: TrialSpec, settings: Settings) -> None:
-    """Raise UsageError where settings of TOGETHER, each valid by itself, do not go together."""
+    """Raise UsageError if settings of TOGETHER, each valid alone, are not valid in combination."""
     if spec.keypoints > spec.tokens:
         setting = settings.get("keypoints") or settings.get("tokens")
         where = setting.where if setting else "default"
@@ -161,8 +160,8 @@ def check_together(spec: TrialSpec, settings: Settings) -> None:
         raise UsageError(f"{settings['layers'].where}: layers: expected at least one captured layer")
 
 
-def located(value: Any, where: str) -> Located:
-    """Return plain data as if it had been read from a file at ``where``."""
+def locate(value: Any, where: str) -> Located:
+    """Return plain data as Located values, all with the place ``where``."""
     if isinstance(value, dict):
-        return Located({key: located(item, where) for key, item in value.items()}, where)
+        return Located({key: locate(item, where) for key, item in value.items()}, where)
     return Located(value, where)

@@ -1,7 +1,8 @@
-"""What a search draws from: a tree of dimensions, some of which are there only when a certain option is drawn.
+"""The space of a search: a tree of dimensions, some of which exist only with a certain option of another one.
 
-A dimension's ``name`` is the study's parameter, its ``path`` the dotted setting that it decides: the knob ``alpha`` of
-the fusion ``blend`` has the path ``fusion.alpha`` and the name ``fusion.blend.alpha``; that of ``spatial`` is another.
+A dimension's ``name`` is the study's parameter, its ``path`` the dotted setting that it sets: the knob ``alpha`` of
+the fusion ``blend`` has the path ``fusion.alpha`` and the name ``fusion.blend.alpha``; that of ``spatial`` has the same
+path and another name.
 """
 
 import math
@@ -10,46 +11,46 @@ from dataclasses import dataclass, field
 from itertools import combinations_with_replacement, product
 from typing import Any
 
-from harness.config.dotted import at
+from harness.config import dotted
 
-OFF = "off"  # instead of a loss's knobs: the trial has no such loss
-DIGITS = 6  # significant ones of a number that is drawn
+OFF = "off"  # in place of a loss's knobs: the trial does not use this loss
+DIGITS = 6  # significant digits of a drawn number
 Value = bool | int | float | str | None
 Params = Mapping[str, Value]
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both included; whole numbers where the bounds are."""
+    """Numbers from ``low`` to ``high``, both included; integers if the bounds are integers."""
 
     name: str
     path: str
-    low: float
-    high: float
+    low: float | int
+    high: float | int
     log: bool = False
-    step: float | None = None
+    step: float | int | None = None
 
     @property
     def whole(self) -> bool:
-        """Whether it holds integers."""
+        """Whether the range holds integers."""
         return isinstance(self.low, int)
 
-    def tidy(self, value: float) -> float:
-        """Return a number with as many digits as a reader wants to see, still within the bounds."""
+    def tidy(self, value: float | int) -> float | int:
+        """Round a number to DIGITS significant digits, within the bounds."""
         if self.whole:
             return value
         return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
 
     def __contains__(self, value: object) -> bool:
-        """Return whether a value may be drawn."""
+        """Return whether a value can be drawn."""
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             return False
         return self.low <= value <= self.high and (
             self.step is None or math.isclose((value - self.low) / self.step, round((value - self.low) / self.step),
                                               abs_tol=1e-6))
 
-    def values(self) -> list[float] | None:
-        """Return every value in order; None where there is no end of them."""
+    def values(self) -> list[float | int] | None:
+        """Return all values in order; None if they are infinitely many."""
         if self.log or (self.step is None and not self.whole):
             return None
         step = self.step or 1
@@ -58,7 +59,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Option:
-    """One choice: the settings it makes, by dotted path, and the dimensions that are there only with it."""
+    """One option: the settings that it makes, by dotted path, and the dimensions that exist only with it."""
 
     label: Value
     given: Mapping[str, Any]
@@ -67,7 +68,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Options:
-    """One of several choices."""
+    """A dimension with a finite list of options."""
 
     name: str
     path: str
@@ -75,7 +76,7 @@ class Options:
 
     @property
     def labels(self) -> tuple[Value, ...]:
-        """The values that the study knows the options by."""
+        """The study's values of the options."""
         return tuple(option.label for option in self.options)
 
     def __getitem__(self, label: Value) -> Option:
@@ -88,55 +89,55 @@ Dimension = Range | Options
 
 @dataclass(frozen=True)
 class Space:
-    """The dimensions that are always there; options hold the others. ``places``: where each setting was written."""
+    """The dimensions that always exist; their options hold the others. ``places``: file and line of each setting."""
 
     dimensions: tuple[Dimension, ...]
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def draw(self, pick: Callable[[Dimension], Any]) -> tuple[dict[str, Value], dict[str, Any]]:
-        """Ask ``pick`` for the value of every dimension that is there; return parameters and dotted settings."""
+        """Call ``pick`` for the value of each dimension that exists; return parameters and dotted settings."""
         params: dict[str, Value] = {}
-        given: dict[str, Any] = {}
-        waiting = list(reversed(self.dimensions))
-        while waiting:
-            dimension = waiting.pop()
+        settings: dict[str, Any] = {}
+        stack = list(reversed(self.dimensions))
+        while stack:
+            dimension = stack.pop()
             value = pick(dimension)
             if isinstance(dimension, Range):
-                given[dimension.path] = params[dimension.name] = dimension.tidy(value)
+                settings[dimension.path] = params[dimension.name] = dimension.tidy(value)
             else:
                 params[dimension.name], option = value, dimension[value]
-                given |= option.given
-                waiting += reversed(option.inner)
-        return params, given
+                settings |= option.given
+                stack += reversed(option.inner)
+        return params, settings
 
     def walk(self) -> Iterator[tuple[Dimension, dict[str, Value]]]:
-        """Yield every dimension with the options that must be drawn for it to be there."""
-        waiting: list[tuple[Dimension, dict[str, Value]]] = [(d, {}) for d in reversed(self.dimensions)]
-        while waiting:
-            dimension, needs = waiting.pop()
+        """Yield each dimension with the options on which its existence depends."""
+        stack: list[tuple[Dimension, dict[str, Value]]] = [(d, {}) for d in reversed(self.dimensions)]
+        while stack:
+            dimension, needs = stack.pop()
             yield dimension, needs
             if isinstance(dimension, Options):
                 for option in reversed(dimension.options):
-                    waiting += [(d, {**needs, dimension.name: option.label}) for d in reversed(option.inner)]
+                    stack += [(d, {**needs, dimension.name: option.label}) for d in reversed(option.inner)]
 
     @property
     def size(self) -> int | None:
-        """How many cells there are; None where there is no end of them."""
+        """The number of cells; None if they are infinitely many."""
         return _size(self.dimensions)
 
     def cells(self) -> Iterator[dict[str, Value]]:
-        """Yield the parameters of every cell, the last dimension fastest; only for a space that has a size."""
+        """Yield the parameters of each cell, the last dimension fastest; only for a finite space."""
         return _cells(self.dimensions)
 
     def corners(self, *, every: bool = False) -> Iterator[dict[str, Value]]:
-        """Yield settings in which every pair of dimensions is at all its extremes: what may not go together shows.
+        """Yield settings that cover every pair of extreme values (pairwise testing), to find incompatible ones early.
 
-        With ``every``, of listed numbers too each one, rather than the smallest and the largest.
+        With ``every``, each number of a list counts as an extreme, not the smallest and the largest alone.
         """
-        found = [{**needs, dimension.name: value} for dimension, needs in self.walk()
-                 for value in (dimension.labels if every and isinstance(dimension, Options) else extremes(dimension))]
+        values = [{**needs, dimension.name: value} for dimension, needs in self.walk()
+                  for value in (dimension.labels if every and isinstance(dimension, Options) else extremes(dimension))]
         seen = set()
-        for a, b in combinations_with_replacement(found, 2):
+        for a, b in combinations_with_replacement(values, 2):
             if any(a[name] != b[name] for name in a.keys() & b.keys()):
                 continue
             params = self.filled(a | b)
@@ -145,21 +146,21 @@ class Space:
                 seen.add(key)
                 yield params
 
-    def filled(self, given: Params) -> dict[str, Value]:
-        """Return a setting's parameters: those given where they are there, each other one at its first extreme."""
-        return self.draw(lambda dimension: given.get(dimension.name, extremes(dimension)[0]))[0]
+    def filled(self, params: Params) -> dict[str, Value]:
+        """Return complete parameters: those of ``params`` that exist, the others at their first extreme."""
+        return self.draw(lambda dimension: params.get(dimension.name, extremes(dimension)[0]))[0]
 
     def matches(self, plain: Mapping[str, Any]) -> Iterator[dict[str, Value]]:
-        """Yield the parameters that may have led to a setting, given as a spec's plain data; few are wrong."""
+        """Yield parameters that may have led to a spec (plain data); few of them lead to another one."""
         return _matches(self.dimensions, plain)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data by which two spaces are told apart: each dimension's domain by its name."""
+        """Return plain data that differs between different spaces: each dimension's domain by its name."""
         return {dimension.name: _domain(dimension) for dimension, _ in self.walk()}
 
 
 def extremes(dimension: Dimension) -> tuple[Value, ...]:
-    """Return a range's ends, the smallest and largest of listed numbers, or all choices."""
+    """Return a range's ends, the smallest and largest of listed numbers, or all options."""
     if isinstance(dimension, Range):
         return dimension.low, dimension.high
     numbers = [label for label in dimension.labels if isinstance(label, int | float) and not isinstance(label, bool)]
@@ -199,25 +200,25 @@ def _matches(dimensions: tuple[Dimension, ...], plain: Mapping[str, Any]) -> Ite
     heads: list[list[dict[str, Value]]] = []
     for dimension in dimensions:
         if isinstance(dimension, Range):
-            found = at(plain, dimension.path, OFF)
-            heads.append([{dimension.name: found}] if found in dimension else [])
+            value = dotted.get(plain, dimension.path, OFF)
+            heads.append([{dimension.name: value}] if value in dimension else [])
         else:
             heads.append([{dimension.name: option.label, **inner} for option in dimension.options
-                          if all(_covers(at(plain, path, OFF), wanted) for path, wanted in option.given.items())
+                          if all(_covers(dotted.get(plain, path, OFF), given) for path, given in option.given.items())
                           for inner in _matches(option.inner, plain)])
     for combined in product(*heads):
         yield {name: value for part in combined for name, value in part.items()}
 
 
-def _covers(found: Any, wanted: Any) -> bool:
-    """Return whether a setting may come from the wanted one; a name stands for a choice whatever its knobs."""
-    if isinstance(found, Mapping):
-        if isinstance(wanted, list):
-            return set(found) == set(wanted)
-        if not isinstance(wanted, Mapping):
-            return bool(found.get("name") == wanted)
-        return all(key in found and _covers(found[key], item) for key, item in wanted.items() if item is not None)
-    return bool((list(found) if isinstance(found, tuple) else found) == wanted)
+def _covers(setting: Any, given: Any) -> bool:
+    """Return whether a setting may come from an option's given value; a choice's name matches with any knobs."""
+    if isinstance(setting, Mapping):
+        if isinstance(given, list):
+            return set(setting) == set(given)
+        if not isinstance(given, Mapping):
+            return bool(setting.get("name") == given)
+        return all(key in setting and _covers(setting[key], item) for key, item in given.items() if item is not None)
+    return bool((list(setting) if isinstance(setting, tuple) else setting) == given)
 
 
 def _domain(dimension: Dimension) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.load import load
-from harness.config.search_block import settled
+from harness.config.search_block import resolve_params
 from harness.config.settings import CHOICES, KNOBS
 from harness.config.spec import Choice, Experiment, TrialSpec
 from harness.registry import variant
@@ -24,7 +24,7 @@ def write_best(folder: Path, experiment: Experiment, outcome: Outcome, tried: Tr
                records: Sequence[Mapping[str, Any]]) -> Path:
     """Write the setting as ``best.yaml`` and return its path; what the file means is the setting, to the last bit."""
     search = search_of(experiment)
-    spec = settled(search, tried.params)
+    spec = resolve_params(search, tried.params)
     path = folder / FILE
     for plain in (_short(spec), _whole(spec)):
         replace_file(path, _text(experiment, outcome, tried, records, plain).encode())

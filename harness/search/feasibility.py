@@ -2,7 +2,7 @@
 
 import json
 
-from harness.config.search_block import settled
+from harness.config.search_block import resolve_params
 from harness.config.space import Dimension, Params, Range, extremes
 from harness.config.spec import SearchSpec, TrialSpec
 from harness.errors import UsageError
@@ -13,7 +13,7 @@ def check_space(search: SearchSpec) -> None:
     """Raise UsageError, one line, for a setting of the space that could only fail; it names what must be changed."""
     served: set[str] = set()
     for params in search.space.corners(every=True):
-        spec = settled(search, params)
+        spec = resolve_params(search, params)
         part = json.dumps([spec.model.to_dict(), spec.data.to_dict(), deciding(spec)])
         fault = "" if part in served else _fault(spec)
         if fault:
@@ -43,7 +43,7 @@ def _matters(search: SearchSpec, params: Params, dimension: Dimension, fault: st
     """Return whether another value of a dimension takes the fault away."""
     for value in extremes(dimension) if isinstance(dimension, Range) else dimension.labels:
         try:
-            spec = settled(search, search.space.filled({**params, dimension.name: value}))
+            spec = resolve_params(search, search.space.filled({**params, dimension.name: value}))
         except UsageError:  # it does not go with the other settings
             continue
         if _fault(spec) != fault:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.config.spec import Experiment, Ids, RunOptions
+from harness.config.ids import Ids
+from harness.config.spec import Experiment, RunOptions
 from harness.search.trial_source import Fingerprints, Labels, Planned, Prints
 from harness.store.store import Store
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.config.search_block import settled
+from harness.config.search_block import resolve_params
 from harness.config.space import Params
 from harness.config.spec import Objective, SearchSpec, TrialSpec
 from harness.search.trial_source import Planned
@@ -52,7 +52,7 @@ def located(search: SearchSpec, spec: Mapping[str, Any]) -> Params | None:
     """Return the parameters under which the space holds a setting, None where it does not."""
     key = key_of(spec)
     for params in search.space.matches(spec):
-        if key_of(settled(search, params)) == key:
+        if key_of(resolve_params(search, params)) == key:
             return params
     return None
 

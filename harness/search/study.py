@@ -155,9 +155,9 @@ def signature(experiment: Experiment, store: Store) -> dict[str, Any]:
 
 def spec_steps(search: SearchSpec, params: Params) -> int:
     """Return how many steps a setting's trials have."""
-    from harness.config.search_block import settled
+    from harness.config.search_block import resolve_params
 
-    return settled(search, params).steps
+    return resolve_params(search, params).steps
 
 
 def search_of(experiment: Experiment) -> SearchSpec:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from harness.config.search_block import settled
+from harness.config.search_block import resolve_params
 from harness.config.space import Params
 from harness.config.spec import Experiment, RunOptions
 from harness.errors import UsageError
@@ -136,7 +136,7 @@ class Sweep:
         """Return a setting's trials, one for each seed."""
         trials = []
         for seed in self._seeds:
-            spec = settled(self._search, params, seed=seed)
+            spec = resolve_params(self._search, params, seed=seed)
             prints = self._prints(spec)
             trial = spec.id(prints["data"], prints["weights"])
             trials.append(Planned(trial, spec, f"{_words(params)} seed={seed}", prints, self._store.status(trial)))
@@ -155,7 +155,7 @@ class Sweep:
     def _ended(self, params: Params, known: Known) -> bool:
         """Return whether a cell's setting has ended; one that cannot be planned is proposed, which says why."""
         try:
-            return key_of(settled(self._search, params)) in known.closed
+            return key_of(resolve_params(self._search, params)) in known.closed
         except UsageError:
             return False
 

@@ -1,16 +1,16 @@
 import pytest
 
-from harness.config.dotted import at, is_meant
+from harness.config import dotted
 
 PLAIN = {"fusion": {"name": "blend", "alpha": 0.3}, "steps": 0, "layers": (0, 2)}
 
 
 def test_a_dotted_path_leads_to_a_setting_or_to_what_is_missing():
-    assert at(PLAIN, "fusion.alpha") == 0.3
-    assert at(PLAIN, "steps", "none") == 0
-    assert at(PLAIN, "fusion.beta", "none") == "none"
-    assert at(PLAIN, "steps.more", "none") == "none"
-    assert at(PLAIN, "fusion.alpha.more") is None
+    assert dotted.get(PLAIN, "fusion.alpha") == 0.3
+    assert dotted.get(PLAIN, "steps", "none") == 0
+    assert dotted.get(PLAIN, "fusion.beta", "none") == "none"
+    assert dotted.get(PLAIN, "steps.more", "none") == "none"
+    assert dotted.get(PLAIN, "fusion.alpha.more") is None
 
 
 @pytest.mark.parametrize(("found", "wanted", "meant"), [
@@ -27,4 +27,4 @@ def test_a_dotted_path_leads_to_a_setting_or_to_what_is_missing():
     ({"nvs": {"weight": 1.0}}, {"nvs": {"weight": 1}}, True),
 ])
 def test_a_setting_is_the_wanted_one_whatever_it_leaves_open(found, wanted, meant):
-    assert is_meant(found, wanted) is meant
+    assert dotted.matches(found, wanted) is meant

@@ -6,9 +6,9 @@ from itertools import product
 import pytest
 
 from harness.config.grid import Cells
+from harness.config.ids import Ids
 from harness.config.located_yaml import Located
-from harness.config.settings import assign_all, base, resolve
-from harness.config.spec import Ids
+from harness.config.settings import assign_all, fill_defaults, resolve
 from harness.errors import UsageError
 
 
@@ -37,7 +37,7 @@ del GRIDS["losses"]["seed_free"]
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_cells_are_those_of_the_whole_product(name):
-    settings, given, seeds = base(None), axes(**GRIDS[name]), (3, 0)
+    settings, given, seeds = fill_defaults(None), axes(**GRIDS[name]), (3, 0)
     cells = Cells(settings, given, seeds)
     whole = [replace(resolve(assign_all(settings, dict(zip(given, values, strict=True)), "grid.")), seed=seed)
              for values in product(*given.values()) for seed in seeds]
@@ -49,7 +49,7 @@ def test_cells_are_those_of_the_whole_product(name):
 
 
 def test_examples_hold_every_value_and_every_seed():
-    cells = Cells(base(None), axes(**GRIDS["knob"]), (0, 5))
+    cells = Cells(fill_defaults(None), axes(**GRIDS["knob"]), (0, 5))
     examples = list(cells.examples())
     assert {(spec.fusion.name, spec.fusion.knobs["alpha"]) for spec in examples} == set(
         product(("blend", "spatial"), (0.1, 0.2, 0.3)))
@@ -63,15 +63,15 @@ def test_examples_hold_every_value_and_every_seed():
     ({"fusion": ["blend", "none"], "steps": [1, 2], "fusion__alpha": [0.1]}, r"x.yaml:3: fusion: 'none' has no knob"),
     ({"tokens": [64, 8], "steps": [1, 2], "keypoints": [4, 16]}, r"x.yaml:3: keypoints: 16 of 8 tokens cannot"),
     ({"steps": [1, 2], "fusion": ["none", {"name": "none"}]}, r"x.yaml:2: grid: the point steps=1, fusion=.* twice"),
-    ({"learning_rate": [1, 1.0]}, r"the point learning_rate=1.0 stands twice"),
+    ({"learning_rate": [1, 1.0]}, r"the point learning_rate=1.0 is listed twice"),
 ])
 def test_a_wrong_value_anywhere_is_found_before_any_trial_is_made(grid, message):
     with pytest.raises(UsageError, match=message):
-        Cells(base(None), axes(**grid), (0,))
+        Cells(fill_defaults(None), axes(**grid), (0,))
 
 
 def test_ids_of_many_are_the_ids_of_each():
-    ids, cells = Ids(), Cells(base(None), axes(**GRIDS["knob"]), range(5))
+    ids, cells = Ids(), Cells(fill_defaults(None), axes(**GRIDS["knob"]), range(5))
     made = [ids.of(spec, "d", "w") for spec in cells]
     assert made == [spec.id("d", "w") for spec in cells]
     assert len(set(made)) == len(cells)
@@ -85,6 +85,6 @@ def test_an_id_is_what_it_always_was():
 
     from harness.config.spec import RESULTS_VERSION
 
-    for spec in Cells(base(None), axes(**GRIDS["losses"]), (0, 7)):
+    for spec in Cells(fill_defaults(None), axes(**GRIDS["losses"]), (0, 7)):
         text = json.dumps([spec.to_dict(), "d", "w", RESULTS_VERSION], sort_keys=True, separators=(",", ":"))
         assert spec.id("d", "w") == hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.config.load import load as load_experiment
-from harness.config.search_block import settled
+from harness.config.search_block import resolve_params
 from harness.config.space import Options, Range
 from harness.config.spec import Budget, Choice, Experiment, Objective
 from harness.errors import UsageError
@@ -64,9 +64,10 @@ def test_a_choices_own_knobs_hang_on_it(tmp_path: Path) -> None:
     needs = {dimension.name: needs for dimension, needs in search.space.walk()}
     assert needs == {"fusion": {}, "fusion.blend.alpha": {"fusion": "blend"},
                      "fusion.spatial.alpha": {"fusion": "spatial"}, "fusion.spatial.form": {"fusion": "spatial"}}
-    drawn = settled(search, {"fusion": "spatial", "fusion.spatial.alpha": 0.25, "fusion.spatial.form": "literal"})
+    drawn = resolve_params(search, {
+        "fusion": "spatial", "fusion.spatial.alpha": 0.25, "fusion.spatial.form": "literal"})
     assert drawn.fusion == Choice("spatial", {"strength": 0.7, "alpha": 0.25, "form": "literal"})
-    assert settled(search, {"fusion": "none"}).fusion == Choice("none", {"strength": 1.0})
+    assert resolve_params(search, {"fusion": "none"}).fusion == Choice("none", {"strength": 1.0})
 
 
 def test_a_loss_may_be_off_and_its_weight_is_there_only_when_it_is_on(tmp_path: Path) -> None:
@@ -75,10 +76,11 @@ def test_a_loss_may_be_off_and_its_weight_is_there_only_when_it_is_on(tmp_path: 
     losses.separation: [off, {weight: {low: 0.1, high: 10}, distance: 0.2}]
     losses.equivariance: [off, on]
 """).search
-    on = settled(search, {"losses.separation": "on", "losses.separation.weight": 2.0, "losses.equivariance": "off"})
+    on = resolve_params(search, {
+        "losses.separation": "on", "losses.separation.weight": 2.0, "losses.equivariance": "off"})
     assert [loss.name for loss in on.losses] == ["sharpening", "separation"]
     assert (on.losses[1].knobs["weight"], on.losses[1].knobs["distance"]) == (2.0, 0.2)
-    off = settled(search, {"losses.separation": "off", "losses.equivariance": "on"})
+    off = resolve_params(search, {"losses.separation": "off", "losses.equivariance": "on"})
     assert [(loss.name, loss.knobs["weight"]) for loss in off.losses] == [("sharpening", 100.0),
                                                                      ("equivariance", 1000.0)]  # the trial's own
 
@@ -93,7 +95,7 @@ def test_a_loss_that_is_on_starts_from_the_trials_own_knobs(tmp_path: Path) -> N
 """, head=head).search
     found = {}
     for label in search.space.dimensions[0].labels:
-        spec = settled(search, search.space.filled({"losses.separation": label}))
+        spec = resolve_params(search, search.space.filled({"losses.separation": label}))
         knobs = {loss.name: loss.knobs for loss in spec.losses}
         found[label] = [knobs["sharpening"]["weight"], knobs["equivariance"]["weight"],
                         *(knobs.get("separation", {}).get(name) for name in ("weight", "distance"))]
@@ -105,7 +107,7 @@ def test_what_the_trial_says_of_a_loss_that_may_be_off_has_an_effect(tmp_path: P
     space = BUDGET + "  space: {learning_rate: auto}\n"
     for overrides in ((), ("trial.losses.separation.weight=20",)):
         search = load(tmp_path, space, "search.space.losses.separation=[off, on]", *overrides, head=head).search
-        losses = settled(search, search.space.filled({"losses.separation": "on"})).losses
+        losses = resolve_params(search, search.space.filled({"losses.separation": "on"})).losses
         assert losses[-1].knobs["weight"] == (20 if overrides else 30)
 
 
@@ -116,7 +118,7 @@ def test_whole_sets_of_losses_are_choices(tmp_path: Path) -> None:
 """).search
     both = "sharpening+equivariance"
     assert search.space.dimensions[0].labels == ("sharpening+separation", both)
-    drawn = settled(search, {"losses": both, f"losses.{both}.sharpening.weight": 3.0}).losses
+    drawn = resolve_params(search, {"losses": both, f"losses.{both}.sharpening.weight": 3.0}).losses
     assert [(loss.name, loss.knobs["weight"]) for loss in drawn] == [("sharpening", 3.0), ("equivariance", 1000.0)]
 
 
@@ -128,7 +130,7 @@ def test_choices_of_one_name_are_numbered(tmp_path: Path) -> None:
 
 def test_a_list_of_lists_is_choices_of_a_list(tmp_path: Path) -> None:
     search = load(tmp_path, BUDGET + "  space: {layers: [[0], [0, 1]]}\n").search
-    assert settled(search, {"layers": "[0, 1]"}).layers == (0, 1)
+    assert resolve_params(search, {"layers": "[0, 1]"}).layers == (0, 1)
 
 
 def test_numbers_are_drawn_with_as_many_digits_as_one_writes(tmp_path: Path) -> None:
@@ -149,8 +151,8 @@ def test_settings_are_found_again_in_the_space_that_they_came_from(tmp_path: Pat
     corners = list(search.space.corners())
     assert len(corners) == 30
     for params in corners:
-        assert list(search.space.matches(settled(search, params).to_dict())) == [params]
-    stranger = settled(search, corners[0]).to_dict() | {"tokens": 33}
+        assert list(search.space.matches(resolve_params(search, params).to_dict())) == [params]
+    stranger = resolve_params(search, corners[0]).to_dict() | {"tokens": 33}
     assert list(search.space.matches(stranger)) == []
 
 
@@ -235,7 +237,7 @@ def test_an_override_can_search_what_the_file_fixes(tmp_path: Path) -> None:
     head = HEAD.replace("}}\n", "}, tokens: 64, fusion: blend, fusion.alpha: 0.3}\n")
     search = load(tmp_path, SPACE + BUDGET, "search.space.tokens=[32, 64]", "search.space.fusion=[none, blend]",
                   head=head).search
-    specs = [settled(search, params) for params in search.space.corners()]
+    specs = [resolve_params(search, params) for params in search.space.corners()]
     assert {(spec.tokens, spec.fusion.name) for spec in specs} == {(32, "none"), (32, "blend"), (64, "none"),
                                                                   (64, "blend")}
     with pytest.raises(UsageError, match="has no effect, because the space varies it"):
@@ -274,7 +276,7 @@ MISTAKES = [
     ("  sampler: tpe\n", "probe.yaml:3", "the key 'space' is missing"),
     ("  space: {}\n", "probe.yaml:4", "expected at least one setting"),
     ("  space: 3\n", "probe.yaml:4", "expected keys and values, found 3"),
-    (SPACE, "probe.yaml:4", "search.budget: tpe has no end of its own; give trials or minutes"),
+    (SPACE, "probe.yaml:4", "search.budget: tpe never ends by itself; give trials or minutes"),
     (SPACE + "  budget: {trails: 3}\n", "probe.yaml:5", "unknown key 'trails'; did you mean 'trials'?"),
     (SPACE + "  budget: {trials: 0}\n", "probe.yaml:5", "0 is out of range"),
     (SPACE + "  budget: {trials: 1.5}\n", "probe.yaml:5", "1.5 is not valid; expected a whole number"),
@@ -301,7 +303,7 @@ MISTAKES = [
     (SPACE + BUDGET + "  objective: pck@0.1\n", "probe.yaml:6", "flatters what is chosen; use pck_fit@0.1"),
     (SPACE + BUDGET + "  objective: nme\n", "probe.yaml:6", "the test split's labels"),
     (SPACE + BUDGET + "  objective: []\n", "probe.yaml:6", "expected at least one score"),
-    (SPACE + BUDGET + "  objective: [nvs_loss, nvs_loss]\n", "probe.yaml:6", "'nvs_loss' stands twice"),
+    (SPACE + BUDGET + "  objective: [nvs_loss, nvs_loss]\n", "probe.yaml:6", "'nvs_loss' is listed twice"),
     (SPACE + BUDGET + "  objective: {score: nvs_loss, direction: up}\n", "probe.yaml:6", "unknown value 'up'"),
     (SPACE + BUDGET + "  objective: {direction: minimize}\n", "probe.yaml:6", "the key 'score' is missing"),
     (SPACE + BUDGET + "  objective: {score: psnr, dir: minimize}\n", "probe.yaml:6", "unknown key 'dir'"),
@@ -324,17 +326,17 @@ MISTAKES = [
      "expected a list of choices, {low, high, log, step}, or auto, found 3"),
     (BUDGET + "  space: {steps: []}\n", "probe.yaml:5", "found an empty list"),
     (BUDGET + "  space: {steps: [1, x]}\n", "probe.yaml:5", "'x' is not valid"),
-    (BUDGET + "  space: {steps: [1, 2, 1]}\n", "probe.yaml:5", "1 stands twice"),
+    (BUDGET + "  space: {steps: [1, 2, 1]}\n", "probe.yaml:5", "1 is listed twice"),
     (BUDGET + "  space: {steps.x: [1]}\n", "probe.yaml:5", "'steps' has nothing below it"),
     (BUDGET + "  space: {fusion: none}\n", "probe.yaml:5", "expected a list of choices, found 'none'"),
     (BUDGET + "  space: {fusion: [none, blnd]}\n", "probe.yaml:5", "did you mean 'blend'?"),
-    (BUDGET + "  space: {fusion: [none, none]}\n", "probe.yaml:5", "'none' stands twice"),
+    (BUDGET + "  space: {fusion: [none, none]}\n", "probe.yaml:5", "'none' is listed twice"),
     (BUDGET + "  space: {fusion: [{name: blend, alfa: auto}]}\n", "probe.yaml:5", "did you mean 'alpha'?"),
     (BUDGET + "  space: {fusion: [{name: blend, alpha: 2}]}\n", "probe.yaml:5",
      "2 is out of range; expected in [0, 1]"),
     (BUDGET + "  space: {fusion: [{alpha: 2}]}\n", "probe.yaml:5", "expected a name, or a mapping with 'name'"),
     (BUDGET + "  space: {fusion: [none, blend], fusion.alpha: auto}\n", "probe.yaml:5",
-     "'none' has no knob 'alpha'; a knob of one choice stands in it"),
+     "'none' has no knob 'alpha'; write a choice's knob into it"),
     (BUDGET + "  space:\n    fusion: [{name: blend, alpha: auto}]\n    fusion.alpha: auto\n", "probe.yaml:7",
      "fusion.alpha is varied twice"),
     (BUDGET + "  space: {losses.nvs.weight: {low: 1, high: 2}}\n", "probe.yaml:5", "the trial has no such loss"),
@@ -348,7 +350,7 @@ MISTAKES = [
     (SPACE + BUDGET + "  enqueue: [{learning_rate: 5}]\n", "probe.yaml:6", "5 is not in the space: [0.001, 0.1]"),
     (SPACE + BUDGET + "  enqueue: [{steps: 5}]\n", "probe.yaml:6", "does not vary 'steps'; choices: learning_rate"),
     (BUDGET + "  space: {fusion: [none, {name: blend, alpha: auto}]}\n  enqueue: [{fusion: none, fusion.alpha: 0.5}]\n",
-     "probe.yaml:6", "does not vary 'fusion.alpha'; it is there only with another choice"),
+     "probe.yaml:6", "does not vary 'fusion.alpha'; it exists only with another choice"),
     (BUDGET + "  space: {fusion: [none, blend]}\n  enqueue: [{fusion: blnd}]\n", "probe.yaml:6",
      "did you mean 'blend'?"),
     (BUDGET + "  space: {fusion: [none, {name: blend, alpha: 0.1}]}\n  enqueue: [{fusion: {name: blend, alpha: 1}}]\n",

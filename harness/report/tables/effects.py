@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.config.dotted import at
+from harness.config import dotted
 from harness.config.spec import ReportSpec
 from harness.report.statistics import (
     effect_size,
@@ -91,7 +91,7 @@ def _effects(groups: Sequence[Group], path: str) -> list[Effect]:
     levels: dict[str, Level] = {}
     for group in groups:
         record = group.records[0]
-        value = at(record["spec"], path, MISSING)
+        value = dotted.get(record["spec"], path, MISSING)
         if value is not MISSING:
             level = levels.setdefault(canonical(value), Level(value, {}))
             rest = canonical([without(record["spec"], ["seed", path]), group.test_data])

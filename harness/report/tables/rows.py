@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.config.dotted import at, is_meant
+from harness.config import dotted
 from harness.config.spec import ReportSpec
 from harness.report.tables.columns import measured_by
 
@@ -85,7 +85,7 @@ def grouped(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[str, .
 
 def is_baseline(spec: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
     """Return whether a spec has the baseline's settings; a name stands for a choice or a loss, whatever its knobs."""
-    return all(is_meant(at(spec, path), wanted) for path, wanted in baseline.items())
+    return all(dotted.matches(dotted.get(spec, path), wanted) for path, wanted in baseline.items())
 
 
 def varying(specs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -95,7 +95,7 @@ def varying(specs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _columns(specs: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[tuple[str, list[str]]]:
-    columns = [(path, _texts([at(spec, path) for spec in specs])) for path in asked]
+    columns = [(path, _texts([dotted.get(spec, path) for spec in specs])) for path in asked]
     for key in dict.fromkeys(key for spec in specs for key in spec if key != "seed"):
         inner = [path.removeprefix(f"{key}.") for path in asked if path.startswith(f"{key}.")]
         rest = [without(spec.get(key), inner) for spec in specs]
@@ -174,5 +174,6 @@ def _head(path: str, columns: Sequence[tuple[str, list[str]]]) -> str:
 
 def described(specs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return in words what tells each spec from the others, knobs included, to name trials that have no row."""
-    columns = [[f"{path}={text}" for text in _texts([at(spec, path) for spec in specs])] for path in varying(specs)]
+    columns = [[f"{path}={text}" for text in _texts([dotted.get(spec, path) for spec in specs])]
+               for path in varying(specs)]
     return [", ".join(texts) for texts in zip(*columns, strict=True)]

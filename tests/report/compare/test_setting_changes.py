@@ -1,10 +1,10 @@
 """Which settings differ, from the defaults and from one another."""
 
-from harness.config.settings import base, resolve
+from harness.config.settings import fill_defaults, resolve
 from harness.report.compare.setting_changes import changed, differing, settings, text
 from tests.report.fakes import plain
 
-DEFAULT = resolve(base(None)).to_dict()
+DEFAULT = resolve(fill_defaults(None)).to_dict()
 
 
 def test_nothing_differs_from_the_defaults_untold():
