@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import __main__, registry
+from harness import __main__, errors, registry
 from harness.config import spec
 from harness.config.load import load, shipped
 from harness.config.settings import fill_defaults, resolve
@@ -99,8 +99,8 @@ def test_operations_names_every_environment_variable():
 def test_operations_explains_commands_exit_codes_statuses_and_the_record():
     words = quoted(OPERATIONS)
     assert [name for name in __main__.COMMANDS if not any(word.split()[0] == name for word in words)] == []
-    codes = {__main__.OK, __main__.SOME_FAILED, __main__.USAGE, __main__.BROKEN, __main__.INTERRUPTED,
-             __main__.KILLED, __main__.TERMINATED}
+    codes = {errors.OK, errors.SOME_FAILED, errors.USAGE, errors.BROKEN, errors.INTERRUPTED, errors.KILLED,
+             errors.TERMINATED}
     table = OPERATIONS.split("| exit code |")[1].split("\n\n")[0]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == codes
     assert [status for status in store.STATUSES if f"| {status} |" not in OPERATIONS] == []
