@@ -1,4 +1,4 @@
-"""Each trial as its page shows it: where its pictures and files are from there."""
+"""The trials of a report as sections of their pages, with the addresses of their pictures and files."""
 
 import base64
 import io
@@ -6,40 +6,41 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from harness.report.html._page import path
-from harness.report.html._setting_page import Trial
+from harness.report.html._addresses import path
+from harness.report.html._setting_page import TrialSection
 from harness.report.tables.rows import Record
 from harness.store.store import Store
 
-EMBEDDED = 60  # pictures that pages carry where they do not lie beside the trials; beyond that they are linked
+EMBEDDED = 60  # most pictures that pages embed if they lie in another folder than the trials; above it they are linked
 WIDTH_PX, QUALITY = 1000, 72
 
 
 def collect(records: Iterable[Record], results: Path, home: Path, runs: Mapping[tuple[str, str], str],
-            hint: str) -> dict[str, Trial]:
-    """Return the trials by id, for pages one folder below ``home``.
+            hint: str) -> dict[str, TrialSection]:
+    """Return the sections by trial, for pages one folder below ``home``.
 
-    Beside the store's own folder of trials, files are linked. Elsewhere pictures are carried along, reduced, while
-    they are few, so that the pages may be moved or committed. ``runs`` are MLflow's addresses by id and start of the
-    attempt, ``hint`` is what is said where there is none.
+    Pages in the experiment's own folder link to files. Pages elsewhere embed the pictures, reduced, if these are few,
+    so that the pages may be moved or committed. ``runs`` are MLflow's addresses by id and start of the attempt,
+    ``hint`` is the text for a trial without one.
     """
-    known = {str(record["id"]): record for record in records}
-    beside = {name: _beside(home, results, name) for name in {record["experiment"] for record in known.values()}}
-    trials = {name: _relative(Store(results, name).trials, home) for name in beside}
-    carry = sum(len(_pictures(record)) for record in known.values() if not beside[record["experiment"]]) <= EMBEDDED
-    found = {}
-    for trial, record in known.items():
+    by_id = {str(record["id"]): record for record in records}
+    beside = {name: _beside(home, results, name) for name in {record["experiment"] for record in by_id.values()}}
+    folders = {name: _relative(Store(results, name).trials, home) for name in beside}
+    embed = sum(len(_pictures(record)) for record in by_id.values() if not beside[record["experiment"]]) <= EMBEDDED
+    sections = {}
+    for trial, record in by_id.items():
         folder = Store(results, record["experiment"]).path(trial)
         names = (*record.get("files", {}), "record.json")
-        linked = {name: f"{trials[record['experiment']]}/{path(trial, name)}" for name in names}
-        if carry and not beside[record["experiment"]]:
+        linked = {name: f"{folders[record['experiment']]}/{path(trial, name)}" for name in names}
+        if embed and not beside[record["experiment"]]:
             pictures, files = {name: _data(folder / name) for name in _pictures(record)}, {}
         else:
             pictures = {name: linked[name] for name in _pictures(record)}
             files = {name: address for name, address in linked.items() if name not in pictures}
         run = runs.get((trial, str(record.get("started"))), "")
-        found[trial] = Trial(record, {name: a for name, a in pictures.items() if a}, files, run, hint)
-    return found
+        pictures = {name: address for name, address in pictures.items() if address}
+        sections[trial] = TrialSection(record, pictures, files, run, hint)
+    return sections
 
 
 def _beside(home: Path, results: Path, experiment: str) -> bool:
@@ -56,7 +57,7 @@ def _relative(folder: Path, home: Path) -> str:
 
 
 def _data(file: Path) -> str:
-    """Return a picture as an address that holds it, no wider than WIDTH_PX; "" where it cannot be read."""
+    """Return a picture as a data address, at most WIDTH_PX wide; "" if it cannot be read."""
     from PIL import Image
 
     try:

@@ -1,10 +1,11 @@
 """A figure's SVG as part of a page: in the page's own ink, with ids of its own."""
 
 import re
+from html import escape
 
 from harness.report.figures._style import FAINT, GRID, INK, PAPER
 
-INKS = {INK: "currentColor", FAINT: "var(--faint)", GRID: "var(--grid)", PAPER: "var(--paper)"}
+PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)", GRID: "var(--grid)", PAPER: "var(--paper)"}
 
 
 def inline(svg: str, name: str, label: str) -> str:
@@ -15,7 +16,6 @@ def inline(svg: str, name: str, label: str) -> str:
     rest = re.sub(r"\s*<metadata>.*?</metadata>", "", rest, count=1, flags=re.DOTALL)
     rest = re.sub(r'\bid="', f'id="{name}-', rest)
     rest = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{name}-", rest).replace("xlink:href", "href")
-    for colour, own in INKS.items():
-        rest = rest.replace(colour, own)
-    escaped = label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return f'<svg {box[0] if box else ""} role="img" aria-label="{escaped}">{rest.strip()}'
+    for colour, page_colour in PAGE_COLOURS.items():
+        rest = rest.replace(colour, page_colour)
+    return f'<svg {box[0] if box else ""} role="img" aria-label="{escape(label)}">{rest.strip()}'

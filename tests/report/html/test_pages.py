@@ -73,8 +73,8 @@ def report(results, records, home=None, baseline=None, **more):
 
 def written(folder, found):
     """Write a report's pages and return its own, read."""
-    (folder / f"{found.stem}.html").write_text(html.render(found))
-    for name, content in html.pages(found):
+    (folder / f"{found.stem}.html").write_text(html.report_page(found))
+    for name, content in html.setting_pages(found):
         (folder / unquote(name)).parent.mkdir(exist_ok=True)
         (folder / unquote(name)).write_text(content)
     return Reader((folder / f"{found.stem}.html").read_text())
@@ -91,7 +91,7 @@ def study(tmp_path_factory):
 def test_every_link_resolves_to_a_file_and_a_place_in_it(study):
     folder, found, page = study
     assert len(page.links) > 50
-    pages = [("", page), *((name, Reader((folder / unquote(name)).read_text())) for name, _ in html.pages(found))]
+    pages = [("", page), *((name, Reader((folder / unquote(name)).read_text())) for name, _ in html.setting_pages(found))]
     by_name = {f"{found.stem}.html": page} | dict(pages)
     for name, one in pages:
         assert len(set(one.ids)) == len(one.ids)
@@ -118,7 +118,7 @@ def test_every_number_opens_to_the_ids_of_its_trials(study):
 
 def test_a_trials_page_tells_what_it_was_and_what_it_gave(study):
     _, found, _ = study
-    name, text = next(iter(html.pages(found)))
+    name, text = next(iter(html.setting_pages(found)))
     assert name == "report-trials/001-none.html"
     record = found.trials[found.settings[0][1][0]].record
     assert f'id="t-{record["id"]}"' in text
@@ -129,7 +129,7 @@ def test_a_trials_page_tells_what_it_was_and_what_it_gave(study):
 
 def test_pages_fetch_nothing(study):
     _, found, _ = study
-    for text in (html.render(found), *(content for _, content in html.pages(found))):
+    for text in (html.report_page(found), *(content for _, content in html.setting_pages(found))):
         assert not re.search(r"<(script|link|iframe|object|embed|base)\b|@import|url\((?!#)", text)
         assert [source for source in Reader(text).sources if ":" in source and not source.startswith("data:image/")
                 ] == []
@@ -141,7 +141,7 @@ def test_elsewhere_pictures_are_carried_along_reduced_and_the_store_is_not_linke
     records = [trial.record for trial in found.trials.values()]
     away = report(folder.parent, records, home=tmp_path, stem="fusion")
     written(tmp_path, away)
-    for name, text in html.pages(away):
+    for name, text in html.setting_pages(away):
         assert name.startswith("fusion-trials/")
         reader = Reader(text)
         assert len(reader.sources) == 3
@@ -168,7 +168,7 @@ def test_a_run_in_mlflow_is_linked_where_its_address_is_known(tmp_path):
     trials = collect([record], tmp_path, tmp_path / "fake", {(record["id"], record["started"]): run}, "harness ui")
     assert trials[record["id"]].run == run
     found = html.Content("fake", build([record], ReportSpec()), trials)
-    _, text = next(iter(html.pages(found)))
+    _, text = next(iter(html.setting_pages(found)))
     assert run in Reader(text).links
     assert "harness ui" not in text
 
@@ -178,7 +178,7 @@ def test_best_tied_and_starred_cells_are_marked_for_eye_and_ear():
     cells = (Cell(Interval(0.5, 0.1, 2), "0.500", best=True), Cell(Interval(0.4, 0.1, 2), "0.400", tied=True),
              Cell(Interval(0.1, 0.1, 2), "0.100", star=True))
     rows = tuple(Row((name,), 2, (cell,), "d") for name, cell in zip("abc", cells, strict=True))
-    text = html.render(html.Content("x", [Table("pck", "Keypoints", ("fusion",), columns, rows, ("Bold: best.",))], {}))
+    text = html.report_page(html.Content("x", [Table("pck", "Keypoints", ("fusion",), columns, rows, ("Bold: best.",))], {}))
     for words in ("<strong>0.500</strong>", "<em>0.400</em>", "0.100<sup>*</sup>", '<th scope="row">a</th>',
                   '<th scope="col">PCK@0.1</th>', "Bold: best."):
         assert words in text
@@ -192,7 +192,7 @@ def test_a_report_of_ten_thousand_trials_stays_a_page():
                     trials=tuple(f"{i:08x}{k:08x}" for k in range(10)))
         rows.append(Row((f"setting {i}",), 10, (cell,) * len(columns), "d", is_baseline=i == 999))
     found = html.Content("big", [Table(f"t{i}", f"Table {i}", ("x",), columns, tuple(rows), ()) for i in range(7)], {})
-    text = html.render(found)
+    text = html.report_page(found)
     assert len(text) < 6_000_000
     assert "200 settings of 1000" in text
     assert "setting 999" in text  # the baseline
