@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.slow
+# Both tests of a model share results, so one process runs them.
+MODELS = [pytest.param(name, marks=pytest.mark.xdist_group(f"threads of {name}"))
+          for name in ("tiny_sd", "tiny_zero123plus")]
 
 CODE = """
 import hashlib, json, sys
@@ -43,14 +46,14 @@ def found(tmp_path_factory):
     return cache(lambda model, threads, attempt: trial(model, threads, folder))
 
 
-@pytest.mark.parametrize("model", ["tiny_sd", "tiny_zero123plus"])
+@pytest.mark.parametrize("model", MODELS)
 def test_two_processes_with_as_many_threads_agree_to_the_last_bit(found, model):
     first, second = (found(model, 1, attempt) for attempt in (0, 1))
     assert first["status"] == "finished"
     assert first == second
 
 
-@pytest.mark.parametrize("model", ["tiny_sd", "tiny_zero123plus"])
+@pytest.mark.parametrize("model", MODELS)
 def test_one_thread_and_two_agree_closely(found, model):
     one, two = found(model, 1, 0), found(model, 2, 0)
     assert two["curve"].keys() == one["curve"].keys()

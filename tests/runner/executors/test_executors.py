@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from harness.method.optimise import Step
-from harness.runner.executors.base import Done, Failed, Stepped, Task, throttled
+from harness.runner.executors.base import Done, Failed, Stepped, Task, throttle
 from harness.runner.executors.inline import Inline
 from harness.runner.executors.processes import Processes
 from tests.runner.executors import fake
@@ -33,7 +33,10 @@ def ray(cluster):
         yield executor
 
 
-@pytest.fixture(params=["inline", "processes", pytest.param("ray", marks=pytest.mark.slow)])
+ON_RAY = pytest.param("ray", marks=[pytest.mark.slow, pytest.mark.xdist_group("ray")])
+
+
+@pytest.fixture(params=["inline", "processes", ON_RAY])
 def executor(request):
     """Every test that takes this runs in this process and in workers, which are kept warm between tests."""
     return Inline(RUN) if request.param == "inline" else request.getfixturevalue(request.param)
@@ -198,7 +201,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_result(monkeypatch):
 
 def test_steps_are_thinned_but_never_the_last():
     sent = []
-    report = throttled(sent.append)
+    report = throttle(sent.append)
     for step in range(1, 101):
         report(Step(step, 100, {}, 0.0))
     assert sent[0].step == 1
@@ -208,7 +211,7 @@ def test_steps_are_thinned_but_never_the_last():
 
 def test_a_step_with_a_probe_is_never_left_out():
     sent = []
-    report = throttled(sent.append)
+    report = throttle(sent.append)
     for step in range(1, 101):
         report(Step(step, 100, {}, 0.0, {"pck_fit@0.1": 0.5} if step % 10 == 0 else {}))
     assert {step.step for step in sent} >= {1, *range(10, 101, 10)}

@@ -13,7 +13,7 @@ import pytest
 from harness.config.spec import Experiment, ReportSpec
 from harness.errors import UsageError
 from harness.runner import environment
-from harness.runner.coordinator import Policy, Progress, conduct
+from harness.runner.coordinator import Policy, Progress, run_trials
 from harness.runner.executors import worker_handle
 from harness.runner.executors.base import Done, Stepped
 from harness.search.grid import Grid
@@ -22,7 +22,7 @@ from tests.runner.executors import fake
 from tests.runner.executors.conftest import MEMORY
 from tests.runner.executors.fake import events, submit
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 pytest.importorskip("ray")
 
 from harness.runner.executors.ray import Ray  # noqa: E402
@@ -133,7 +133,7 @@ def test_a_sweep_outlives_a_node_and_finishes_every_trial_once(cluster, tmp_path
     with Ray(RUN, address=cluster.address) as executor:
         until(lambda: executor.workers == 2)
         source = Grid(Experiment("sweep", tuple(specs), (), (0,), ReportSpec(), ""), store, fake.fingerprints)
-        summary = conduct(source, store, executor, policy=Policy(retries=1), progress=Killer())
+        summary = run_trials(source, store, executor, policy=Policy(retries=1), progress=Killer())
         assert executor.workers == 2
     assert (summary.planned, summary.done, summary.failed, summary.left) == (12, 12, 0, 0)
     records = {record["spec"]["seed"]: record for record in store.records()}
