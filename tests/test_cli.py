@@ -11,7 +11,7 @@ import pytest
 from harness.__main__ import COMMANDS, main
 from harness.registry import KINDS, names
 
-HEAVY = ("torch", "diffusers", "transformers", "mlflow", "optuna", "pandas", "scipy")
+HEAVY = ("torch", "diffusers", "transformers", "mlflow", "optuna", "pandas", "scipy", "jinja2")
 
 MALFORMED = {
     "typo in a key": (b"name: probe\ngird: {}\n", "'gird'; did you mean 'grid'?"),

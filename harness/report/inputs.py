@@ -1,14 +1,19 @@
-"""What a report is made from: the records of one experiment, or of several joined, and how they are laid out."""
+"""The inputs of a report: records, layout, plan; of one experiment or of several joined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.config.spec import ReportSpec
 from harness.report.tables.build import Table, build
 from harness.report.tables.rows import Record, canonical
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Spec = Mapping[str, Any]
+Columns = Mapping[str, "np.ndarray"]  # of a trial's file, by name
+ReadFile = Callable[[Record, str], Columns]  # (record, "points") -> points.parquet
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def add(results, experiment="fake", seed=0, *, points=None, curve=None, probes=N
         fingerprints={"data": "d1", "weights": "w1"},
         tokens={"tokens": tokens, "initial": tokens, "kept": torch.tensor([0, 1])},
     )
-    store.begin(trial)
+    store.mark_started(trial)
     store.save(trial, spec, result, {"panel": panel}, WHERE)
     return store.record(trial)
 

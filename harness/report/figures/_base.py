@@ -1,4 +1,4 @@
-"""What a figure is: the numbers it shows, and how they are drawn."""
+"""The base classes of figures: their numbers, drawing and files."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from harness.report.figures._source import Source
+    from harness.report.figures._source import FigureSource
 
 
 class Chart(ABC):
-    """One figure. Its fields are its numbers, so that what is drawn can be checked without looking at pixels."""
+    """One figure. Its fields are its numbers, so that tests check these and not pixels."""
 
     title: ClassVar[str]
 
     @property
     @abstractmethod
     def caption(self) -> str:
-        """Return what stands below the figure: what is shown, what bands and bars mean, what is left out."""
+        """Return the text below the figure: its content, the meaning of bands and bars, and omissions."""
 
     @abstractmethod
     def size_in(self) -> tuple[float, float]:
@@ -36,40 +36,40 @@ class Chart(ABC):
 
     @abstractmethod
     def rows(self) -> list[dict[str, Any]]:
-        """Return the numbers as flat rows, for the CSV file beside the figure."""
+        """Return the numbers as flat rows, for the CSV beside the figure."""
 
 
 class Kind(Chart):
-    """A figure of a report; one file each, and the file's name is the kind's. ``place`` orders them on a page."""
+    """A figure of a report, in a file of the kind's name. ``place`` is its position on a page."""
 
     place: ClassVar[int]
 
     @classmethod
     @abstractmethod
-    def of(cls, source: "Source") -> "Self | None":
-        """Return the figure, None where the records have nothing to show in it."""
+    def of(cls, source: "FigureSource") -> "Self | None":
+        """Return the figure, None if the records have no numbers for it."""
 
 
-def render(chart: Chart, forms: tuple[str, ...] = _style.FORMATS) -> Mapping[str, bytes]:
+def to_bytes(chart: Chart, forms: tuple[str, ...] = _style.FORMATS) -> Mapping[str, bytes]:
     """Return the figure's files by format; equal numbers give equal bytes."""
-    with _style.settings():
-        figure = _style.new(*chart.size_in())
+    with _style.applied_style():
+        figure = _style.new_figure(*chart.size_in())
         chart.paint(figure)
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once, alike in every format
-        return {form: _style.encoded(figure, form) for form in forms}
+        figure.set_layout_engine("none")  # the layout is computed once, for all formats
+        return {form: _style.file_bytes(figure, form) for form in forms}
 
 
 def save(chart: Chart, folder: Path, stem: str, forms: tuple[str, ...] = _style.FORMATS) -> list[Path]:
     """Write ``<stem>.pdf``, ``.svg``, ``.png`` and the numbers as ``.csv``; return the files."""
-    files = {**render(chart, forms), "csv": table(chart.rows())}
+    files = {**to_bytes(chart, forms), "csv": to_csv(chart.rows())}
     for form, content in files.items():
         replace_file(folder / f"{stem}.{form}", content)
     return [folder / f"{stem}.{form}" for form in files]
 
 
-def table(rows: list[dict[str, Any]]) -> bytes:
-    """Return rows as CSV; every number with all its digits, an empty field where there is none."""
+def to_csv(rows: list[dict[str, Any]]) -> bytes:
+    """Return rows as CSV: numbers with all digits, an empty field for None."""
     import csv
     import io
 

@@ -1,6 +1,6 @@
-"""The figures of a search: how its best grew, what mattered, and which settings no other one beats.
+"""The figures of a search: history, importances and Pareto front.
 
-They are drawn from plain numbers, so that whoever searches need not know how: `save` writes each as PDF, SVG, PNG, CSV.
+They are drawn from plain numbers, not from the search's own classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.report.figures._base import Chart
-from harness.report.figures._style import COLOURS, COLUMN_IN, FAINT, INK, height_in, legend
+from harness.report.figures._style import COLOURS, COLUMN_IN, FAINT, INK, draw_legend, height_in
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One trial of a search: its place in the order, the objective's value if it has one, and its status."""
+class HistoryPoint:
+    """One trial of a search: its number, the objective's value (None without one), and its status."""
 
     number: int
     value: float | None
@@ -25,26 +25,26 @@ class Tried:
 
 @dataclass(frozen=True)
 class History(Chart):
-    """Every trial's value in the order tried, and the best so far; ``better`` is 1 where more is better, else -1."""
+    """Every trial's value in order, and the best so far; ``better`` is 1 if more is better, else -1."""
 
     objective: str
     better: int
-    trials: tuple[Tried, ...]
+    trials: tuple[HistoryPoint, ...]
     title: ClassVar[str] = "Optimisation history"
 
     @property
     def best(self) -> tuple[tuple[int, float], ...]:
         """Return the best finished value up to each finished trial."""
-        found: list[tuple[int, float]] = []
+        best: list[tuple[int, float]] = []
         for trial in sorted(self.trials, key=lambda trial: trial.number):
             if trial.status == "finished" and trial.value is not None:
-                beaten = found and self.better * found[-1][1] >= self.better * trial.value
-                found.append((trial.number, found[-1][1] if beaten else trial.value))
-        return tuple(found)
+                is_beaten = best and self.better * best[-1][1] >= self.better * trial.value
+                best.append((trial.number, best[-1][1] if is_beaten else trial.value))
+        return tuple(best)
 
     @property
     def caption(self) -> str:
-        """Return what is shown."""
+        """Return the caption; it counts the trials without a value."""
         lost = sum(trial.value is None for trial in self.trials)
         return f"{self.objective} of every trial in the order tried; line: the best so far." + (
             f" {lost} trials without a value are not shown." if lost else "")
@@ -68,7 +68,7 @@ class History(Chart):
                   label="best so far")
         axes.set(xlabel="trial", ylabel=self.objective)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        legend(figure, axes)
+        draw_legend(figure, axes)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per trial."""
@@ -79,7 +79,7 @@ class History(Chart):
 
 @dataclass(frozen=True)
 class Importances(Chart):
-    """How far each dimension of the space decides whether a setting is among the best, as shares."""
+    """The importance of each dimension of the space to the objective, as shares of 1."""
 
     objective: str
     shares: Mapping[str, float]
@@ -87,7 +87,7 @@ class Importances(Chart):
 
     @property
     def caption(self) -> str:
-        """Return what is shown."""
+        """Return the caption; it names the objective and the measure."""
         return f"How far each dimension decides whether a setting is among the best by {self.objective} (PED-ANOVA)."
 
     def size_in(self) -> tuple[float, float]:
@@ -111,7 +111,7 @@ class Importances(Chart):
 
 @dataclass(frozen=True)
 class Front(Chart):
-    """Two objectives of every trial, and those that no other trial beats in both."""
+    """Two objectives of every trial, and the Pareto front."""
 
     objectives: tuple[str, str]
     better: tuple[int, int]
@@ -120,7 +120,7 @@ class Front(Chart):
 
     @property
     def front(self) -> tuple[int, ...]:
-        """Return the numbers of the trials that no other one beats: as good in both objectives and better in one."""
+        """Return the numbers of the trials that no other dominates: as good in both objectives and better in one."""
         signed = [(number, self.better[0] * x, self.better[1] * y) for number, x, y in self.values]
         return tuple(
             number for number, x, y in signed
@@ -129,7 +129,7 @@ class Front(Chart):
 
     @property
     def caption(self) -> str:
-        """Return what is shown."""
+        """Return the caption; it names both objectives."""
         return f"{self.objectives[0]} and {self.objectives[1]} of every finished trial; ringed: no other is better."
 
     def size_in(self) -> tuple[float, float]:
@@ -147,7 +147,7 @@ class Front(Chart):
         wish = [f"{name} ({'more' if sign > 0 else 'less'} is better)"
                 for name, sign in zip(self.objectives, self.better, strict=True)]
         axes.set(xlabel=wish[0], ylabel=wish[1])
-        legend(figure, axes)
+        draw_legend(figure, axes)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per trial."""
@@ -160,19 +160,19 @@ def charts(objectives: Sequence[tuple[str, int]], trials: Sequence[tuple[int, Se
            importances: Mapping[str, Mapping[str, float]]) -> dict[str, Chart]:
     """Return a search's figures by file name.
 
-    ``objectives`` are names with 1 (more is better) or -1; ``trials`` are number, a value per objective (None where
-    there is none) and status; ``importances`` are shares by objective and setting. Two objectives add their front.
+    ``objectives`` are names with 1 (more is better) or -1; ``trials`` are number, a value per objective (or None) and
+    status; ``importances`` are shares by objective and setting. Two objectives add their Pareto front.
     """
-    found: dict[str, Chart] = {}
+    figures: dict[str, Chart] = {}
     for place, (name, better) in enumerate(objectives):
         suffix = f"-{place + 1}" if len(objectives) > 1 else ""
-        tried = tuple(Tried(number, values[place], status) for number, values, status in trials)
-        found[f"history{suffix}"] = History(name, better, tried)
+        points = tuple(HistoryPoint(number, values[place], status) for number, values, status in trials)
+        figures[f"history{suffix}"] = History(name, better, points)
         if importances.get(name):
-            found[f"importances{suffix}"] = Importances(name, dict(importances[name]))
+            figures[f"importances{suffix}"] = Importances(name, dict(importances[name]))
     if len(objectives) == 2:
         (x, x_better), (y, y_better) = objectives
         pairs = [(number, values[0], values[1]) for number, values, status in trials if status == "finished"]
-        known = tuple((number, a, b) for number, a, b in pairs if a is not None and b is not None)
-        found["front"] = Front((x, y), (x_better, y_better), known)
-    return found
+        complete = tuple((number, a, b) for number, a, b in pairs if a is not None and b is not None)
+        figures["front"] = Front((x, y), (x_better, y_better), complete)
+    return figures

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.report.figures._bands import Line, draw, line
+from harness.report.figures._bands import DrawnLine, draw_lines, seed_line
 from harness.report.figures._base import Kind
-from harness.report.figures._source import Columns, Row, Source, scope
-from harness.report.figures._style import COLUMN_IN, PAGE_IN, height_in, legend
+from harness.report.figures._source import FigureRow, FigureSource, scope
+from harness.report.figures._style import COLUMN_IN, PAGE_IN, draw_legend, height_in
+from harness.report.inputs import Columns
 from harness.report.tables.rows import canonical
-from harness.report.verify.from_files import SPAN, at_last_weights, moving
+from harness.report.verify.from_files import SPAN, loss_at_last_weights, moving_average
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,11 +19,11 @@ PROBE = "pck_fit@0.1"
 
 
 @dataclass(frozen=True)
-class Convergence(Kind):
-    """The loss as its scores read it, and PCK on the fit split wherever a trial was probed."""
+class ConvergenceFigure(Kind):
+    """The loss curve that the convergence scores use, and PCK on the fit split at the steps that were probed."""
 
-    loss: tuple[Line, ...]
-    pck: tuple[Line, ...]
+    loss: tuple[DrawnLine, ...]
+    pck: tuple[DrawnLine, ...]
     is_relative: bool
     head: str
     note: str
@@ -30,14 +31,14 @@ class Convergence(Kind):
     place: ClassVar[int] = 5
 
     @classmethod
-    def of(cls, source: Source) -> "Convergence | None":
-        """Read the curves of every trial shown; rows that differ in their losses are drawn relative to their start."""
-        losses = {canonical(record["spec"].get("losses")) for row in source.rows for record in row.records}
-        is_relative = len(losses) > 1
-        curves = [(row, [curve for columns in source.columns(row, "curve") if len(curve := falling(columns))])
+    def of(cls, source: FigureSource) -> "ConvergenceFigure | None":
+        """Read the curves; rows with different losses are drawn relative to their first values."""
+        settings = {canonical(record["spec"].get("losses")) for row in source.rows for record in row.records}
+        is_relative = len(settings) > 1
+        curves = [(row, [curve for columns in source.columns(row, "curve") if len(curve := scored_loss(columns))])
                   for row in source.rows]
-        flat = [row.label for row, own in curves if is_relative and any(curve[0] == 0 for curve in own)]
-        loss = [_loss(row, own, relative=is_relative) for row, own in curves if own and row.label not in flat]
+        flat = [row.label for row, losses in curves if is_relative and any(curve[0] == 0 for curve in losses)]
+        loss = [_loss(row, losses, relative=is_relative) for row, losses in curves if losses and row.label not in flat]
         probes = [_probes(row, source.columns(row, "probes")) for row in source.rows]
         if not loss:
             return None
@@ -47,26 +48,26 @@ class Convergence(Kind):
 
     @property
     def caption(self) -> str:
-        """Return what is shown."""
+        """Return the caption; it names the loss's scale and the rows left out."""
         what = f"Total loss, every term at its last weight, moving average over {SPAN} steps"
         what += ", divided by its first value because the losses differ." if self.is_relative else "."
         probed = " Right: PCK@0.1 on the fit split, ties cross-fitted, as read on the way." if self.pck else ""
         return f"{what}{probed} {self.note}"
 
     def size_in(self) -> tuple[float, float]:
-        """Return the size: one column, or the page where there are two panels."""
+        """Return the size: one column, or the page's width for two panels."""
         width = PAGE_IN if self.pck else COLUMN_IN
         return width, height_in([item.label for item in self.loss], width)
 
     def paint(self, figure: "Figure") -> None:
-        """Draw the loss and, beside it, PCK."""
+        """Draw the loss and, to its right, PCK."""
         panels = figure.subplots(1, 2 if self.pck else 1, squeeze=False)[0]
-        draw(panels[0], self.loss)
+        draw_lines(panels[0], self.loss)
         panels[0].set(xlabel="step", ylabel="loss / first value" if self.is_relative else "loss")
         if self.pck:
-            draw(panels[1], self.pck)
+            draw_lines(panels[1], self.pck)
             panels[1].set(xlabel="step", ylabel="PCK@0.1 (fit split)", xlim=panels[0].get_xlim())
-        legend(figure, panels[0], self.head)
+        draw_legend(figure, panels[0], self.head)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return mean and interval at each step."""
@@ -75,26 +76,26 @@ class Convergence(Kind):
         return parts + [row for item in self.pck for row in item.rows("step", PROBE)]
 
 
-def _loss(row: Row, curves: "list[np.ndarray]", *, relative: bool) -> Line:
+def _loss(row: FigureRow, curves: "list[np.ndarray]", *, relative: bool) -> DrawnLine:
     if relative:
         curves = [curve / curve[0] for curve in curves]
-    return line(row, [float(step) for step in range(1, 1 + max(map(len, curves)))], curves)
+    return seed_line(row, [float(step) for step in range(1, 1 + max(map(len, curves)))], curves)
 
 
-def falling(columns: Columns) -> "np.ndarray":
-    """Return a trial's loss curve as `harness.method.metrics.convergence` scores it; empty where none was recorded."""
+def scored_loss(columns: Columns) -> "np.ndarray":
+    """Return a trial's loss curve as `harness.method.metrics.convergence` scores it; empty if none is recorded."""
     import numpy as np
 
     if "loss" not in columns or not len(columns["loss"]):
         return np.empty(0)
-    return moving(at_last_weights(columns))
+    return moving_average(loss_at_last_weights(columns))
 
 
-def _probes(row: Row, found: list[Columns]) -> Line | None:
-    """Return the readings at the steps that every seed read of a row has."""
+def _probes(row: FigureRow, files: list[Columns]) -> DrawnLine | None:
+    """Return PCK at the steps that were probed with every seed; None without any."""
     import numpy as np
 
     seeds = [dict(zip(columns["step"].tolist(), columns[PROBE].tolist(), strict=True))
-             for columns in found if PROBE in columns]
+             for columns in files if PROBE in columns]
     steps = sorted(set.intersection(*map(set, seeds))) if seeds else []
-    return line(row, steps, [np.array([seed[step] for step in steps]) for seed in seeds]) if steps else None
+    return seed_line(row, steps, [np.array([seed[step] for step in steps]) for seed in seeds]) if steps else None

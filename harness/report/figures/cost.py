@@ -1,11 +1,11 @@
-"""What keypoints cost: PCK against seconds per step, marks as large as there are tokens."""
+"""PCK against seconds per step; the area of a mark is the number of tokens."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.report.figures._base import Kind
-from harness.report.figures._source import MAIN, Row, Source, plain, scope
-from harness.report.figures._style import COLUMN_IN, FAINT, GRID, height_in, legend
+from harness.report.figures._source import MAIN, FigureRow, FigureSource, plain, scope
+from harness.report.figures._style import COLUMN_IN, FAINT, GRID, draw_legend, height_in
 from harness.report.statistics import Interval
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ AREAS = (16.0, 150.0)  # of marks, in square points
 
 @dataclass(frozen=True)
 class Spot:
-    """One row: its cost in seconds per step, its PCK, and how many tokens it optimises."""
+    """One row: its seconds per step, its PCK, and its number of tokens."""
 
-    row: Row
+    row: FigureRow
     seconds: Interval
     pck: Interval
     tokens: int
 
 
 @dataclass(frozen=True)
-class Cost(Kind):
-    """PCK against cost; the line joins the rows that no other row beats in both."""
+class CostFigure(Kind):
+    """PCK against cost; a line joins the Pareto front."""
 
     spots: tuple[Spot, ...]
     head: str
@@ -36,8 +36,8 @@ class Cost(Kind):
     place: ClassVar[int] = 2
 
     @classmethod
-    def of(cls, source: Source) -> "Cost | None":
-        """Read scores and costs of every trial shown; nothing where there is one row."""
+    def of(cls, source: FigureSource) -> "CostFigure | None":
+        """Read scores and costs; None for a single row."""
         spots = []
         for row in source.rows:
             seconds, pck = row.interval("seconds_per_step"), row.interval(MAIN)
@@ -48,7 +48,7 @@ class Cost(Kind):
 
     @property
     def front(self) -> tuple[Spot, ...]:
-        """Return the rows that no other one beats in both cost and PCK, cheapest first."""
+        """Return the Pareto front in cost and PCK, cheapest first."""
         front: list[Spot] = []
         for spot in sorted(self.spots, key=lambda spot: (spot.seconds.mean, -spot.pck.mean)):
             if not front or spot.pck.mean > front[-1].pck.mean:
@@ -57,7 +57,7 @@ class Cost(Kind):
 
     @property
     def caption(self) -> str:
-        """Return what is shown."""
+        """Return the caption; it explains the marks' areas if they differ."""
         tokens = "; the area of a mark is its number of tokens" if self._varies else ""
         return ("PCK@0.1 on the test split against seconds per optimisation step on the machine of each trial"
                 f"{tokens}. Dotted: rows that no other one beats in both. {self.note}")
@@ -81,7 +81,7 @@ class Cost(Kind):
             axes.plot([], [], color=look.colour, marker=look.marker, linestyle="none", label=spot.row.label)
         self._limit(axes)
         axes.set(xlabel="seconds per step", ylabel="PCK@0.1")
-        legend(figure, axes, self.head)
+        draw_legend(figure, axes, self.head)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return cost, PCK and tokens per row."""
@@ -102,13 +102,13 @@ class Cost(Kind):
         return max(AREAS[0], AREAS[1] * tokens / max(spot.tokens for spot in self.spots))
 
     def _limit(self, axes: "Axes") -> None:
-        """Use a log scale where costs differ tenfold; let no bar of few seeds blow up an axis."""
+        """Use a log scale if costs differ tenfold; limit an axis by its means, not by the bars of few seeds."""
         from matplotlib.ticker import LogFormatter
 
         seconds = [spot.seconds.mean for spot in self.spots]
         if max(seconds) > 10 * min(seconds):
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(LogFormatter())  # the scale's own are written for math text
+            axes.xaxis.set_major_formatter(LogFormatter())  # the default ones need math text
             axes.xaxis.set_minor_formatter(LogFormatter())
         else:
             low, high = _limits([spot.seconds for spot in self.spots])
@@ -118,8 +118,8 @@ class Cost(Kind):
 
 
 def _limits(intervals: list[Interval]) -> tuple[float, float]:
-    means = [found.mean for found in intervals]
+    means = [interval.mean for interval in intervals]
     spread = (max(means) - min(means)) or abs(max(means)) or 1.0
-    low = min(found.mean - min(found.half_width or 0.0, spread) for found in intervals)
-    high = max(found.mean + min(found.half_width or 0.0, spread) for found in intervals)
+    low, high = (end([interval.mean + sign * min(interval.half_width or 0.0, spread) for interval in intervals])
+                 for end, sign in ((min, -1), (max, 1)))
     return max(0.0, low - 0.12 * spread) if low >= 0 else low - 0.12 * spread, high + 0.12 * spread

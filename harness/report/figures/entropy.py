@@ -1,27 +1,27 @@
-"""Attention entropy against the resolution of the layer it was read in."""
+"""Attention entropy against the resolution of the layer."""
 
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.report.figures._base import Kind
-from harness.report.figures._source import DIFFERING, Row, Source, alike, plain, scope, score
-from harness.report.figures._style import COLUMN_IN, FAINT, height_in, legend
+from harness.report.figures._source import DIFFERING, FigureRow, FigureSource, plain, scope, score, shared_mean
+from harness.report.figures._style import COLUMN_IN, FAINT, draw_legend, height_in
 from harness.report.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REFERENCE = "untrained tokens"
-SPREAD = 0.62  # of the distance between two resolutions, over which many rows stand side by side
+SPREAD = 0.62  # share of the distance between two resolutions that many rows side by side take
 
 
 @dataclass(frozen=True)
-class Entropy(Kind):
-    """Normalised spatial entropy by layer resolution, of the maps as used, and of the view pass."""
+class EntropyFigure(Kind):
+    """Normalised spatial entropy by layer resolution, of the upsampled maps (maps as used) and of the view pass."""
 
     places: tuple[str, ...]
-    cells: tuple[tuple[Row, tuple[Interval | None, ...]], ...]
+    cells: tuple[tuple[FigureRow, tuple[Interval | None, ...]], ...]
     untrained: tuple[float | None, ...]
     head: str
     note: str
@@ -29,17 +29,17 @@ class Entropy(Kind):
     place: ClassVar[int] = 6
 
     @classmethod
-    def of(cls, source: Source) -> "Entropy | None":
-        """Read the scores of every trial shown."""
+    def of(cls, source: FigureSource) -> "EntropyFigure | None":
+        """Read the scores; None if no trial has one."""
         names = {name for row in source.rows for record in row.records for name in record.get("scores") or {}}
         layers = sorted((name for name in names if re.fullmatch(r"entropy_\d+x\d+", name)), key=_pixels)
         shown = [*layers, *(name for name in ("entropy", "entropy_view_pass") if name in names)]
         cells = tuple((row, tuple(row.interval(name) for name in shown)) for row in source.rows)
-        if not any(found for _, intervals in cells for found in intervals):
+        if not any(interval for _, intervals in cells for interval in intervals):
             return None
         read = [[(record["spec"]["seed"], value) for row in source.rows for record in row.records
                  if (value := score(record, f"{name}_untrained")) is not None] for name in shown]
-        before = [None if (mean := alike(values)) is None else float(mean) for values in read]
+        before = [None if (mean := shared_mean(values)) is None else float(mean) for values in read]
         words = {"entropy": "maps as\nused", "entropy_view_pass": "view\npass"}
         places = tuple(words.get(name, name.removeprefix("entropy_").replace("x", "\N{MULTIPLICATION SIGN}"))
                        for name in shown)
@@ -50,7 +50,7 @@ class Entropy(Kind):
 
     @property
     def caption(self) -> str:
-        """Return what is shown."""
+        """Return the caption; it defines the entropy and names what it is of."""
         return ("Normalised spatial entropy of the chosen tokens' maps: 1 for a uniform map, 0 for one pixel; by the "
                 "layers' own resolution, of the maps as used, and of the view pass, there over the columns of the "
                 f"fusion's own softmax, of blend the tokens alone. {self.note}")
@@ -69,20 +69,20 @@ class Entropy(Kind):
                           linewidth=1.0, label=None if axes.get_legend_handles_labels()[1] else REFERENCE)
         for i, (row, intervals) in enumerate(self.cells):
             shift = (i - (len(self.cells) - 1) / 2) * step
-            known = [(place + shift, found) for place, found in enumerate(intervals) if found]
-            axes.errorbar([x for x, _ in known], [found.mean for _, found in known],
-                          yerr=[found.half_width or 0.0 for _, found in known], label=row.label, linestyle="none",
-                          marker=row.look.marker, color=row.look.colour, elinewidth=1.0, capsize=1.6)
+            points = [(place + shift, interval) for place, interval in enumerate(intervals) if interval]
+            axes.errorbar([x for x, _ in points], [interval.mean for _, interval in points],
+                          yerr=[interval.half_width or 0.0 for _, interval in points], label=row.label,
+                          linestyle="none", marker=row.look.marker, color=row.look.colour, elinewidth=1.0, capsize=1.6)
         axes.set_xticks(range(len(self.places)), self.places)
         axes.set(xlim=(-0.5, len(self.places) - 0.5), ylabel="normalised entropy")
         axes.grid(visible=False, axis="x")
-        legend(figure, axes, self.head, references=int(any(value is not None for value in self.untrained)))
+        draw_legend(figure, axes, self.head, references=int(any(value is not None for value in self.untrained)))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return mean and interval per row and place."""
         places = [place.replace("\n", " ") for place in self.places]
-        parts = [plain(row.label, place=place, mean=found.mean, half_width=found.half_width, seeds=found.count)
-                 for row, intervals in self.cells for place, found in zip(places, intervals, strict=True) if found]
+        parts = [plain(row.label, place=place, mean=cell.mean, half_width=cell.half_width, seeds=cell.count)
+                 for row, intervals in self.cells for place, cell in zip(places, intervals, strict=True) if cell]
         return parts + [plain(REFERENCE, place=place, mean=value)
                         for place, value in zip(places, self.untrained, strict=True) if value is not None]
 

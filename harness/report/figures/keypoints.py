@@ -1,11 +1,12 @@
-"""PCK of every keypoint, as a table of shades."""
+"""PCK of every keypoint, as a heat map."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.report.figures._base import Kind
-from harness.report.figures._source import DIFFERING, Columns, Source, alike, plain
+from harness.report.figures._source import DIFFERING, FigureSource, plain, shared_mean
 from harness.report.figures._style import COLUMN_IN, PAGE_IN
+from harness.report.inputs import Columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,13 +14,13 @@ if TYPE_CHECKING:
 
 ALPHA = 0.1
 REFERENCE = "untrained tokens"
-DARK, LIGHT = "#000000", "#ffffff"  # on the shades, not on the page
+DARK, LIGHT = "#000000", "#ffffff"  # text on the shades
 CELL_IN = (0.36, 0.21)
 
 
 @dataclass(frozen=True)
-class Keypoints(Kind):
-    """PCK@0.1 by row and keypoint: the mean over seeds; None where a keypoint is never visible."""
+class KeypointsFigure(Kind):
+    """PCK@0.1 by row and keypoint, a mean over seeds; None for a keypoint that is never visible."""
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
@@ -30,30 +31,30 @@ class Keypoints(Kind):
     place: ClassVar[int] = 4
 
     @classmethod
-    def of(cls, source: Source) -> "Keypoints | None":
-        """Read the points of every trial shown; rows of other keypoints than the first row's are left out."""
+    def of(cls, source: FigureSource) -> "KeypointsFigure | None":
+        """Read the points; rows with other keypoints than the first row are left out."""
         labels, cells = [], []
         before: list[tuple[int, np.ndarray]] = []
         names: tuple[str, ...] = ()
         others = 0
         for row in source.rows:
-            found = source.points(row)
-            if not found:
+            points = source.points(row)
+            if not points:
                 continue
-            count = 1 + max(int(columns["keypoint"].max()) for columns in found.values())
-            own = source.keypoints(row.records[0], count)
-            names = names or own
-            if own != names:
+            count = 1 + max(int(columns["keypoint"].max()) for columns in points.values())
+            row_names = source.keypoints(row.records[0], count)
+            names = names or row_names
+            if row_names != names:
                 others += 1
                 continue
             labels.append(row.label)
-            cells.append(_mean([by_keypoint(columns, "error", len(names)) for columns in found.values()]))
-            before += [(seed, by_keypoint(columns, "error_untrained", len(names))) for seed, columns in found.items()
+            cells.append(_mean([by_keypoint(columns, "error", len(names)) for columns in points.values()]))
+            before += [(seed, by_keypoint(columns, "error_untrained", len(names))) for seed, columns in points.items()
                        if "error_untrained" in columns]
         if not names:
             return None
         note = source.note + (f" {others} of other keypoints left out." if others else "")
-        if alike(before) is not None:
+        if shared_mean(before) is not None:
             labels, cells = [*labels, REFERENCE], [*cells, _mean(list(dict(before).values()))]
         elif before:
             note += " " + DIFFERING.format(REFERENCE.capitalize())
@@ -61,12 +62,12 @@ class Keypoints(Kind):
 
     @property
     def caption(self) -> str:
-        """Return what is shown."""
+        """Return the caption; it gives the threshold and the range of the shades."""
         what = f"PCK@{ALPHA:g} of every keypoint where it is visible, mean over seeds; shades from 0 to the largest."
         return f"{what} {self.note}".strip()
 
     def size_in(self) -> tuple[float, float]:
-        """Return a size that leaves room for every cell: one column or the page, taller with every row."""
+        """Return the size: one column or the page's width, as the cells need, and a height for every row."""
         letters = max(map(len, self.labels)) * 0.06
         width = letters + len(self.names) * CELL_IN[0] + 0.3
         names = max(map(len, self.names)) * 0.045
@@ -102,8 +103,8 @@ class Keypoints(Kind):
         """Return one row per setting and keypoint."""
         return [
             plain(label, keypoint=name, pck=value)
-            for label, own in zip(self.labels, self.cells, strict=True)
-            for name, value in zip(self.names, own, strict=True)
+            for label, values in zip(self.labels, self.cells, strict=True)
+            for name, value in zip(self.names, values, strict=True)
         ]
 
 
@@ -114,7 +115,7 @@ def _readable(shade: "tuple[float, ...]") -> str:
 
 
 def by_keypoint(points: Columns, error: str, count: int) -> "np.ndarray":
-    """Return the share of visible points within ALPHA, one per keypoint; NaN where it is never visible."""
+    """Return each keypoint's share of visible points within ALPHA; NaN if it is never visible."""
     import numpy as np
 
     visible = points["visible"].astype(bool)
@@ -128,6 +129,6 @@ def _mean(seeds: "list[np.ndarray]") -> tuple[float | None, ...]:
     import numpy as np
 
     stacked = np.stack(seeds)
-    known = np.isfinite(stacked)
-    totals, counts = np.where(known, stacked, 0).sum(0), known.sum(0)
+    finite = np.isfinite(stacked)
+    totals, counts = np.where(finite, stacked, 0).sum(0), finite.sum(0)
     return tuple(float(total / count) if count else None for total, count in zip(totals, counts, strict=True))

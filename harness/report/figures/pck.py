@@ -1,13 +1,14 @@
-"""PCK against the threshold alpha, recomputed from every point."""
+"""PCK against the threshold alpha, recomputed from all points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.report.figures._bands import Line, draw, line, reference
+from harness.report.figures._bands import DrawnLine, draw_lines, reference_line, seed_line
 from harness.report.figures._base import Kind
-from harness.report.figures._source import DIFFERING, Columns, Source, alike, scope
-from harness.report.figures._style import COLUMN_IN, height_in, legend
+from harness.report.figures._source import DIFFERING, FigureSource, scope, shared_mean
+from harness.report.figures._style import COLUMN_IN, draw_legend, height_in
+from harness.report.inputs import Columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,28 +20,28 @@ REFERENCES = {"untrained tokens": ("error_untrained", (0, (4, 2))), "mean pose":
 
 
 @dataclass(frozen=True)
-class Pck(Kind):
+class PckFigure(Kind):
     """The share of visible points whose error is at most alpha times the normaliser, for every alpha."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[DrawnLine, ...]
     head: str
     note: str
     title: ClassVar[str] = "PCK against its threshold"
     place: ClassVar[int] = 1
 
     @classmethod
-    def of(cls, source: Source) -> "Pck | None":
-        """Read the points of every trial shown."""
-        lines: list[Line] = []
+    def of(cls, source: FigureSource) -> "PckFigure | None":
+        """Read the points; None if no trial has some."""
+        lines: list[DrawnLine] = []
         others: dict[str, list[tuple[int, np.ndarray]]] = {name: [] for name in REFERENCES}
         for row in source.rows:
-            found = source.points(row)
-            if found:
-                lines.append(line(row, ALPHAS, [pck(columns, "error") for columns in found.values()]))
+            points = source.points(row)
+            if points:
+                lines.append(seed_line(row, ALPHAS, [pck(columns, "error") for columns in points.values()]))
             for name, (column, _) in REFERENCES.items():
-                others[name] += [(seed, pck(columns, column)) for seed, columns in found.items() if column in columns]
-        means = {name: alike(curves) for name, curves in others.items()}
-        lines += [reference(name, ALPHAS, mean.tolist(), REFERENCES[name][1])
+                others[name] += [(seed, pck(columns, column)) for seed, columns in points.items() if column in columns]
+        means = {name: shared_mean(curves) for name, curves in others.items()}
+        lines += [reference_line(name, ALPHAS, mean.tolist(), REFERENCES[name][1])
                   for name, mean in means.items() if mean is not None]
         differing = [name for name, mean in means.items() if mean is None and others[name]]
         notes = [DIFFERING.format(" and ".join(differing).capitalize())] if differing else []
@@ -49,7 +50,7 @@ class Pck(Kind):
 
     @property
     def caption(self) -> str:
-        """Return what is shown."""
+        """Return the caption; it defines PCK."""
         return f"Share of visible points whose error is at most {ALPHA} times the data's normaliser. {self.note}"
 
     def size_in(self) -> tuple[float, float]:
@@ -59,10 +60,10 @@ class Pck(Kind):
     def paint(self, figure: "Figure") -> None:
         """Draw one line per row."""
         axes = figure.subplots()
-        draw(axes, self.lines)
+        draw_lines(axes, self.lines)
         axes.set(xlabel=f"threshold {ALPHA}", ylabel=f"PCK@{ALPHA}", xlim=(0, ALPHAS[-1]))
         axes.set_ylim(0, min(1.0, axes.get_ylim()[1]))
-        legend(figure, axes, self.head)
+        draw_legend(figure, axes, self.head)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return mean and interval at each alpha."""
@@ -75,5 +76,5 @@ def pck(points: Columns, error: str, alphas: Sequence[float] = ALPHAS) -> "np.nd
 
     visible = points["visible"].astype(bool)
     relative = np.sort(points[error][visible] / points["normaliser"][visible])
-    # As the scores' `error <= alpha * normaliser`: a point on the very edge counts.
+    # Like the scores' `error <= alpha * normaliser`, this counts a point exactly at the threshold.
     return np.searchsorted(relative, np.asarray(alphas) * (1 + 1e-12), side="right") / max(1, len(relative))

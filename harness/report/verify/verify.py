@@ -1,77 +1,85 @@
-"""Every cell taken again: its trials' scores from their files, all else that it says from those."""
+"""Checks a report: recomputes every cell from the trials' files and lists mismatches."""
 
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import UsageError
-from harness.report.inputs import Report
+from harness.report.inputs import Columns, ReadFile, Report
 from harness.report.statistics.paired import ALPHA
 from harness.report.tables.cells import EFFECTS, Cell, Difference, Row, Table
 from harness.report.tables.columns import TABLES, Column
 from harness.report.tables.rows import Group, Record
-from harness.report.verify.from_files import Columns, from_curve, from_points, from_scenes
-from harness.report.verify.from_scores import corrected, exact_p, hedges_g, improvement, reads, summary, within_reach
+from harness.report.verify.from_files import recompute_from_curve, recompute_from_points, recompute_from_scenes
+from harness.report.verify.from_scores import (
+    recompute_effect_size,
+    recompute_holm,
+    recompute_improvement,
+    recompute_interval,
+    recompute_p,
+    recompute_reachable,
+    text_agrees,
+)
 
-TOLERANCE = 1e-9  # of the value, where that exceeds 1
+TOLERANCE = 1e-9  # of the value if that exceeds 1
 
-Read = Callable[[Record, str], Columns]
 Scores = Mapping[tuple[str, str], float | None]  # by trial and name
 Sides = tuple[Sequence[float], Sequence[float]]
+FILES = {"points": recompute_from_points, "curve": recompute_from_curve, "scenes": recompute_from_scenes}
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A number that does not come out again: in which cell, of which trial where it is one's, printed and found."""
+    """A number that differs when recomputed; ``trial`` is "" if it is not a single trial's."""
 
     cell: str
     what: str
     printed: float | str | None
-    found: float | str | None
+    recomputed: float | str | None
     trial: str = ""
 
 
 @dataclass
-class Verified:
-    """How many cells were taken again, how many scores from which file, and every number that did not come out.
+class Verification:
+    """The mismatches, and the numbers of cells and scores recomputed, scores by file.
 
-    ``drawn`` counts the p that stand as printed, for their sign patterns were drawn.
+    ``sampled_p`` counts the p values that are not recomputed, since their sign patterns are random samples.
     """
 
     cells: int = 0
-    drawn: int = 0
+    sampled_p: int = 0
     scores: dict[str, int] = field(default_factory=lambda: {"points": 0, "curve": 0, "scenes": 0, "record": 0})
-    wrong: list[Mismatch] = field(default_factory=list)
+    mismatches: list[Mismatch] = field(default_factory=list)
 
 
-def verify(report: Report, read: Read) -> Verified:
-    """Return what came of taking every cell again; ``read(record, "points")`` gives the columns of a trial's file.
+def verify(report: Report, read: ReadFile) -> Verification:
+    """Recompute every cell; ``read(record, "points")`` gives the columns of a trial's file.
 
-    Scores that no file holds in finer form are taken as the record has them. A trial's id has to be the hash of its
-    setting, data and weights, so that a cell's ids say what made it.
+    Scores that no file holds in finer form are taken from the record. A trial's id has to be the hash of its setting,
+    data and weights, so that the ids of a cell identify its origin.
     """
-    done = Verified()
-    wanted: dict[str, dict[str, None]] = {}
+    result = Verification()
+    names_by_trial: dict[str, dict[str, None]] = {}
     for table in report.tables:
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 for trial in cell.trials:
-                    wanted.setdefault(trial, {})[_name(table, row, column)] = None
-    done.wrong += [Mismatch("record", "id", trial, found, trial) for trial in wanted
-                   if (found := _id(report.records[trial])) != trial]
-    scores = {(trial, name): value for trial, names in wanted.items()
-              for name, value in _scores(done, report.records[trial], tuple(names), read).items()}
-    seeds = {trial: report.records[trial]["spec"]["seed"] for trial in wanted}
+                    names_by_trial.setdefault(trial, {})[_name(table, row, column)] = None
+    result.mismatches += [Mismatch("record", "id", trial, digest, trial) for trial in names_by_trial
+                          if (digest := _id(report.records[trial])) != trial]
+    scores = {(trial, name): value for trial, names in names_by_trial.items()
+              for name, value in _scores(result, report.records[trial], tuple(names), read).items()}
+    seeds = {trial: report.records[trial]["spec"]["seed"] for trial in names_by_trial}
     for table in report.tables:
         for place, values, cell, column in _cells(table, scores):
-            done.cells += 1
-            done.wrong += _of_cell(place, cell, column, values, seeds)
-        done.wrong += _of_differences(done, table, scores, seeds)
-        done.wrong += _of_marks(table, report.records, seeds)
-    return done
+            result.cells += 1
+            result.mismatches += _check_cell(place, cell, column, values, seeds)
+        result.mismatches += _check_differences(result, table, scores, seeds)
+        result.mismatches += _check_marks(table, report.records, seeds)
+    return result
 
 
 def _id(record: Record) -> str:
@@ -81,31 +89,29 @@ def _id(record: Record) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _scores(done: Verified, record: Record, names: tuple[str, ...], read: Read) -> dict[str, float | None]:
-    """Return a trial's scores, each from the finest file that holds it."""
-    held = dict(_held(done, record, read))
-    both: Mapping[str, Any] = {**(record.get("cost") or {}), **(record.get("scores") or {})}
-    found: dict[str, float | None] = {}
+def _scores(result: Verification, record: Record, names: tuple[str, ...], read: ReadFile) -> dict[str, float | None]:
+    """Return a trial's scores, each from the first file that gives it, else as recorded."""
+    files = dict(_files(result, record, read))
+    recorded: Mapping[str, Any] = {**(record.get("cost") or {}), **(record.get("scores") or {})}
+    scores: dict[str, float | None] = {}
     for name in names:
-        ways = {"points": from_points, "curve": from_curve, "scenes": from_scenes}
-        taken = {file: value for file, way in ways.items()
-                 if file in held and (value := way(held[file], name)) is not None}
-        file, value = next(iter(taken.items()), ("record", both.get(name)))
-        done.scores[file] += 1
-        found[name] = value
-    return found
+        by_file = {file: value for file, recompute in FILES.items()
+                   if file in files and (value := recompute(files[file], name)) is not None}
+        file, scores[name] = next(iter(by_file.items()), ("record", recorded.get(name)))
+        result.scores[file] += 1
+    return scores
 
 
-def _held(done: Verified, record: Record, read: Read) -> Iterator[tuple[str, Columns]]:
-    """Yield the columns of each of a trial's files; note one that cannot be read."""
-    for name in ("points", "curve", "scenes"):
+def _files(result: Verification, record: Record, read: ReadFile) -> Iterator[tuple[str, Columns]]:
+    """Yield the columns of each of a trial's files; an unreadable one is a mismatch."""
+    for name in FILES:
         if f"{name}.parquet" not in (record.get("files") or {}):
             continue
         try:
             yield name, read(record, name)
         except UsageError:
-            done.wrong.append(Mismatch("record", f"{name}.parquet", "recorded", "a file that cannot be read",
-                                       record["id"]))
+            result.mismatches.append(Mismatch("record", f"{name}.parquet", "recorded", "a file that cannot be read",
+                                              record["id"]))
 
 
 def _cells(table: Table, scores: Scores) -> Iterator[tuple[str, dict[str, float | None], Cell, Column]]:
@@ -113,38 +119,39 @@ def _cells(table: Table, scores: Scores) -> Iterator[tuple[str, dict[str, float 
         for column, cell in zip(table.columns, row.cells, strict=True):
             if cell.interval is not None and not cell.source:
                 name = _name(table, row, column)
-                yield _place(table, row, column), {each: scores[each, name] for each in cell.trials}, cell, column
+                yield _place(table, row, column), {trial: scores[trial, name] for trial in cell.trials}, cell, column
 
 
-def _of_cell(place: str, cell: Cell, column: Column, found: Mapping[str, float | None], seeds: Mapping[str, int]
-             ) -> Iterator[Mismatch]:
-    """Yield where a cell's values, mean, interval or text are others than those found."""
-    wrong = [Mismatch(place, "value", value, found[trial], trial)
-             for trial, value in zip(cell.trials, cell.values, strict=True) if not _equal(value, found[trial])]
-    yield from wrong
-    if not wrong and cell.interval is not None:
-        own = _gaps(cell, seeds) if cell.pairs else [value for value in found.values() if value is not None]
-        mean, half = summary(own, worst=column.kind == "worst")
+def _check_cell(place: str, cell: Cell, column: Column, scores: Mapping[str, float | None], seeds: Mapping[str, int]
+                ) -> Iterator[Mismatch]:
+    """Yield the mismatches of a cell's values, mean, interval and text."""
+    mismatches = [Mismatch(place, "value", value, scores[trial], trial)
+                  for trial, value in zip(cell.trials, cell.values, strict=True) if not _equal(value, scores[trial])]
+    yield from mismatches
+    if not mismatches and cell.interval is not None:
+        values = _gaps(cell, seeds) if cell.pairs else [value for value in scores.values() if value is not None]
+        mean, half = recompute_interval(values, worst=column.kind == "worst")
         yield from _unequal(place, {"mean": (cell.interval.mean, mean), "half width": (cell.interval.half_width, half),
-                                    "n": (cell.interval.count, len(own))})
-        if not reads(cell.text, mean, half, len(own)):
+                                    "n": (cell.interval.count, len(values))})
+        if not text_agrees(cell.text, mean, half, len(values)):
             yield Mismatch(place, "text", cell.text, mean)
 
 
-def _of_differences(done: Verified, table: Table, scores: Scores, seeds: Mapping[str, int]) -> Iterator[Mismatch]:
-    """Yield where a difference, its test, its correction or what it leads to is another than that found."""
+def _check_differences(result: Verification, table: Table, scores: Scores, seeds: Mapping[str, int]
+                       ) -> Iterator[Mismatch]:
+    """Yield the mismatches of differences, their tests, corrections and stars."""
     tested: list[tuple[str, Cell, Difference, float]] = []
     for place, column, cell, shown, gaps, sides in _differences(table, scores, seeds):
-        (mean, half), p = summary(gaps), exact_p(gaps)
+        (mean, half), p = recompute_interval(gaps), recompute_p(gaps)
         yield from _unequal(place, {
             "mean": (shown.interval.mean, mean), "half width": (shown.interval.half_width, half),
-            "p": (shown.p, shown.p if p is None else p), "effect size": (shown.effect, hedges_g(gaps)),
-            "improvement": (shown.improvement, improvement(*sides, column.better))})
-        done.drawn += p is None
+            "p": (shown.p, shown.p if p is None else p), "effect size": (shown.effect, recompute_effect_size(gaps)),
+            "improvement": (shown.improvement, recompute_improvement(*sides, column.better))})
+        result.sampled_p += p is None
         if shown.adjusted is not None:
             tested.append((place, cell, shown, shown.p if p is None else p))
-    adjusted = corrected([p for *_, p in tested])
-    reachable = within_reach([shown.interval.count for _, _, shown, _ in tested])
+    adjusted = recompute_holm([p for *_, p in tested])
+    reachable = recompute_reachable([shown.interval.count for _, _, shown, _ in tested])
     for (place, cell, shown, _), value, reached in zip(tested, adjusted, reachable, strict=True):
         yield from _unequal(place, {"adjusted p": (shown.adjusted, value), "reachable": (shown.reachable, reached),
                                     "star": (cell.star, value <= ALPHA)})
@@ -152,7 +159,7 @@ def _of_differences(done: Verified, table: Table, scores: Scores, seeds: Mapping
 
 def _differences(table: Table, scores: Scores, seeds: Mapping[str, int]
                  ) -> Iterator[tuple[str, Column, Cell, Difference, list[float], Sides]]:
-    """Yield every difference with its gaps, seed by seed, and with the values of both its sides."""
+    """Yield every difference with its gaps by seed and the values of both sides."""
     rows = {row.labels: row for row in table.rows if not row.is_reference}
     for row in table.rows:
         for i, (column, cell) in enumerate(zip(table.columns, row.cells, strict=True)):
@@ -163,8 +170,8 @@ def _differences(table: Table, scores: Scores, seeds: Mapping[str, int]
                 yield _place(table, row, column), column, cell, shown, _gaps(cell, seeds), _sides(cell, seeds)
                 continue
             base = rows[shown.baseline]
-            own, other = ({seeds[trial]: scores[trial, _name(table, each, column)] for trial in each.cells[i].trials}
-                          for each in (row, base))
+            own, other = ({seeds[trial]: scores[trial, _name(table, side, column)] for trial in side.cells[i].trials}
+                          for side in (row, base))
             pairs = [(own[seed], other[seed]) for seed in own if seed in other]
             gaps = [a - b for a, b in pairs if a is not None and b is not None]
             yield (f"{_place(table, row, column)}, difference", column, cell, shown, gaps,
@@ -172,24 +179,24 @@ def _differences(table: Table, scores: Scores, seeds: Mapping[str, int]
 
 
 def _sides(cell: Cell, seeds: Mapping[str, int]) -> Sides:
-    """Return an effect's values after and before the change, each seed's mean over pairs."""
+    """Return an effect's values after and before the change, for each seed the mean over pairs."""
     values = dict(zip(cell.trials, cell.values, strict=True))
     by_seed: dict[int, list[tuple[str, str]]] = {}
     for before, after in cell.pairs:
         by_seed.setdefault(seeds[after], []).append((after, before))
-    high, low = ([sum(values[pair[side]] for pair in own) / len(own) for own in by_seed.values()] for side in (0, 1))
+    high, low = ([sum(values[pair[i]] for pair in pairs) / len(pairs) for pairs in by_seed.values()] for i in (0, 1))
     return high, low
 
 
-def _of_marks(table: Table, records: Mapping[str, Record], seeds: Mapping[str, int]) -> Iterator[Mismatch]:
-    """Yield where a cell is marked as best, tied or starred and is not, or is and is not marked."""
+def _check_marks(table: Table, records: Mapping[str, Record], seeds: Mapping[str, int]) -> Iterator[Mismatch]:
+    """Yield the mismatches of the marks for best, tied and star."""
     for j, column in enumerate(table.columns):
         rivals: dict[str, dict[int, Cell]] = {}
         for i, cell in enumerate(row.cells[j] for row in table.rows):
             if cell.trials and column.better and column.kind == "mean" and table.name != EFFECTS:
                 member = Group((), (records[cell.trials[0]],), is_baseline=False)
                 rivals.setdefault(member.measured_on(column.score), {})[i] = cell
-        marks = {i: mark for own in rivals.values() for i, mark in _marks(own, column, seeds).items()}
+        marks = {i: mark for cells in rivals.values() for i, mark in _marks(cells, column, seeds).items()}
         for i, row in enumerate(table.rows):
             cell, (best, tied) = row.cells[j], marks.get(i, (False, False))
             is_tested = cell.difference is not None and cell.difference.adjusted is not None
@@ -199,37 +206,34 @@ def _of_marks(table: Table, records: Mapping[str, Record], seeds: Mapping[str, i
 
 
 def _marks(rivals: Mapping[int, Cell], column: Column, seeds: Mapping[str, int]) -> dict[int, tuple[bool, bool | None]]:
-    """Return for each rival's row whether it is the best and whether it is tied; None where rounding decides."""
+    """Return for each rival's row whether it is best and whether it is tied; None if rounding decides."""
     means = {i: column.better * math.fsum(cell.values) / len(cell.values) for i, cell in rivals.items()}
     top = max(means, key=means.__getitem__)
     if len(rivals) < 2 or len(rivals[top].trials) < 2:
         return {}
     by_seed = {i: {seeds[trial]: value for trial, value in zip(cell.trials, cell.values, strict=True)}
                for i, cell in rivals.items()}
-    found: dict[int, tuple[bool, bool | None]] = {}
-    for i, own in by_seed.items():
-        mean, half = summary([by_seed[top][seed] - own[seed] for seed in own if seed in by_seed[top]])
+    marks: dict[int, tuple[bool, bool | None]] = {}
+    for i, values in by_seed.items():
+        gaps = [by_seed[top][seed] - value for seed, value in values.items() if seed in by_seed[top]]
+        mean, half = recompute_interval(gaps)
         is_best = means[i] == means[top]
         unsure = half is not None and math.isclose(abs(mean), half, rel_tol=TOLERANCE)
-        found[i] = is_best, not is_best and (None if unsure else half is None or abs(mean) <= half)
-    return found
+        marks[i] = is_best, not is_best and (None if unsure else half is None or abs(mean) <= half)
+    return marks
 
 
 def _gaps(cell: Cell, seeds: Mapping[str, int]) -> list[float]:
-    """Return an effect seed by seed: the mean over pairs of the value after minus that before."""
-    import pandas as pd
-
-    values = dict(zip(cell.trials, cell.values, strict=True))
-    each = pd.DataFrame([(seeds[after], values[after] - values[before]) for before, after in cell.pairs])
-    return [float(gap) for gap in each.groupby(0)[1].mean()]
+    """Return an effect by seed: the mean over pairs of the value after minus that before."""
+    return [after - before for after, before in zip(*_sides(cell, seeds), strict=True)]
 
 
 def _name(table: Table, row: Row, column: Column) -> str:
-    """Return the name of the score that a cell shows: the column's, or the reference's own."""
+    """Return the name of the score in a cell: the column's, or the reference's own."""
     if not row.is_reference:
         return column.score
     layout = next(layout for layout in TABLES if layout.name == table.name)
-    reference = next(each for each in layout.references if row.labels[0].startswith(each.label))
+    reference = next(known for known in layout.references if row.labels[0].startswith(known.label))
     return reference.score(column.score) or column.score
 
 
@@ -238,9 +242,9 @@ def _place(table: Table, row: Row, column: Column) -> str:
 
 
 def _unequal(place: str, numbers: Mapping[str, tuple[float | None, float | None]]) -> Iterator[Mismatch]:
-    for what, (printed, found) in numbers.items():
-        if not _equal(printed, found):
-            yield Mismatch(place, what, printed, found)
+    for what, (printed, recomputed) in numbers.items():
+        if not _equal(printed, recomputed):
+            yield Mismatch(place, what, printed, recomputed)
 
 
 def _equal(one: float | None, other: float | None) -> bool:

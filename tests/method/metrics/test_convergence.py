@@ -72,7 +72,8 @@ def test_a_term_that_ends_at_0_does_not_bring_growing_weights_back():
     once = {"ray": [1.0, 2.0, 0.0], "ray_weighted": [0.0, 4.0, 0.0]}  # last told at weight 2
     given = {name: torch.tensor(values) for name, values in {**curve, **never, **once}.items()}
     assert at_final_weights(given).tolist() == [6.0, 8.0, 3.0]
-    assert from_files.at_last_weights({name: values.numpy() for name, values in given.items()}).tolist() == [6, 8, 3]
+    columns = {name: values.numpy() for name, values in given.items()}
+    assert from_files.loss_at_last_weights(columns).tolist() == [6, 8, 3]
     assert Convergence(smoothing=1)(observed(**curve, **never))["diverged"] == 0
 
 

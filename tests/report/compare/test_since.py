@@ -9,8 +9,7 @@ from harness.config.spec import ReportSpec
 from harness.report.compare.since import changes
 from harness.report.inputs import Part, reported
 from harness.report.writers.document import document
-
-from .fakes import plain, record
+from tests.report.fakes import plain, record
 
 LEVELS = {"none": (0.5, 0.6, 0.4), "concat": (0.6, 0.8, 0.4), "blend": (0.7, 0.8, 0.6)}
 LAYOUT = ReportSpec(("fusion",), {"fusion": "none"})

@@ -43,7 +43,7 @@ def test_the_pck_line_is_the_mean_over_seeds_with_its_t_interval(tmp_path):
         stores.add(tmp_path, seed=0, points=stores.points([[[0.5, 9.0]]], error_mean_pose=[2.0, 2.0]), scores=SEEN),
         stores.add(tmp_path, seed=1, points=stores.points([[[0.5, 0.6]]], error_mean_pose=[0.2, 2.0]), scores=SEEN),
     ]
-    line, mean_pose = pck.Pck.of(source(tmp_path, records)).lines
+    line, mean_pose = pck.PckFigure.of(source(tmp_path, records)).lines
     at = line.x.index(0.1)
     assert line.mean[at] == 0.75  # 1/2 and 2/2
     assert (line.low[at], line.high[at]) == pytest.approx((0.75 - T2 * 0.25, 0.75 + T2 * 0.25))
@@ -55,7 +55,7 @@ def test_the_pck_line_is_the_mean_over_seeds_with_its_t_interval(tmp_path):
 
 def test_the_pck_line_passes_through_the_scores(tmp_path):
     records = stores.study(tmp_path, seeds=2)
-    shown = pck.Pck.of(source(tmp_path, records))
+    shown = pck.PckFigure.of(source(tmp_path, records))
     for line, own in zip(shown.lines, (records[:2], records[2:4], records[4:]), strict=False):
         for alpha in (0.05, 0.1, 0.2):
             expected = np.mean([record["scores"][f"pck@{alpha}"] for record in own])
@@ -66,7 +66,7 @@ def test_the_loss_is_that_of_the_convergence_scores(tmp_path):
     """The weight grows from 1 to 2, so the total stays while the term falls; the last weight counts throughout."""
     terms = {"sharpening": [4.0, 2.0], "sharpening_weighted": [4.0, 4.0]}
     records = [stores.add(tmp_path, curve=stores.curve([4.0, 4.0], **terms), scores=SEEN)]
-    shown = convergence.Convergence.of(source(tmp_path, records))
+    shown = convergence.ConvergenceFigure.of(source(tmp_path, records))
     assert not shown.is_relative
     assert shown.loss[0].x == (1, 2)
     assert shown.loss[0].mean == (6, 6)  # of 8 and 4, averaged over the nine steps around each
@@ -77,7 +77,7 @@ def test_losses_that_differ_are_drawn_relative_to_their_start(tmp_path):
         stores.add(tmp_path, seed=seed, losses=losses, curve=stores.curve([scale] * 20 + [scale / 4] * 20), scores=SEEN)
         for seed, losses, scale in ((0, {"sharpening": {"weight": 100.0}}, 8.0), (0, {"nvs": {"weight": 1.0}}, 0.2))
     ]
-    shown = convergence.Convergence.of(source(tmp_path, records))
+    shown = convergence.ConvergenceFigure.of(source(tmp_path, records))
     assert shown.is_relative
     assert [line.mean[0] for line in shown.loss] == [1, 1]
     assert [line.mean[-1] for line in shown.loss] == pytest.approx([0.25, 0.25])
@@ -87,7 +87,7 @@ def test_probes_are_drawn_at_the_steps_that_every_probed_seed_has(tmp_path):
     readings = ({"step": [2.0, 4.0], convergence.PROBE: [0.2, 0.4]}, {"step": [2.0], convergence.PROBE: [0.4]}, None)
     records = [stores.add(tmp_path, seed=seed, curve=stores.curve([1.0] * 4), probes=found, scores=SEEN)
                for seed, found in enumerate(readings)]
-    (line,) = convergence.Convergence.of(source(tmp_path, records)).pck
+    (line,) = convergence.ConvergenceFigure.of(source(tmp_path, records)).pck
     assert (line.x, line.mean) == ((2,), (pytest.approx(0.3),))
     assert line.high[0] == pytest.approx(0.3 + T2 * 0.1)
 
@@ -98,7 +98,7 @@ def test_entropy_stands_by_layer_in_order_of_size_with_its_interval(tmp_path):
                                                 "entropy_8x8_untrained": 0.95 + seed / 100})
         for seed, value in enumerate((0.5, 0.6, 0.7))
     ]
-    shown = entropy.Entropy.of(source(tmp_path, records))
+    shown = entropy.EntropyFigure.of(source(tmp_path, records))
     assert shown.places == ("8\N{MULTIPLICATION SIGN}8", "16\N{MULTIPLICATION SIGN}16", "maps as\nused")
     middle = shown.cells[0][1][1]
     assert (middle.mean, middle.half_width) == pytest.approx((0.6, T3 * 0.1 / 3**0.5))
@@ -111,7 +111,7 @@ def test_the_front_holds_what_no_other_row_beats_in_cost_and_pck(tmp_path):
         stores.add(tmp_path, fusion=stores.fusion(name), cost={"seconds_per_step": seconds}, scores={"pck@0.1": level})
         for name, (seconds, level) in rows.items()
     ]
-    shown = cost.Cost.of(source(tmp_path, records))
+    shown = cost.CostFigure.of(source(tmp_path, records))
     assert [spot.row.label for spot in shown.front] == ["none", "weighted"]
     assert [(row["row"], row["tokens"], row["seconds_per_step"], row["pck"], row["on_front"]) for row in shown.rows()
             ] == [("none", 128, 1.0, 0.3, True), ("concat", 128, 2.0, 0.2, False),
@@ -124,7 +124,7 @@ def test_differences_are_the_tables_own_with_their_intervals(tmp_path):
         stores.add(tmp_path, seed=seed, fusion=stores.fusion(name), scores={} if value is None else {"pck@0.1": value})
         for name, own in values.items() for seed, value in enumerate(own)
     ]
-    shown = differences.Differences.of(source(tmp_path, records))
+    shown = differences.DifferencesFigure.of(source(tmp_path, records))
     assert shown.labels == ("concat", "blend")
     (panel,) = shown.panels
     assert panel.column.score == "pck@0.1"
@@ -139,23 +139,23 @@ def test_differences_are_the_tables_own_with_their_intervals(tmp_path):
 def test_a_star_fills_the_mark_and_the_caption_says_so(tmp_path):
     records = [stores.add(tmp_path, seed=seed, fusion=stores.fusion(name), scores={"pck@0.1": level + seed / 1000})
                for name, level in (("none", 0.3), ("concat", 0.5)) for seed in range(8)]
-    shown = differences.Differences.of(source(tmp_path, records))
+    shown = differences.DifferencesFigure.of(source(tmp_path, records))
     assert shown.panels[0].differences[0].star
     assert "filled: p" in shown.caption
 
 
 def test_differences_need_a_baseline_and_two_seeds(tmp_path):
     records = stores.study(tmp_path, seeds=1)
-    assert differences.Differences.of(source(tmp_path, records)) is None
+    assert differences.DifferencesFigure.of(source(tmp_path, records)) is None
     records = stores.study(tmp_path, seeds=2)
-    assert differences.Differences.of(source(tmp_path, records, {})) is None
+    assert differences.DifferencesFigure.of(source(tmp_path, records, {})) is None
 
 
 def test_pck_by_keypoint_leaves_out_what_is_never_visible(tmp_path):
     first = stores.points([[[0.5, 5.0, 0.1]], [[5.0, 1.0, 0.1]]], visible=[[[1, 1, 0]], [[1, 1, 0]]])
     second = stores.points([[[0.5, 0.5, 0.1]], [[0.5, 0.5, 0.1]]], visible=[[[1, 1, 0]], [[1, 0, 0]]])
     records = [stores.add(tmp_path, seed=seed, points=found, scores=SEEN) for seed, found in enumerate((first, second))]
-    shown = keypoints.Keypoints.of(source(tmp_path, records))
+    shown = keypoints.KeypointsFigure.of(source(tmp_path, records))
     assert shown.names == ("keypoint 0", "keypoint 1", "keypoint 2")
     assert shown.cells == ((0.75, 0.75, None),)  # 1/2 and 2/2; 1/2 and 1/1
 
@@ -163,12 +163,12 @@ def test_pck_by_keypoint_leaves_out_what_is_never_visible(tmp_path):
 def test_keypoints_have_the_names_that_were_recorded(tmp_path):
     names = ("nose", "left ear", "right ear")
     records = [stores.add(tmp_path, points=stores.points(np.ones((1, 1, 3))), scores=SEEN, keypoints=names)]
-    assert keypoints.Keypoints.of(source(tmp_path, records)).names == names
+    assert keypoints.KeypointsFigure.of(source(tmp_path, records)).names == names
 
 
 def test_keypoints_of_older_records_have_the_datas_names_where_the_count_agrees(tmp_path):
     records = [stores.add(tmp_path, points=stores.points(np.ones((1, 1, 10))), scores=SEEN)]
-    assert keypoints.Keypoints.of(source(tmp_path, records)).names[0] == "head"
+    assert keypoints.KeypointsFigure.of(source(tmp_path, records)).names[0] == "head"
 
 
 def test_many_rows_become_the_baseline_and_the_best_and_the_caption_says_so(tmp_path):
@@ -180,7 +180,7 @@ def test_many_rows_become_the_baseline_and_the_best_and_the_caption_says_so(tmp_
     shown = source(tmp_path, records)
     assert [row.label for row in shown.rows] == ["none", *(f"f{i:02}" for i in range(5, 12))]
     assert [row.is_baseline for row in shown.rows] == [True] + [False] * 7
-    assert "Of 12 settings" in cost.Cost.of(shown).caption
+    assert "Of 12 settings" in cost.CostFigure.of(shown).caption
 
 
 def test_what_has_no_numbers_is_not_drawn(tmp_path):
@@ -212,7 +212,7 @@ def test_what_rows_differ_in_is_no_reference_for_all_of_them(tmp_path):
 def test_a_loss_that_begins_at_0_is_left_out_of_what_is_drawn_relative_to_the_start(tmp_path):
     records = [stores.add(tmp_path, losses={"sharpening": {"weight": weight}}, scores=SEEN,
                           curve=stores.curve([weight, weight / 2])) for weight in (0.0, 100.0)]
-    shown = convergence.Convergence.of(source(tmp_path, records))
+    shown = convergence.ConvergenceFigure.of(source(tmp_path, records))
     assert len(shown.loss) == 1
     assert "Left out, as its loss begins at 0: " in shown.caption
 
@@ -224,4 +224,4 @@ def test_dollar_signs_in_labels_are_no_formula_and_log_axes_are_in_digits(tmp_pa
     drawn = figures.charts(source(tmp_path, records, {"data.root": "c"}))
     assert {"cost", "keypoints", "pck"} <= drawn.keys()
     for chart in drawn.values():
-        assert figures.render(chart, ("svg",))["svg"].startswith(b"<?xml")
+        assert figures.to_bytes(chart, ("svg",))["svg"].startswith(b"<?xml")

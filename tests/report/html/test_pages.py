@@ -91,7 +91,8 @@ def study(tmp_path_factory):
 def test_every_link_resolves_to_a_file_and_a_place_in_it(study):
     folder, found, page = study
     assert len(page.links) > 50
-    pages = [("", page), *((name, Reader((folder / unquote(name)).read_text())) for name, _ in html.setting_pages(found))]
+    pages = [("", page),
+             *((name, Reader((folder / unquote(name)).read_text())) for name, _ in html.setting_pages(found))]
     by_name = {f"{found.stem}.html": page} | dict(pages)
     for name, one in pages:
         assert len(set(one.ids)) == len(one.ids)
@@ -178,7 +179,8 @@ def test_best_tied_and_starred_cells_are_marked_for_eye_and_ear():
     cells = (Cell(Interval(0.5, 0.1, 2), "0.500", best=True), Cell(Interval(0.4, 0.1, 2), "0.400", tied=True),
              Cell(Interval(0.1, 0.1, 2), "0.100", star=True))
     rows = tuple(Row((name,), 2, (cell,), "d") for name, cell in zip("abc", cells, strict=True))
-    text = html.report_page(html.Content("x", [Table("pck", "Keypoints", ("fusion",), columns, rows, ("Bold: best.",))], {}))
+    table = Table("pck", "Keypoints", ("fusion",), columns, rows, ("Bold: best.",))
+    text = html.report_page(html.Content("x", [table], {}))
     for words in ("<strong>0.500</strong>", "<em>0.400</em>", "0.100<sup>*</sup>", '<th scope="row">a</th>',
                   '<th scope="col">PCK@0.1</th>', "Bold: best."):
         assert words in text

@@ -16,8 +16,7 @@ from harness.report.tables.cells import written
 from harness.report.tables.columns import Column
 from harness.report.writers import markdown
 from harness.report.writers.csv_json import to_json
-
-from .fakes import fusion_records, plain, record, scores
+from tests.report.fakes import fusion_records, plain, record, scores
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"})
 

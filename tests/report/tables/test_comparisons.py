@@ -5,8 +5,7 @@ import pytest
 
 from harness.config.spec import ReportSpec
 from harness.report.tables.build import build
-
-from .fakes import plain, record
+from tests.report.fakes import plain, record
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"}, tests=("pck@0.1",))
 

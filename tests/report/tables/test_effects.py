@@ -7,16 +7,15 @@ from harness.config.spec import ReportSpec
 from harness.errors import UsageError
 from harness.report.figures import source
 from harness.report.html import Content
-from harness.report.html._setting_page import Trial
+from harness.report.html._setting_page import TrialSection
 from harness.report.inputs import Part, reported
 from harness.report.tables.build import build
 from harness.report.verify.verify import verify
 from harness.report.writers import csv_json, latex, markdown
 from harness.store.store import Store
 from tests.config.test_load import load
-
-from . import fakes
-from .recorded import keep_spec, spec_of
+from tests.report import fakes
+from tests.report.recorded import keep_spec, spec_of
 
 LAYOUT = ReportSpec(("model", "view_pass"), {}, (), ("pck@0.1",), ("model.scaling", "view_pass"))
 MODEL = {"name": "tiny_zero123plus", "embedding": True, "reference": "both"}
@@ -193,11 +192,11 @@ def test_every_format_shows_it_and_verifies(tmp_path):
         assert "concat" in text
     assert csv_json.to_json([table])[0]["rows"][0]["scores"]["pck@0.1"]["pairs"]
     read = reader(tmp_path)
-    assert verify(report, read).wrong == []
+    assert verify(report, read).mismatches == []
     cell = table.rows[0].cells[0]
     forged = replace(cell, interval=replace(cell.interval, mean=cell.interval.mean + 0.01))
     rows = (replace(table.rows[0], cells=(forged, *table.rows[0].cells[1:])), *table.rows[1:])
-    wrong = verify(replace(report, tables=(*report.tables[:-1], replace(table, rows=rows))), read).wrong
+    wrong = verify(replace(report, tables=(*report.tables[:-1], replace(table, rows=rows))), read).mismatches
     assert [each.what for each in wrong] == ["mean"]
 
 
@@ -207,8 +206,8 @@ def test_effects_are_no_settings_of_figures_and_pages():
     assert tables[-1].settings == ()
     known = {each["id"]: each for each in records}
     drawn = source(tables, known, lambda record, name: {})
-    assert len(drawn.every) == 5
-    content = Content("probe", tables, {trial: Trial(record) for trial, record in known.items()})
+    assert len(drawn.all_rows) == 5
+    content = Content("probe", tables, {trial: TrialSection(record) for trial, record in known.items()})
     assert len(content.settings) == 5
 
 

@@ -4,8 +4,7 @@ import pytest
 
 from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.report.tables.build import build
-
-from .fakes import fusion_records, plain, record, scores
+from tests.report.fakes import fusion_records, plain, record, scores
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"})
 

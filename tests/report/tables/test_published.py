@@ -6,18 +6,17 @@ import json
 from dataclasses import replace
 
 import pytest
+from harness.report.html._table import table as html_table
 
 from harness.__main__ import main
 from harness.config.load import load
 from harness.config.spec import Published, ReportSpec
-from harness.report.html._table import table as html_table
 from harness.report.inputs import Part, joined
 from harness.report.tables.build import build
 from harness.report.writers import csv_json, latex, markdown
-
-from .fakes import fusion_records, record
-from .fakes import plain as spec_of
-from .recorded import keep_spec
+from tests.report.fakes import fusion_records, record
+from tests.report.fakes import plain as spec_of
+from tests.report.recorded import keep_spec
 
 SOURCE = "Someone et al., 2024; to be checked"
 OURS = ReportSpec(("fusion",), {"fusion": "none"})
@@ -131,7 +130,7 @@ def test_a_report_with_figures_is_written_verified_and_compared_with_an_older_on
     for suffix in ("md", "tex", "csv", "json", "html"):
         assert "Someone et al." in (folder / f"before/probe.{suffix}").read_text()
     assert main(["report", "probe.yaml", "--verify"]) == 0
-    assert "every number comes out again" in capsys.readouterr().out
+    assert "every number is confirmed" in capsys.readouterr().out
     assert main(["report", "probe.yaml", "--diff", "before/probe.json"]) == 0
     (folder / "probe.yaml").write_text(YAML.replace("0.7", "0.8"))
     capsys.readouterr()

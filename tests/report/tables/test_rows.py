@@ -4,8 +4,7 @@ import pytest
 
 from harness.config.spec import ReportSpec
 from harness.report.tables.rows import grouped, is_baseline
-
-from .fakes import plain, record
+from tests.report.fakes import plain, record
 
 LOSSES = {"sharpening": {"weight": 100.0}, "equivariance": {"weight": 1000.0}}
 

@@ -6,8 +6,7 @@ from harness.config.spec import ReportSpec
 from harness.report.tables.columns import Column, Layout, Reference
 from harness.report.tables.rows import grouped
 from harness.report.tables.values import lines_of
-
-from .fakes import plain, record
+from tests.report.fakes import plain, record
 
 VIEWS = Layout("views", "", lambda _: (), (), (Reference("no fusion", {"nvs_loss": "nvs_loss_baseline"}),))
 COLUMNS = (Column("nvs_loss", "error"),)

@@ -13,13 +13,19 @@ from harness.method.metrics.convergence import Convergence
 from harness.method.metrics.pck import Pck
 from harness.report.inputs import Part, reported
 from harness.report.statistics import effect_size, probability_of_improvement, sign_flip
-from harness.report.verify.from_files import from_curve, from_points
-from harness.report.verify.from_scores import corrected, exact_p, hedges_g, improvement, reads, within_reach
+from harness.report.verify.from_files import recompute_from_curve, recompute_from_points
+from harness.report.verify.from_scores import (
+    recompute_effect_size,
+    recompute_holm,
+    recompute_improvement,
+    recompute_p,
+    recompute_reachable,
+    text_agrees,
+)
 from harness.report.verify.verify import verify
 from harness.store.store import Store
-
-from .fakes import plain, record
-from .recorded import SPREADS, keep_all, observed, result
+from tests.report.fakes import plain, record
+from tests.report.recorded import SPREADS, keep_all, observed, result
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"})
 
@@ -43,29 +49,29 @@ def test_scores_come_out_again_from_points_and_curve(seed):
     curve = {name: pd.Series(values).to_numpy() for name, values in left.curve.items()}
     scores = Pck()(seen)
     assert {f"pck_{name}@0.1" for name in SPREADS if name} | {"nme", "pck@0.2", "visible_points"} <= scores.keys()
-    assert {name: from_points(points, name) for name in scores} == pytest.approx(scores, abs=1e-12)
+    assert {name: recompute_from_points(points, name) for name in scores} == pytest.approx(scores, abs=1e-12)
     scores = Convergence()(seen)
     assert {"steps_to_90", "area_under_curve", "loss_final", "diverged"} <= scores.keys()
-    assert {name: from_curve(curve, name) for name in scores} == pytest.approx(scores, abs=1e-12)
+    assert {name: recompute_from_curve(curve, name) for name in scores} == pytest.approx(scores, abs=1e-12)
 
 
 def test_a_curve_that_rises_has_diverged_and_no_steps():
     curve = {"loss": pd.Series(range(20), dtype=float).to_numpy()}
-    assert from_curve(curve, "diverged") == 1.0
-    assert from_curve(curve, "steps_to_90") is None
+    assert recompute_from_curve(curve, "diverged") == 1.0
+    assert recompute_from_curve(curve, "steps_to_90") is None
 
 
 def test_steps_and_area_of_a_straight_line_by_hand():
     # Smoothed over 9 steps, a line from 100 to 0 starts at 98 and ends at 2: 90% of that drop is at 11.6, step 89.
     curve = {"loss": pd.Series(range(100, -1, -1), dtype=float).to_numpy()}
-    assert from_curve(curve, "steps_to_90") == 89
-    assert from_curve(curve, "area_under_curve") == pytest.approx(0.5)
-    assert from_curve(curve, "loss_final") == 2
+    assert recompute_from_curve(curve, "steps_to_90") == 89
+    assert recompute_from_curve(curve, "area_under_curve") == pytest.approx(0.5)
+    assert recompute_from_curve(curve, "loss_final") == 2
 
 
 def test_every_cell_comes_out_again(results, report):
     done = verify(report, reader(results))
-    assert done.wrong == []
+    assert done.mismatches == []
     assert done.cells == sum(bool(cell.interval) for table in report.tables for row in table.rows for cell in row.cells)
     assert done.scores["points"] > 90
     assert done.scores["curve"] > 20
@@ -129,25 +135,25 @@ def in_difference(change):
     ("text", lambda cell: replace(cell, text=cell.text.split("±")[0])),
 ])
 def test_what_does_not_come_out_again_is_named(results, report, what, change):
-    wrong = verify(tampered(report, "pck", "concat", "pck@0.1", change), reader(results)).wrong
+    wrong = verify(tampered(report, "pck", "concat", "pck@0.1", change), reader(results)).mismatches
     assert what in [each.what for each in wrong]
     assert all(each.cell.startswith("pck | ") for each in wrong)
     if what == "value":
         (first, *_) = wrong
         assert (first.cell, first.trial in report.records) == ("pck | concat | PCK@0.1", True)
-        assert first.printed - first.found == pytest.approx(2e-9, rel=1e-3)
+        assert first.printed - first.recomputed == pytest.approx(2e-9, rel=1e-3)
 
 
 def test_an_id_that_is_not_of_its_setting_is_named(results, report):
     trial = next(iter(report.records))
     record = {**report.records[trial], "spec": {**report.records[trial]["spec"], "tokens": 7}}
-    wrong = verify(replace(report, records={**report.records, trial: record}), reader(results)).wrong
+    wrong = verify(replace(report, records={**report.records, trial: record}), reader(results)).mismatches
     assert [(each.what, each.trial) for each in wrong] == [("id", trial)]
 
 
 def test_references_are_taken_from_their_own_columns(results, report):
     change = lambda cell: replace(cell, values=(0.0, *cell.values[1:]))  # noqa: E731
-    wrong = verify(tampered(report, "pck", "untrained tokens", "pck_regressed@0.1", change), reader(results)).wrong
+    wrong = verify(tampered(report, "pck", "untrained tokens", "pck_regressed@0.1", change), reader(results)).mismatches
     assert [each.cell for each in wrong] == ["pck | untrained tokens | regr.@0.1"]
 
 
@@ -159,7 +165,7 @@ def of_scores(levels, seeds, layout=FUSION):
 
 
 def wrong_of(report):
-    return [each for each in verify(report, lambda record, name: {}).wrong if each.what != "id"]
+    return [each for each in verify(report, lambda record, name: {}).mismatches if each.what != "id"]
 
 
 def test_p_of_more_seeds_is_retaken_as_far_as_all_patterns_are_tried_and_counted_beyond():
@@ -167,7 +173,7 @@ def test_p_of_more_seeds_is_retaken_as_far_as_all_patterns_are_tried_and_counted
     for seeds, drawn in ((14, 0), (16, 0), (17, 1)):
         report = of_scores(levels, seeds)
         assert wrong_of(report) == []
-        assert verify(report, lambda record, name: {}).drawn == drawn
+        assert verify(report, lambda record, name: {}).sampled_p == drawn
         shift = in_difference(lambda d: replace(d, p=0.99 * d.p, adjusted=0.99 * d.p))
         found = [each.what for each in wrong_of(tampered(report, "pck", "blend", "pck@0.1", shift))]
         assert found == ([] if drawn else ["p", "adjusted p"])
@@ -204,25 +210,27 @@ def test_an_effect_is_retaken_with_its_size_and_improvement():
 
 
 def test_statistics_by_hand():
-    assert exact_p([1.0, 2.0, 0.0]) == 4 / 8  # of 2^3 patterns those with both signs alike
-    assert exact_p([1.0] * 16) == 2 / 2**16
-    assert exact_p([1.0] * 17) is None
-    assert hedges_g([1.0, 2.0, 3.0]) == pytest.approx(2 / math.sqrt(math.pi))  # gamma(1) / gamma(1/2) times 2 / 1
-    assert (hedges_g([1.0, 2.0]), hedges_g([0.1, 0.1, 0.1])) == (None, None)
-    assert improvement([1.0, 2.0], [1.0, 0.0], 1) == 3.5 / 4
-    assert improvement([1.0, 2.0], [1.0, 0.0], -1) == 0.5 / 4
-    assert corrected([0.03, 0.01, 0.02, 0.5]) == pytest.approx([0.06, 0.04, 0.06, 0.5])
-    assert within_reach([6, 3]) == [False, False]  # the smaller of 2/2^6 and 2/2^3, times 2
-    assert within_reach([7, 3]) == [True, False]
+    assert recompute_p([1.0, 2.0, 0.0]) == 4 / 8  # of 2^3 patterns those with both signs alike
+    assert recompute_p([1.0] * 16) == 2 / 2**16
+    assert recompute_p([1.0] * 17) is None
+    # gamma(1) / gamma(1/2) times 2 / 1
+    assert recompute_effect_size([1.0, 2.0, 3.0]) == pytest.approx(2 / math.sqrt(math.pi))
+    assert (recompute_effect_size([1.0, 2.0]), recompute_effect_size([0.1, 0.1, 0.1])) == (None, None)
+    assert recompute_improvement([1.0, 2.0], [1.0, 0.0], 1) == 3.5 / 4
+    assert recompute_improvement([1.0, 2.0], [1.0, 0.0], -1) == 0.5 / 4
+    assert recompute_holm([0.03, 0.01, 0.02, 0.5]) == pytest.approx([0.06, 0.04, 0.06, 0.5])
+    assert recompute_reachable([6, 3]) == [False, False]  # the smaller of 2/2^6 and 2/2^3, times 2
+    assert recompute_reachable([7, 3]) == [True, False]
 
 
 @pytest.mark.parametrize("count", [3, 5, 16])
 def test_statistics_agree_with_those_that_the_tables_show(count):
     rng = np.random.default_rng(count)
     gaps, other = rng.integers(-3, 5, count) / 8, rng.integers(-3, 5, count) / 8  # with ties
-    assert exact_p(gaps.tolist()) == sign_flip(gaps)[0]
-    assert hedges_g(gaps.tolist()) == pytest.approx(effect_size(gaps.tolist()), rel=1e-12)
-    assert improvement(gaps, other, -1) == pytest.approx(probability_of_improvement(gaps, other, -1), abs=1e-15)
+    assert recompute_p(gaps.tolist()) == sign_flip(gaps)[0]
+    assert recompute_effect_size(gaps.tolist()) == pytest.approx(effect_size(gaps.tolist()), rel=1e-12)
+    expected = probability_of_improvement(gaps, other, -1)
+    assert recompute_improvement(gaps, other, -1) == pytest.approx(expected, abs=1e-15)
 
 
 @pytest.mark.parametrize(("text", "expected"), [
@@ -230,9 +238,9 @@ def test_statistics_agree_with_those_that_the_tables_show(count):
     ("0.205±.063", False), ("0.205", False), ("2.051e-01±6.4e-02", True), ("1", False), ("\N{EM DASH}", False),
 ])
 def test_a_text_says_its_numbers_or_not(text, expected):
-    assert reads(text, 0.2051, 0.0639, 3) is expected
+    assert text_agrees(text, 0.2051, 0.0639, 3) is expected
 
 
 def test_a_share_and_a_largest_value_are_read_too():
-    assert [reads(text, 1 / 3, 0.9, 3) for text in ("1/3", "2/3", "1/2")] == [True, False, False]
-    assert [reads("1.9e-08", mean, None, 3) for mean in (1.92e-8, 1.96e-8)] == [True, False]
+    assert [text_agrees(text, 1 / 3, 0.9, 3) for text in ("1/3", "2/3", "1/2")] == [True, False, False]
+    assert [text_agrees("1.9e-08", mean, None, 3) for mean in (1.92e-8, 1.96e-8)] == [True, False]

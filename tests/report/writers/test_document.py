@@ -3,8 +3,7 @@ import json
 from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.report.inputs import Part, reported
 from harness.report.writers.document import document, written
-
-from .fakes import fusion_records, plain, record
+from tests.report.fakes import fusion_records, plain, record
 
 
 def test_what_is_written_is_the_document_a_row_and_a_trial_to_a_line():

@@ -7,8 +7,7 @@ import pytest
 from harness.config.spec import ReportSpec
 from harness.report.tables.build import build
 from harness.report.writers.latex import escaped, render
-
-from .fakes import fusion_records, plain, record
+from tests.report.fakes import fusion_records, plain, record
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"})
 

@@ -3,8 +3,7 @@ from dataclasses import replace
 from harness.config.spec import ReportSpec
 from harness.report.tables.build import build
 from harness.report.writers.markdown import render
-
-from .fakes import fusion_records, plain, record
+from tests.report.fakes import fusion_records, plain, record
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"})
 
