@@ -1,4 +1,4 @@
-"""Parse the command line; import only the chosen command, and turn what goes wrong into one line and an exit code."""
+"""Runs one command of the command line; imports only its file and turns errors into one line and an exit code."""
 
 import argparse
 import errno
@@ -13,22 +13,22 @@ from harness.errors import BROKEN, INTERRUPTED, KILLED, OK, USAGE, Resumable, Us
 COMMANDS = {
     "run": "run an experiment: every combination of its grid with every seed",
     "sweep": "search a space of settings for the best one",
-    "plan": "show an experiment's trials, their ids and what is already done",
-    "status": "show what was recorded, by experiment",
+    "plan": "show an experiment's trials, their ids and their status",
+    "status": "count the recorded trials of each experiment by status",
     "show": "show one trial: its settings, scores and files",
     "report": "print the tables of recorded experiments, and write them with figures and a page",
     "compare": "compare two settings, trials or experiments, scene by scene",
-    "list": "show every variant and knob there is",
-    "doctor": "check this machine, or what a data folder holds and lacks",
-    "ui": "open MLflow on what was recorded",
+    "list": "show every variant and knob",
+    "doctor": "check this machine, or the contents of a data folder",
+    "ui": "open MLflow on the recorded experiments",
     "sync": "push records that MLflow does not have yet",
 }
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # the disk's matter; every record is whole
-LONGEST_LINE = 1500  # characters of an error; a value as long as a file would bury its own message
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # faults of the disk; no record is damaged
+LONGEST_LINE = 1500  # characters of an error; without a limit a long value would hide the message
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that raises UsageError instead of printing the usage and leaving."""
+    """An argument parser that raises UsageError instead of printing the usage and exiting."""
 
     def error(self, message: str) -> NoReturn:
         """Raise the message as a usage error."""
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `harness list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except Exception as error:  # the user gets one line whatever it is
+    except Exception as error:  # every error becomes one line
         if os.environ.get("HARNESS_DEBUG") == "1":
             raise
         if isinstance(error, UsageError):

@@ -26,7 +26,7 @@ from harness.cli._options import add_overrides, add_results, results_of  # noqa:
 from harness.cli._progress import progress  # noqa: E402
 from harness.cli._progress_lines import duration  # noqa: E402
 from harness.cli._run_options import exit_code  # noqa: E402
-from harness.cli._search_output import grid  # noqa: E402
+from harness.cli._search_output import markdown_table  # noqa: E402
 from harness.config.spec import Experiment  # noqa: E402
 from harness.errors import OK, SOME_FAILED, USAGE, UsageError  # noqa: E402
 from harness.report.statistics import Interval, mean_interval  # noqa: E402
@@ -105,7 +105,7 @@ def _show(experiment: Experiment, found: Mapping[str, Measured], courses: Mappin
     rows += [[f"{first} - {other}", *(_difference(pairs[name][other]) for name in ("final", "area")), ""]
              for other in others]
     print(f"### {objective.score} ({objective.direction}) after {trials} trials, {len(courses[first])} sampler seeds\n")
-    print(grid(heads, rows))
+    print(markdown_table(heads, rows))
     print("\nMean and half width of the 95% t interval over sampler seeds; differences are paired by seed, p flips "
           "their signs. The verdict is on the best at the end; the test split was not looked at by any search.\n")
     print("\n".join(words))

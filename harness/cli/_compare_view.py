@@ -1,4 +1,4 @@
-"""What `compare` prints: the differing settings, scores side by side, and scenes."""
+"""Formats the screen of `compare`: the settings that differ, scores side by side, and scenes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING
 from harness.report.compare.setting_changes import text
 from harness.report.statistics import smallest_p
 from harness.report.statistics.paired import ALPHA
-from harness.report.tables.cells import written
+from harness.report.tables.cells import format_interval
 from harness.report.tables.columns import Column
 
 if TYPE_CHECKING:
-    from harness.report.compare.pairs import Pair, Scene, Scenes, Score
+    from harness.report.compare.pairs import Pair, SceneComparison, ScenesComparison, ScoreComparison
     from harness.report.statistics import Interval
 
-PCK = Column("pck@0.1", "PCK@0.1", 1)  # of the scenes
+PCK = Column("pck@0.1", "PCK@0.1", 1)  # the score that is compared by scene
 
 
-def knobs(pair: "Pair") -> str:
-    """Return the settings, and the fingerprints of data and weights, in which both sides differ."""
-    found = [(name, text(mine), text(yours)) for name, mine, yours in pair.knobs]
-    if not found:
+def setting_lines(pair: "Pair") -> str:
+    """Return the settings and the fingerprints of data and weights in which both sides differ."""
+    rows = [(name, text(mine), text(yours)) for name, mine, yours in pair.knobs]
+    if not rows:
         return "No setting differs" + ("." if pair.by_seed else " but the seed.")
-    return aligned([("setting", "A", "B"), *found])
+    return align_columns([("setting", "A", "B"), *rows])
 
 
-def score_lines(pair: "Pair", scores: "Sequence[Score]") -> str:
-    """Return a line for every score: both sides, their difference, in brackets how many pairs have it if not all do."""
+def score_lines(pair: "Pair", scores: "Sequence[ScoreComparison]") -> str:
+    """Return a line for every score: both sides and their difference; in brackets the number of pairs if not all."""
     head = ("score", "A", "B", "B - A", "p", "Holm", "effect", "B better")
     rows = []
     for score in scores:
@@ -33,29 +33,29 @@ def score_lines(pair: "Pair", scores: "Sequence[Score]") -> str:
         few = f" ({score.one.count})" if score.one.count < len(pair.one) else ""
         rows.append((
             score.column.score,
-            written(score.one, score.column) + few, written(score.other, score.column) + few,
-            written(score.difference, score.column, signed=True, like=like) + few if score.difference
+            format_interval(score.one, score.column) + few, format_interval(score.other, score.column) + few,
+            format_interval(score.difference, score.column, signed=True, like=like) + few if score.difference
             else "\N{EM DASH}",
             _or_dash(score.p, "{:.3g}"), _or_dash(score.adjusted, "{:.3g}"), _or_dash(score.effect, "{:+.2f}"),
             _or_dash(score.improvement, "{:.0%}"),
         ))
-    return aligned([head, *rows], right=range(1, len(head)))
+    return align_columns([head, *rows], right=range(1, len(head)))
 
 
-def notes(pair: "Pair", scores: "Sequence[Score]") -> str:
-    """Return what the columns mean, and what the numbers cannot say."""
+def note_lines(pair: "Pair", scores: "Sequence[ScoreComparison]") -> str:
+    """Return the notes: the meaning of the columns, and the limits of the numbers."""
     if not pair.is_comparable:
-        return "A and B were scored on different test data: no difference between their scores means anything."
+        return "A and B were scored on different test data: differences between their scores have no meaning."
     count = len(pair.one)
     tested = [score.one.count for score in scores if score.p is not None]
     lines = []
     if not pair.by_seed:
-        lines.append(f"Seeds {pair.one[0]['spec']['seed']} and {pair.other[0]['spec']['seed']} are paired: chance of "
-                     "the seed is part of every difference.")
+        lines.append(f"Seeds {pair.one[0]['spec']['seed']} and {pair.other[0]['spec']['seed']} are paired: the "
+                     "randomness of the seed is part of every difference.")
     if count == 1:
         lines.append("One pair of trials: no interval over seeds and no test.")
     else:
-        some = " In brackets: how many seeds have this score, where not all do."
+        some = " In brackets: the number of seeds with this score, if not all have it."
         lines += [
             f"Mean \N{PLUS-MINUS SIGN} half width of the 95% t interval over n = {count} seeds; B - A seed by seed."
             + some * any(score.one.count < count for score in scores),
@@ -66,13 +66,13 @@ def notes(pair: "Pair", scores: "Sequence[Score]") -> str:
             lines.append(f"n too small: with {max(tested)} shared seeds no corrected p can reach {ALPHA}.")
     apart = [score.column.score for score in scores if score.difference is None]
     if apart:
-        lines.append("Not compared, for A and B were measured on other scenes or noise levels: "
+        lines.append("Not compared, since A and B were measured on different scenes or noise levels: "
                      f"{', '.join(apart)}.")
     return "\n".join(lines)
 
 
-def scene_lines(scenes: "Scenes", most: int) -> str:
-    """Return how the test scenes differ, and which differ most."""
+def scene_lines(scenes: "ScenesComparison", most: int) -> str:
+    """Return the differences of the test scenes, and the scenes that differ most."""
     better = sum(scene.difference > 0 for scene in scenes.each)
     worse = sum(scene.difference < 0 for scene in scenes.each)
     lines = [
@@ -87,8 +87,8 @@ def scene_lines(scenes: "Scenes", most: int) -> str:
     return "\n".join(lines)
 
 
-def aligned(rows: "Sequence[Sequence[str]]", right: "Sequence[int] | range" = ()) -> str:
-    """Return rows as columns two spaces apart; those in ``right`` end at their right."""
+def align_columns(rows: "Sequence[Sequence[str]]", right: "Sequence[int] | range" = ()) -> str:
+    """Return rows as columns two spaces apart; the columns in ``right`` are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.rjust(width) if i in right else cell.ljust(width)
@@ -101,9 +101,9 @@ def _or_dash(value: float | None, form: str) -> str:
     return "\N{EM DASH}" if value is None else form.format(value)
 
 
-def _signed(found: "Interval") -> str:
-    return written(found, PCK, signed=True)
+def _signed(interval: "Interval") -> str:
+    return format_interval(interval, PCK, signed=True)
 
 
-def _scene(scene: "Scene") -> str:
+def _scene(scene: "SceneComparison") -> str:
     return f"{scene.scene} ({scene.one:.2f} \N{RIGHTWARDS ARROW} {scene.other:.2f})"

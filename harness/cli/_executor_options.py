@@ -1,4 +1,4 @@
-"""The flags that say where trials run, and the executor that they ask for."""
+"""The flags that choose where trials run, and the executor that they stand for."""
 
 import argparse
 import sys
@@ -17,11 +17,11 @@ EXECUTORS = ("processes", "inline", "ray")
 
 def add_executor(parser: argparse.ArgumentParser) -> None:
     """Declare --executor, --workers, --threads, --devices and --address."""
-    group = parser.add_argument_group("where trials run")
+    group = parser.add_argument_group("place and number of workers")
     group.add_argument("--executor", choices=EXECUTORS, default="processes",
-                       help="worker processes (default), this process, for debugging, or a Ray cluster")
+                       help="worker processes (default), this process (for debugging) or a Ray cluster")
     group.add_argument("--workers", type=_count, metavar="N",
-                       help="trials at once (one for each GPU; one where there is none)")
+                       help="trials at once (one for each GPU; one without a GPU)")
     group.add_argument("--threads", type=_count, metavar="N",
                        help="CPU threads of each worker (its equal share of the cores)")
     group.add_argument("--devices", type=_devices, metavar="LIST",
@@ -31,7 +31,7 @@ def add_executor(parser: argparse.ArgumentParser) -> None:
 
 
 def executor_of(args: argparse.Namespace, store: "Store") -> "AbstractContextManager[Executor]":
-    """Return the executor that the flags ask for; entering it starts nothing. Raises UsageError for a wrong mix."""
+    """Return the executor of the flags; entering it starts nothing. Raises UsageError for flags that do not fit."""
     if args.address is not None and args.executor != "ray":
         raise UsageError(f"--address: {args.executor} joins no cluster; it goes with --executor ray")
     if args.devices is not None and args.executor != "processes":
@@ -60,12 +60,13 @@ def _ray(args: argparse.Namespace) -> "AbstractContextManager[Executor]":
 
 
 def _warn(workers: int, threads: int | None) -> None:
-    """Say so where the workers have more threads than this machine has cores."""
-    from harness.runner.executors.devices import cores, share
+    """Warn if the workers have more threads than this machine has cores."""
+    from harness.runner.executors.devices import cores, threads_per_worker
 
-    each = threads or share(workers) or 1
-    if workers * each > cores():
-        print(f"warning: {workers} x {each} threads on {cores()} cores; trials slow each other down", file=sys.stderr)
+    per_worker = threads or threads_per_worker(workers) or 1
+    if workers * per_worker > cores():
+        print(f"warning: {workers} x {per_worker} threads on {cores()} cores; trials slow each other down",
+              file=sys.stderr)
 
 
 def _count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Finding what a user names: a trial by the beginning of its id, a setting of an experiment by some of its knobs."""
+"""Finds recorded trials and settings: a trial by the beginning of its id, a setting by some of its knobs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli._options import recorded
+from harness.cli._options import recorded_experiments
 from harness.config import dotted
 from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.errors import AmbiguousId, UsageError, nearest
@@ -15,137 +15,136 @@ from harness.store.store import Store
 if TYPE_CHECKING:
     from harness.report.tables.rows import Group
 
-SHORT = 8  # characters of an id that a reader is shown
+SHORT = 8  # characters of an id in messages
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: what the user called it, and its settings with their finished trials."""
+    """One side of a comparison: its name from the command line, and its settings with their finished trials."""
 
     name: str
     groups: "tuple[Group, ...]"
 
-    def words(self, group: "Group") -> str:
-        """Return what one of the settings is called."""
+    def title(self, group: "Group") -> str:
+        """Return the name of one of the settings."""
         return f"{self.name}: {', '.join(group.labels)}" if group.labels else self.name
 
 
-def trial(results: Path, given: str) -> tuple[Store, str]:
-    """Return the store and the id of the trial whose id begins so; raise UsageError for none and for several."""
-    found: dict[str, Store] = {}
-    every: list[str] = []
-    for name in recorded(results):
+def find_trial(results: Path, prefix: str) -> tuple[Store, str]:
+    """Return the store and the id of the trial whose id begins with ``prefix``; UsageError for none or several."""
+    matches: dict[str, Store] = {}
+    all_ids: list[str] = []
+    for name in recorded_experiments(results):
         store = Store(results, name)
-        ids = sorted(known for known in store.started_ids() if store.path(known).is_dir())
-        every += ids
-        found |= {each: store for each in ids if each.startswith(given) and each not in found}
-    if len(found) == 1:
-        ((one, store),) = found.items()
-        return store, one
-    if found:
-        named = ", ".join(f"{each[: max(SHORT, len(given) + 2)]} ({store.experiment})"
-                          for each, store in sorted(found.items())[:4])
-        raise AmbiguousId(f"{given!r} begins the ids of {len(found)} trials: {named}; write more of it")
-    if given in recorded(results):
-        raise UsageError(f"{given!r} is an experiment, not a trial; `harness status {given}` lists its trials")
-    close = [each[:SHORT] for each in get_close_matches(given, every, n=3, cutoff=0.3)]
+        ids = sorted(trial for trial in store.started_ids() if store.path(trial).is_dir())
+        all_ids += ids
+        matches |= {trial: store for trial in ids if trial.startswith(prefix) and trial not in matches}
+    if len(matches) == 1:
+        ((trial, store),) = matches.items()
+        return store, trial
+    if matches:
+        listed = ", ".join(f"{trial[: max(SHORT, len(prefix) + 2)]} ({store.experiment})"
+                           for trial, store in sorted(matches.items())[:4])
+        raise AmbiguousId(f"{prefix!r} begins the ids of {len(matches)} trials: {listed}; write more of it")
+    if prefix in recorded_experiments(results):
+        raise UsageError(f"{prefix!r} is an experiment, not a trial; `harness status {prefix}` lists its trials")
+    close = [trial[:SHORT] for trial in get_close_matches(prefix, all_ids, n=3, cutoff=0.3)]
     guess = f"; nearest: {', '.join(close)}" if close else "; `harness status NAME` lists an experiment's trials"
-    raise UsageError(f"{results}: no trial's id begins with {given!r}{guess}")
+    raise UsageError(f"{results}: no trial's id begins with {prefix!r}{guess}")
 
 
-def side(results: Path, given: str, where: Mapping[str, Any]) -> Side:
-    """Return the settings of an experiment that meet the conditions, or a single trial by the beginning of its id."""
+def find_side(results: Path, name: str, where: Mapping[str, Any]) -> Side:
+    """Return an experiment's settings that match ``where``, or a single trial by the beginning of its id."""
     from harness.report.tables.rows import Group
 
-    if given in recorded(results):
-        return _meeting(given, settings(results, given), where)
+    if name in recorded_experiments(results):
+        return _matching(name, finished_settings(results, name), where)
     try:
-        store, found = trial(results, given)
+        store, trial = find_trial(results, name)
     except AmbiguousId:
         raise
     except UsageError:
-        if not recorded(results):
+        if not recorded_experiments(results):
             raise
-        choices = nearest(given, recorded(results))
-        raise UsageError(f"{results}: neither an experiment nor a trial is called {given!r}{choices}") from None
+        choices = nearest(name, recorded_experiments(results))
+        raise UsageError(f"{results}: neither an experiment nor a trial is called {name!r}{choices}") from None
     if where:
-        raise UsageError(f"--where chooses among an experiment's settings; {found[:SHORT]} is a single trial")
-    record = store.record(found)
+        raise UsageError(f"--where chooses among an experiment's settings; {trial[:SHORT]} is a single trial")
+    record = store.record(trial)
     if record is None or record["status"] != "finished":
-        status = store.status(found)
-        raise UsageError(f"trial {found[:SHORT]} of {store.experiment} is {status}; only finished ones are compared")
-    return Side(f"{store.experiment} {found[:SHORT]}", (Group((), (record,), is_baseline=False),))
+        status = store.status(trial)
+        raise UsageError(f"trial {trial[:SHORT]} of {store.experiment} is {status}; only finished ones are compared")
+    return Side(f"{store.experiment} {trial[:SHORT]}", (Group((), (record,), is_baseline=False),))
 
 
-def settings(results: Path, experiment: str) -> "tuple[Group, ...]":
-    """Return an experiment's settings with their finished trials, called as in its report."""
+def finished_settings(results: Path, experiment: str) -> "tuple[Group, ...]":
+    """Return an experiment's settings with their finished trials, with the names of its report."""
     from harness.cli import _report_files
-    from harness.report.tables.rows import grouped
+    from harness.report.tables.rows import group_records
 
     store = Store(results, experiment)
     records = [record for record in store.records()
                if record["status"] == "finished" and record.get("results_version") == RESULTS_VERSION]
     if not records:
         raise UsageError(f"{experiment}: no trial has finished")
-    layout = _report_files.noted(store)
+    layout = _report_files.read_layout(store)
     ordered = sorted(records, key=lambda record: str(record["started"]))
-    return grouped(ordered, layout.report if layout else ReportSpec())[1]
+    return group_records(ordered, layout.report if layout else ReportSpec())[1]
 
 
-def baseline(results: Path, experiment: str) -> Side:
-    """Return the setting that an experiment's report names as baseline."""
-    found = tuple(group for group in settings(results, experiment) if group.is_baseline)
-    if not found:
+def baseline_side(results: Path, experiment: str) -> Side:
+    """Return the baseline setting of an experiment's report."""
+    groups = tuple(group for group in finished_settings(results, experiment) if group.is_baseline)
+    if not groups:
         raise UsageError(f"{experiment}: its report names no baseline; say what to compare with a second --where")
-    return Side(experiment, found)
+    return Side(experiment, groups)
 
 
-def conditions(text: str) -> dict[str, Any]:
-    """Return the settings that a --where names, such as fusion=blend,fusion.strength=0.5."""
+def parse_where(text: str) -> dict[str, Any]:
+    """Return the settings in the value of a --where flag, such as fusion=blend,fusion.strength=0.5."""
     from harness.config.located_yaml import parse
 
-    found = {}
+    settings = {}
     for part in text.split(","):
         path, sign, value = part.partition("=")
         if not sign or not path.strip():
             raise UsageError(f"--where {text}: expected SETTING=VALUE, several with commas between")
-        found[path.strip()] = parse(value, f"--where {text}", lines=False).plain
-    return found
+        settings[path.strip()] = parse(value, f"--where {text}", lines=False).plain
+    return settings
 
 
-def _meeting(experiment: str, groups: "Sequence[Group]", where: Mapping[str, Any]) -> Side:
+def _matching(experiment: str, groups: "Sequence[Group]", where: Mapping[str, Any]) -> Side:
     from harness.report.compare.setting_changes import text
 
-    kept = list(groups)
-    for path, wanted in where.items():
+    remaining = list(groups)
+    for path, expected in where.items():
         values = [_value(group.records[0]["spec"], path) for group in groups]
         if all(value is _ABSENT for value in values):
             names = {name for group in groups for name in _names(group.records[0]["spec"])}
             raise UsageError(f"--where {path}: {experiment} has no setting {path!r}{nearest(path, sorted(names))}")
-        chosen = [group for group in kept if _meets(_value(group.records[0]["spec"], path), wanted)]
-        if not chosen:
-            there = dict.fromkeys(text(value) for value in values if value is not _ABSENT)
-            raise UsageError(f"--where {path}={text(wanted)}: {experiment} has no such finished trial"
-                             f"{nearest(text(wanted), there)}")
-        kept = chosen
-    return Side(experiment, tuple(replace(group) for group in kept))
+        remaining = [group for group in remaining if _equals(_value(group.records[0]["spec"], path), expected)]
+        if not remaining:
+            existing = dict.fromkeys(text(value) for value in values if value is not _ABSENT)
+            raise UsageError(f"--where {path}={text(expected)}: {experiment} has no such finished trial"
+                             f"{nearest(text(expected), existing)}")
+    return Side(experiment, tuple(replace(group) for group in remaining))
 
 
 _ABSENT = object()
 
 
 def _value(spec: Mapping[str, Any], path: str) -> Any:
-    """Return a setting by its dotted name; a choice by its own name, losses by theirs."""
+    """Return a setting by its dotted path: of a choice its name, of the losses their names."""
     value = dotted.get(spec, path, _ABSENT)
     if isinstance(value, Mapping):
         return value["name"] if "name" in value else tuple(value)
-    return _ABSENT if path == "seed" else value  # seeds are what pairs the sides
+    return _ABSENT if path == "seed" else value  # the sides are paired by seed
 
 
-def _meets(value: Any, wanted: Any) -> bool:
+def _equals(value: Any, expected: Any) -> bool:
     if isinstance(value, list | tuple):
-        return list(value) == (wanted if isinstance(wanted, list) else [wanted])
-    return bool(value == wanted)
+        return list(value) == (expected if isinstance(expected, list) else [expected])
+    return bool(value == expected)
 
 
 def _names(spec: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Flags that several commands share, and what they mean."""
+"""Flags that several commands share, and the values they stand for."""
 
 import argparse
 import os
@@ -32,7 +32,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 
 
 def planned_experiment(args: argparse.Namespace) -> "Experiment":
-    """Return the experiment that is asked for; raise UsageError for a search, whose trials nobody knows beforehand."""
+    """Return the experiment from the flags; raise UsageError for a search, whose trials are not known beforehand."""
     experiment = load(args.experiment, args.overrides)
     if experiment.search is not None:
         raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {args.experiment}` runs it, with "
@@ -42,29 +42,29 @@ def planned_experiment(args: argparse.Namespace) -> "Experiment":
 
 def results_of(args: argparse.Namespace) -> Path:
     """Return the results folder: the flag, else HARNESS_RESULTS, else results/. It need not exist."""
-    given = args.results or os.environ.get("HARNESS_RESULTS") or "results"
-    path = Path(given)
+    name = args.results or os.environ.get("HARNESS_RESULTS") or "results"
+    path = Path(name)
     if path.exists() and not path.is_dir():
-        raise UsageError(f"{given}: is not a folder")
+        raise UsageError(f"{name}: is not a folder")
     return path
 
 
-def recorded(results: Path) -> tuple[str, ...]:
+def recorded_experiments(results: Path) -> tuple[str, ...]:
     """Return the names of the experiments that have records."""
     return tuple(sorted(path.parent.name for path in results.glob("*/trials") if path.is_dir()))
 
 
-def chosen(results: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the named experiments, all recorded ones where none is named; raise UsageError for one without records."""
-    known = recorded(results)
+def chosen_experiments(results: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the named experiments, by default all that have records; raise UsageError for a name without records."""
+    with_records = recorded_experiments(results)
     for name in names:
-        if name not in known:
-            raise UsageError(f"{results}: no records of {name!r}{nearest(name, known)}")
-    if not known:
+        if name not in with_records:
+            raise UsageError(f"{results}: no records of {name!r}{nearest(name, with_records)}")
+    if not with_records:
         raise UsageError(f"{results}: nothing was recorded there; `harness run fusion` records")
-    return tuple(dict.fromkeys(names)) or known
+    return tuple(dict.fromkeys(names)) or with_records
 
 
-def counts(statuses: Iterable[str]) -> str:
-    """Return how often each status occurs, in words."""
+def format_counts(statuses: Iterable[str]) -> str:
+    """Return the number of each status as text, such as `2 failed, 4 finished`."""
     return ", ".join(f"{count} {status}" for status, count in sorted(Counter(statuses).items())) or "none"

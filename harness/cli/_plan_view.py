@@ -1,4 +1,4 @@
-"""A plan on the screen: its trials, what is done, and what the rest will cost."""
+"""Prints the screen of a plan: its trials, their status, and the estimated cost of the unfinished ones."""
 
 import argparse
 import json
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.cli._executor_options import executor_of
-from harness.cli._options import counts
+from harness.cli._options import format_counts
 
 if TYPE_CHECKING:
     from harness.config.spec import TrialSpec
     from harness.runner.estimate import Cost, Estimate
-    from harness.search.trial_source import Planned
+    from harness.search.trial_source import PlannedTrial
     from harness.store.store import Store
 
 MEASURED = "a few measured steps"
@@ -23,34 +23,35 @@ MEASURED = "a few measured steps"
 def add_measure(parser: argparse.ArgumentParser) -> None:
     """Declare --measure."""
     parser.add_argument("--measure", action="store_true",
-                        help="with a plan: run a few steps of each kind of trial here and tell what the rest will cost")
+                        help="with a plan: run a few steps of each kind of trial here and estimate the total cost")
 
 
-def show_plan(trials: "Iterable[Planned]", store: "Store", args: argparse.Namespace, *, force: bool = False) -> None:
-    """Print ids, settings and status of planned trials, each as soon as it is known, and an estimate of the rest."""
+def show_plan(trials: "Iterable[PlannedTrial]", store: "Store", args: argparse.Namespace, *,
+              force: bool = False) -> None:
+    """Print id, status and label of each planned trial as soon as it is known, then the cost of the unfinished ones."""
     if args.json:
         _print_json(trials)
         return
-    met: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
     unfinished: list[TrialSpec] = []
-    known = args.measure or any(store.known())  # else nothing can be told of costs, and nothing need be remembered
+    has_costs = args.measure or any(store.started_ids())  # without any record all costs are unknown
     left = False
     for trial in trials:
         print(f"{trial.id}  {trial.status:<11}  {trial.label}")
-        met[trial.status] += 1
+        statuses[trial.status] += 1
         if force or trial.status != "finished":
             left = True
-            if known:
+            if has_costs:
                 unfinished.append(trial.spec)
-    print(f"{met.total()} planned: {counts(met.elements())}")
-    if left and not known:
+    print(f"{statuses.total()} planned: {format_counts(statuses.elements())}")
+    if left and not has_costs:
         print("cost: unknown, since nothing like it has finished here; --measure runs a few steps of each kind")
     for line in _estimate(unfinished, store, args) if unfinished else ():
         print(line)
 
 
-def _print_json(trials: "Iterable[Planned]") -> None:
-    """Print a list, an entry at a time: a large plan never stands in memory."""
+def _print_json(trials: "Iterable[PlannedTrial]") -> None:
+    """Print a JSON list entry by entry, so that a large plan is never held in memory."""
     first = True
     for t in trials:
         entry = {"id": t.id, "label": t.label, "status": t.status, "settings": t.spec.to_dict()}
@@ -62,39 +63,42 @@ def _print_json(trials: "Iterable[Planned]") -> None:
 def _estimate(unfinished: "list[TrialSpec]", store: "Store", args: argparse.Namespace) -> Iterator[str]:
     from harness.runner.estimate import estimate
 
-    before = known_costs(record for trial in store.known() if (record := store.record(trial)))
-    costs = before | (measured(unfinished, before, store, args) if args.measure else {})
-    found = estimate(unfinished, costs)
-    most = f"{found.trials - found.unknown} trials"
-    yield from told(found, len(before), len(costs) - len(before), args.workers or 1, most=most)
+    before = known_costs(record for trial in store.started_ids() if (record := store.record(trial)))
+    costs = before | (measure_costs(unfinished, before, store, args) if args.measure else {})
+    cost = estimate(unfinished, costs)
+    subject = f"{cost.trials - cost.unknown} trials"
+    yield from cost_lines(cost, len(before), len(costs) - len(before), args.workers or 1, subject=subject)
 
 
 def known_costs(records: "Iterable[Mapping[str, Any]]") -> "dict[str, Cost]":
-    """Return what each kind of finished trials has cost on this device."""
+    """Return the cost of each kind of finished trials on this device."""
     from harness.runner import environment
     from harness.runner.estimate import finished_costs
 
     return finished_costs(records, environment.machine()["device"])
 
 
-def told(found: "Estimate", before: int, measured: int, workers: int, *, most: str) -> Iterator[str]:
-    """Yield an estimate in words; ``before`` and ``measured`` are how many kinds it comes from, ``most`` of what."""
+def cost_lines(cost: "Estimate", before: int, measured: int, workers: int, *, subject: str) -> Iterator[str]:
+    """Yield the lines of an estimate.
+
+    ``before`` and ``measured`` count the kinds of trial that were finished and measured, ``subject`` is what it costs.
+    """
     from harness.cli._progress_lines import duration
     from harness.runner import environment
 
-    if found.unknown == found.trials:
+    if cost.unknown == cost.trials:
         yield "cost: unknown, since nothing like it finished on this device; --measure runs a few steps of each kind"
         return
     device = environment.machine()["device"]
-    sources = [text for text, given in ((f"finished trials of {_kinds(before)} on {device}", before),
-                                        (f"{MEASURED} of {_kinds(measured)}", measured)) if given]
-    shared = f", {duration(found.seconds / workers)} with {workers}" if workers > 1 else ""
-    hours = f", {found.seconds / 3600:.2f} GPU-hours" if found.gpu_memory_mb else ", no GPU"
-    memory = f"; {found.memory_mb:.0f} MB of memory each"
-    gpu = f", {found.gpu_memory_mb:.0f} MB of GPU memory" if found.gpu_memory_mb else ""
-    yield f"cost: {most}, {duration(found.seconds)} of one worker{shared}{hours}{memory}{gpu}"
-    if found.unknown:
-        yield f"      {found.unknown} more of kinds that nothing is known of"
+    sources = [text for text, count in ((f"finished trials of {_kinds(before)} on {device}", before),
+                                        (f"{MEASURED} of {_kinds(measured)}", measured)) if count]
+    shared = f", {duration(cost.seconds / workers)} with {workers}" if workers > 1 else ""
+    hours = f", {cost.seconds / 3600:.2f} GPU-hours" if cost.gpu_memory_mb else ", no GPU"
+    memory = f"; {cost.memory_mb:.0f} MB of memory each"
+    gpu = f", {cost.gpu_memory_mb:.0f} MB of GPU memory" if cost.gpu_memory_mb else ""
+    yield f"cost: {subject}, {duration(cost.seconds)} of one worker{shared}{hours}{memory}{gpu}"
+    if cost.unknown:
+        yield f"      and {cost.unknown} of kinds whose cost is unknown"
     yield f"      from {' and '.join(sources)}"
 
 
@@ -102,19 +106,19 @@ def _kinds(count: int) -> str:
     return f"{count} kind" + "s" * (count != 1)
 
 
-def measured(unfinished: "list[TrialSpec]", costs: "dict[str, Cost]", store: "Store",
+def measure_costs(unfinished: "list[TrialSpec]", costs: "dict[str, Cost]", store: "Store",
              args: argparse.Namespace) -> "dict[str, Cost]":
-    """Measure one trial of each kind that no cost is known of."""
+    """Measure one trial of each kind whose cost is unknown; return the measured costs."""
     from harness.runner.estimate import cost_class, measure
 
     kinds: dict[str, TrialSpec] = {}
     for spec in unfinished:
         kinds.setdefault(cost_class(spec), spec)
     missing = {kind: spec for kind, spec in kinds.items() if kind not in costs}
-    found = {}
+    measured = {}
     if missing:
         with executor_of(args, store) as executor:
             for number, (kind, spec) in enumerate(missing.items(), start=1):
                 print(f"measuring {number} of {len(missing)} kinds of trial", file=sys.stderr, flush=True)
-                found[kind] = measure(spec, executor)
-    return found
+                measured[kind] = measure(spec, executor)
+    return measured

@@ -1,9 +1,9 @@
-"""The live view: a row per worker with its trial, step, loss and PCK so far; below it, how all of it goes."""
+"""Progress as a live view: a row per worker with its trial, step, loss and PCK, and a summary line below."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from harness.cli._progress_lines import PROBE, Lines, duration
-from harness.runner.coordinator import Planned
+from harness.cli._progress_lines import PROBE, ProgressLines, duration
+from harness.runner.coordinator import PlannedTrial
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 BAR = 20  # characters
 
 
-class Live(Lines):
-    """Ended trials stay as lines; those under way are redrawn below them. Colours as NO_COLOR and the terminal say."""
+class LiveProgress(ProgressLines):
+    """Prints ended trials as lines and redraws running ones below them; colours depend on NO_COLOR and the terminal."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "LiveProgress":
         from rich.console import Console
         from rich.live import Live as Display
 
@@ -31,35 +31,35 @@ class Live(Lines):
         self._rows.clear()
         self._display.stop()
 
-    def started(self, trial: Planned) -> None:
+    def started(self, trial: PlannedTrial) -> None:
         """Add the trial's row."""
         self.begin(trial)
         self._rows[trial.id] = "", None
 
-    def step(self, trial: Planned, step: "Step", worker: str) -> None:
-        """Note where the trial is; the view is redrawn by the clock."""
+    def step(self, trial: PlannedTrial, step: "Step", worker: str) -> None:
+        """Record the trial's last step; a timer redraws the view."""
         self.pace.step(trial.id, step)
         self._rows[trial.id] = worker, step
         if PROBE in step.probe:
             self._probed[trial.id] = step.probe[PROBE]
 
-    def repeated(self, trial: Planned, reason: str, how: str) -> None:
-        """Drop the trial's row until it starts again."""
+    def repeated(self, trial: PlannedTrial, reason: str, how: str) -> None:
+        """Remove the trial's row until its next attempt."""
         self._rows.pop(trial.id, None)
         super().repeated(trial, reason, how)
 
-    def end(self, trial: Planned, how: str, detail: str) -> None:
-        """Turn the trial's row into a line that stays."""
+    def end(self, trial: PlannedTrial, how: str, detail: str) -> None:
+        """Replace the trial's row by a permanent line."""
         self._rows.pop(trial.id, None)
         self._probed.pop(trial.id, None)
         super().end(trial, how, detail)
 
     def say(self, line: str) -> None:
-        """Show a line that stays, above the live ones."""
+        """Print a permanent line above the live rows."""
         self._display.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def view(self) -> "RenderableType":
-        """Draw the workers' rows and the last line."""
+        """Return the workers' rows and the summary line."""
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
@@ -77,7 +77,7 @@ class Live(Lines):
         return Group(table, Text(self.foot(), style="bold"))
 
     def foot(self) -> str:
-        """Return how many trials ended and how, how fast, and how long the rest will take."""
+        """Return the summary line: numbers of ended trials, speed and time left."""
         done = self.before + self.ended["done"]
         counts = [f"{done} of {self.total} done" if self.total is not None else f"{done} done",
                   *(f"{self.ended[how]} {how}" for how in ("failed", "stopped") if self.ended[how])]

@@ -1,4 +1,4 @@
-"""A report's figures and pages, written beside its tables."""
+"""Files of a report: writes its figures and HTML pages beside its tables."""
 
 import os
 import shutil
@@ -12,54 +12,55 @@ from harness.report import figures, html
 from harness.report.html._collect import collect
 from harness.store import mlflow_mirror
 from harness.store.store import Store
-from harness.store.urls import shown
+from harness.store.urls import hide_password
 
 if TYPE_CHECKING:
     from harness.report.inputs import Report
 
 
-def write(results: Path, report: "Report", folder: Path, stem: str) -> list[Path]:
-    """Draw the figures, write the page and those of its settings; return the page and the figures' files."""
+def write_pages(results: Path, report: "Report", folder: Path, stem: str) -> list[Path]:
+    """Write the figures, the page and the pages of its settings; return the page and the figures' files."""
     place = "figures" if stem == "report" else f"{stem}-figures"
     drawn = _drawn(figures.charts(figures.source(report.tables, report.records, reader(results))), folder, place)
     named = {trial for table in report.tables for row in table.rows for cell in row.cells for trial in cell.trials}
     runs = _runs(results, {str(report.records[trial]["experiment"]) for trial in named})
     trials = collect([report.records[trial] for trial in named], results, folder, runs, _hint(results))
     content = html.Content(report.name, report.tables, trials, {k: found for k, (found, _) in drawn.items()}, stem)
-    pages = {f"{stem}.html": html.render(content), **dict(html.pages(content))}
-    shutil.rmtree(folder / f"{stem}-trials", ignore_errors=True)  # pages of settings that are no longer there
+    pages = {f"{stem}.html": html.report_page(content), **dict(html.setting_pages(content))}
+    shutil.rmtree(folder / f"{stem}-trials", ignore_errors=True)  # pages of settings that no longer exist
     for path, text in pages.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     return [folder / f"{stem}.html", *(file for _, files in drawn.values() for file in files)]
 
 
-def _drawn(charts: Mapping[str, figures.Chart], folder: Path, place: str) -> dict[str, tuple[html.Drawn, list[Path]]]:
+def _drawn(charts: Mapping[str, figures.Chart], folder: Path, place: str
+           ) -> dict[str, tuple[html.PageFigure, list[Path]]]:
     found = {}
     for kind, chart in charts.items():
         files = figures.save(chart, folder / place, kind)
         svg = (folder / place / f"{kind}.svg").read_text(encoding="utf-8")
         addresses = {file.suffix[1:]: f"{place}/{file.name}" for file in files}
-        found[kind] = (html.Drawn(chart.title, chart.caption, svg, chart.size_in()[0], addresses), files)
+        found[kind] = (html.PageFigure(chart.title, chart.caption, svg, chart.size_in()[0], addresses), files)
     return found
 
 
 def _runs(results: Path, experiments: Iterable[str]) -> dict[tuple[str, str], str]:
-    """Return where MLflow shows each attempt, by id and start; none without a server, or where it does not answer."""
+    """Return MLflow's address of each attempt, by id and start; empty without a server or an answer from it."""
     uri = _server()
     found: dict[tuple[str, str], str] = {}
     try:
         for experiment in experiments if uri else ():
-            found |= mlflow_mirror.pages(Store(results, experiment), uri)
-    except Exception as error:  # whatever is wrong with a server, the page does without its links
-        told = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
-        print(f"warning: pages without links to MLflow: {shown(uri)}: {told}", file=sys.stderr)
+            found |= mlflow_mirror.run_pages(Store(results, experiment), uri)
+    except Exception as error:  # after any fault of the server the page is written without links
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+        print(f"warning: pages without links to MLflow: {hide_password(uri)}: {reason}", file=sys.stderr)
     return found
 
 
 def _hint(results: Path) -> str:
     uri = _server()
-    return f"Its run may be in MLflow at {shown(uri)}." if uri else (
+    return f"Its run may be in MLflow at {hide_password(uri)}." if uri else (
         f"Its run in MLflow: python -m harness ui --results {results}")
 
 

@@ -1,4 +1,4 @@
-"""What `run` and `sweep` share: the flags that say what becomes of failures, and the exit code of a run."""
+"""Flags, exit code and summary that `run` and `sweep` share: retries, time limits and probes."""
 
 import argparse
 import math
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def add_policy(parser: argparse.ArgumentParser) -> None:
     """Declare --retries, --timeout, --max-failures and --probe."""
-    group = parser.add_argument_group("what becomes of failures")
+    group = parser.add_argument_group("failures")
     group.add_argument("--retries", type=_count, default=2, metavar="N",
-                       help="times that a trial which broke or took too long is tried again (2)")
+                       help="how often a trial that broke or took too long is tried again (2)")
     group.add_argument("--timeout", type=_seconds, metavar="SECONDS",
                        help="longest time of one attempt at a trial, loading included (none)")
     group.add_argument("--max-failures", type=_count, default=5, metavar="N",
@@ -29,7 +29,7 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
 
 
 def policy_of(args: argparse.Namespace) -> "Policy":
-    """Return what the flags ask for."""
+    """Return the policy of the flags."""
     from harness.runner.coordinator import Policy
 
     return Policy(args.retries, args.timeout, args.max_failures, args.probe)
@@ -46,14 +46,14 @@ def exit_code(summary: "Summary") -> int:
     return INTERRUPTED if summary.left else OK
 
 
-def say_where(store: "Store", summary: "Summary", files: list[Path], *, forced: bool = False) -> None:
-    """Say how it went and where everything lies, on stderr; ``forced`` if finished trials were run again."""
+def print_summary(store: "Store", summary: "Summary", files: list[Path], *, forced: bool = False) -> None:
+    """Print counts and file locations of a run on stderr; ``forced`` if finished trials were run again."""
     from harness.cli._progress_lines import duration
 
     parts = {"done": summary.done, "done before": summary.skipped, "failed": summary.failed, "pruned": summary.pruned,
              "interrupted": summary.interrupted, "not started": summary.left}
-    went = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-    lines = [f"{summary.planned} planned: {went}; {duration(summary.seconds)}", f"records  {store.trials}/"]
+    counts = ", ".join(f"{count} {status}" for status, count in parts.items() if count)
+    lines = [f"{summary.planned} planned: {counts}; {duration(summary.seconds)}", f"records  {store.trials}/"]
     if summary.stopped:
         lines.insert(0, f"stopped: {summary.stopped}")
     if files:

@@ -1,4 +1,4 @@
-"""A search on the screen before it starts: its space, its budget, and the most that it will cost."""
+"""Prints the screen of a search before it starts: its space, its budget and its largest cost."""
 
 import argparse
 import json
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.cli._options import counts
-from harness.cli._plan_view import known_costs, measured, told
-from harness.cli._search_output import words
+from harness.cli._options import format_counts
+from harness.cli._plan_view import cost_lines, known_costs, measure_costs
+from harness.cli._search_output import format_params
 from harness.config.search_block import resolve_params
 from harness.config.space import Options, Params, Range
 from harness.runner.estimate import cost_class, estimate
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from harness.runner.estimate import Cost
     from harness.store.store import Store
 
-SPENT = ("finished", "pruned")  # trials that no later call runs again
+SPENT = ("finished", "pruned")  # statuses of trials that no later call runs again
 
 
 def show_search(experiment: "Experiment", search: "SearchSpec", store: "Store", args: argparse.Namespace) -> None:
-    """Print what would be searched and what it will cost at most; starts nothing but what --measure asks for."""
+    """Print the space, the budget and the largest cost of a search; only --measure runs trials."""
     check_space(search)
     records = store.records()
     ours = [record for record in records if record["status"] in SPENT and params_in_space(search, record["spec"])]
@@ -32,38 +32,39 @@ def show_search(experiment: "Experiment", search: "SearchSpec", store: "Store", 
     before = known_costs(record for record in ours if record["status"] == "finished")
     first = _first(search)
     setting = resolve_params(search, first, seed=experiment.seeds[0])
-    costs = before | (measured([setting], before, store, args) if args.measure and left != 0 else {})
+    costs = before | (measure_costs([setting], before, store, args) if args.measure and left != 0 else {})
     specs = [_slowest(search, setting, costs, ours)] * (1 if left is None else left)
-    found = estimate(specs, costs)
-    recorded = counts(record["status"] for record in records)
+    cost = estimate(specs, costs)
+    recorded = format_counts(record["status"] for record in records)
     if args.json:
         print(json.dumps({**_plain(experiment, search), "recorded": recorded,
-                          "cost": None if found.unknown or not specs else asdict(found)}, indent=1))
+                          "cost": None if cost.unknown or not specs else asdict(cost)}, indent=1))
         return
     _show_space(experiment, search, recorded)
     if not specs:
         return
-    most = "each trial" if left is None else f"at most {left} trials"
-    for line in told(found, len(before), len(costs) - len(before), args.workers or 1, most=most):
+    subject = "each trial" if left is None else f"at most {left} trials"
+    for line in cost_lines(cost, len(before), len(costs) - len(before), args.workers or 1, subject=subject):
         print(line)
-    if not found.unknown:
-        print(f"      as if every setting were {'of the slowest kind' if before else f'the first: {words(first)}'}")
+    if not cost.unknown:
+        kind = "of the slowest kind" if before else f"the first: {format_params(first)}"
+        print(f"      as if every setting were {kind}")
 
 
 def _show_space(experiment: "Experiment", search: "SearchSpec", recorded: str) -> None:
-    """Print the dimensions, what comes first, the objective and the budget."""
+    """Print the dimensions, the enqueued settings, the objectives and the budget."""
     for dimension, needs in search.space.walk():
         with_ = f"  (with {', '.join(f'{name}={value}' for name, value in needs.items())})" if needs else ""
         print(f"{dimension.name:<32} {_domain(dimension)}{with_}")
     for params in search.enqueue:
-        print(f"first: {words(params)}")
-    wish = ", ".join(f"{each.direction} {each.score}" for each in search.objectives)
-    how = f"sampler {search.sampler.name}, pruner {search.pruner.name}"
+        print(f"first: {format_params(params)}")
+    objectives = ", ".join(f"{objective.direction} {objective.score}" for objective in search.objectives)
+    methods = f"sampler {search.sampler.name}, pruner {search.pruner.name}"
     seeds = len(experiment.seeds)
-    print(f"{wish}: mean over {seeds} seed{'s' * (seeds > 1)}; {how}")
+    print(f"{objectives}: mean over {seeds} seed{'s' * (seeds > 1)}; {methods}")
     cells = "" if search.space.size is None else f"; {search.space.size} settings in all"
-    ends = ", ".join(f"{value:g} {key}" for key, value in _budget(search).items())
-    print(f"budget: {ends or 'none'}{cells}; recorded: {recorded}")
+    limits = ", ".join(f"{value:g} {key}" for key, value in _budget(search).items())
+    print(f"budget: {limits or 'none'}{cells}; recorded: {recorded}")
 
 
 def _plain(experiment: "Experiment", search: "SearchSpec") -> dict[str, Any]:
@@ -78,37 +79,37 @@ def _budget(search: "SearchSpec") -> dict[str, Any]:
 
 
 def _left(search: "SearchSpec", seeds: int, spent: int) -> int | None:
-    """Return how many trials are left at most; None where time alone ends the search."""
+    """Return the largest number of trials that are left; None if only time ends the search."""
     limits = [limit for limit in (search.budget.trials, search.space.size and search.space.size * seeds)
               if limit is not None]
     return max(0, min(limits) // seeds * seeds - spent) if limits else None
 
 
 def _first(search: "SearchSpec") -> Params:
-    """Return the first setting that is enqueued; what it leaves open is the first option or the highest number."""
-    given = search.enqueue[0] if search.enqueue else {}
+    """Return the first enqueued setting; parameters that it leaves open get the first option or the highest number."""
+    enqueued = search.enqueue[0] if search.enqueue else {}
 
     def pick(dimension: Range | Options) -> Any:
-        other = dimension.labels[0] if isinstance(dimension, Options) else dimension.high
-        return given.get(dimension.name, other)
+        default = dimension.labels[0] if isinstance(dimension, Options) else dimension.high
+        return enqueued.get(dimension.name, default)
 
     return search.space.draw(pick)[0]
 
 
 def _slowest(search: "SearchSpec", setting: "TrialSpec", costs: "Mapping[str, Cost]",
              records: "Iterable[Mapping[str, Any]]") -> "TrialSpec":
-    """Return the trial that takes longest of those whose kind is known, at the most steps that the space holds."""
+    """Return the slowest trial whose kind has a known cost, with the largest number of steps in the space."""
     from harness.config.spec import TrialSpec
 
     steps = max(resolve_params(search, params).steps for params in search.space.corners())
     kinds = {cost_class(spec): replace(spec, steps=steps)
              for spec in (setting, *(TrialSpec.from_dict(record["spec"]) for record in records))}
-    known = [spec for kind, spec in kinds.items() if kind in costs]
-    return max(known, key=lambda spec: costs[cost_class(spec)].seconds(spec), default=setting)
+    with_cost = [spec for kind, spec in kinds.items() if kind in costs]
+    return max(with_cost, key=lambda spec: costs[cost_class(spec)].seconds(spec), default=setting)
 
 
 def _domain(dimension: Range | Options) -> str:
     if not isinstance(dimension, Range):
         return " | ".join(map(str, dimension.labels))
-    how = ", log" if dimension.log else f", by {dimension.step:g}" if dimension.step else ""
-    return f"{dimension.low:g} to {dimension.high:g}{how}"
+    scale = ", log" if dimension.log else f", by {dimension.step:g}" if dimension.step else ""
+    return f"{dimension.low:g} to {dimension.high:g}{scale}"

@@ -1,4 +1,4 @@
-"""Reading the parquet files of recorded trials, wherever their experiment lies."""
+"""Reads the parquet files of recorded trials of any experiment."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def reader(results: Path) -> "Callable[[Mapping[str, Any], str], Columns]":
-    """Return a function that reads the columns of a record's file, by name without suffix.
+    """Return a function that reads the columns of a file (its name without suffix) of a record.
 
-    It raises UsageError that names a file which cannot be read.
+    The function raises UsageError for a file that cannot be read.
     """
     from harness.store.parquet_json import read_table
     from harness.store.store import Store

@@ -1,4 +1,4 @@
-"""Compare two settings, trials or experiments: what differs, by how much, and in which scenes."""
+"""The command `compare`: shows how two settings, trials or experiments differ in settings, scores and scenes."""
 
 import argparse
 import json
@@ -13,9 +13,9 @@ from harness.cli._options import add_results, results_of
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.report.compare.pairs import Pair, Scene, Scenes, Score
+    from harness.report.compare.pairs import Pair, SceneComparison, ScenesComparison, ScoreComparison
 
-NAMED = 3  # scenes at either end that are named, and pictured where a scene has several views
+NAMED = 3  # scenes at either end that are named, and shown in the picture if a scene has several views
 BESIDE = 6  # scenes of a single view in a row of the picture
 
 
@@ -33,80 +33,83 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print what differs, pair by pair, and save a picture of the scenes that differ most."""
+    """Print the differences, pair by pair, and save a picture of the scenes that differ most."""
     from harness.cli._trial_files import reader
     from harness.report.compare import pairs
 
     results = results_of(args)
     sides = _sides(results, args)
-    found = _pairs(sides)
-    if args.picture and len(found) > 1:
-        raise UsageError(f"--picture: there are {len(found)} pairs of settings, and one picture each; narrow --where")
+    titled_pairs = _pairs(sides)
+    if args.picture and len(titled_pairs) > 1:
+        raise UsageError(f"--picture: there are {len(titled_pairs)} pairs of settings, and one picture each; "
+                         "narrow --where")
     plain = []
-    for i, (words, pair) in enumerate(found):
-        scores, scenes = pairs.scores(pair), pairs.scenes(pair, reader(results))
-        picture = _picture(results, args.picture, words, pair, scenes) if scenes else None
-        plain.append(_plain(words, pair, scores, scenes, picture))
+    for i, (titles, pair) in enumerate(titled_pairs):
+        scores, scenes = pairs.compare_scores(pair), pairs.compare_scenes(pair, reader(results))
+        picture = _save_picture(results, args.picture, titles, pair, scenes) if scenes else None
+        plain.append(_plain(titles, pair, scores, scenes, picture))
         if not args.json:
-            print("\n" * (i > 0) + _text(words, pair, scores, scenes, picture))
+            print("\n" * (i > 0) + _text(titles, pair, scores, scenes, picture))
     if args.json:
         print(json.dumps(plain, indent=1))
     return 0
 
 
 def _sides(results: Path, args: argparse.Namespace) -> tuple[Side, Side]:
-    """Return both sides as the names and conditions mean them."""
-    wheres = [_lookup.conditions(text) for text in args.where]
+    """Return both sides of the comparison from the names and the --where flags."""
+    wheres = [_lookup.parse_where(text) for text in args.where]
     if len(wheres) > 2:
         raise UsageError(f"--where: given {len(wheres)} times; expected one for each side")
     if args.other is not None:
         first, last = (wheres[0], wheres[-1]) if wheres else ({}, {})
-        return _lookup.side(results, args.one, first), _lookup.side(results, args.other, last)
+        return _lookup.find_side(results, args.one, first), _lookup.find_side(results, args.other, last)
     if not wheres:
         raise UsageError(f"what is {args.one!r} compared with? Name a second experiment or trial, or settings of one: "
                          f"harness compare {args.one} --where fusion=none --where fusion=blend")
-    chosen = _lookup.side(results, args.one, wheres[-1])
+    chosen = _lookup.find_side(results, args.one, wheres[-1])
     if len(wheres) == 1:
-        return _lookup.baseline(results, args.one), chosen
-    return _lookup.side(results, args.one, wheres[0]), chosen
+        return _lookup.baseline_side(results, args.one), chosen
+    return _lookup.find_side(results, args.one, wheres[0]), chosen
 
 
 def _pairs(sides: tuple[Side, Side]) -> "list[tuple[tuple[str, str], Pair]]":
-    """Return the settings that are compared, with what they are called."""
-    from harness.report.compare.pairs import matched, paired
+    """Return the pairs of settings to compare, each with the titles of both sides."""
+    from harness.report.compare.pairs import match_settings, pair_by_seed
 
     one, other = sides
-    groups = matched(one.groups, other.groups)
+    groups = match_settings(one.groups, other.groups)
     if not groups:
         raise UsageError(f"no setting of {one.name} ({len(one.groups)}) agrees with one of {other.name} "
                          f"({len(other.groups)}) in all that varies inside them, weights and data included; narrow "
                          "them with --where, or name two trials")
-    found = [((one.words(mine), other.words(yours)), paired(mine.records, yours.records)) for mine, yours in groups]
-    shared = [(words, pair) for words, pair in found if pair is not None]
+    pairs = [((one.title(mine), other.title(yours)), pair_by_seed(mine.records, yours.records)) for mine, yours in groups]
+    shared = [(titles, pair) for titles, pair in pairs if pair is not None]
+    first, second = pairs[0][0]
     if not shared:
-        raise UsageError(f"{found[0][0][0]} and {found[0][0][1]} share no finished seed")
+        raise UsageError(f"{first} and {second} share no finished seed")
     if all(mine.records[0]["id"] == yours.records[0]["id"] for mine, yours in groups):
-        raise UsageError(f"both sides are the same trials ({found[0][0][0]})")
+        raise UsageError(f"both sides are the same trials ({first})")
     return shared
 
 
-def _text(words: tuple[str, str], pair: "Pair", scores: "Sequence[Score]", scenes: "Scenes | None",
+def _text(titles: tuple[str, str], pair: "Pair", scores: "Sequence[ScoreComparison]", scenes: "ScenesComparison | None",
           picture: Path | None) -> str:
-    from harness.cli._compare_view import knobs, notes, scene_lines, score_lines
+    from harness.cli._compare_view import note_lines, scene_lines, score_lines, setting_lines
 
-    parts = [f"A  {words[0]}\nB  {words[1]}", knobs(pair), score_lines(pair, scores), notes(pair, scores)]
+    parts = [f"A  {titles[0]}\nB  {titles[1]}", setting_lines(pair), score_lines(pair, scores),
+             note_lines(pair, scores)]
     if scenes:
         parts.append(scene_lines(scenes, NAMED))
     elif pair.is_comparable:
-        parts.append("No scene can be compared: a trial has no points, or a scene shows none.")
+        parts.append("No scene can be compared: a trial has no points, or a scene has none.")
     parts.append(f"picture  {picture}" if picture else "")
     return "\n\n".join(part for part in parts if part)
 
 
-def _plain(words: tuple[str, str], pair: "Pair", scores: "Sequence[Score]", scenes: "Scenes | None",
+def _plain(titles: tuple[str, str], pair: "Pair", scores: "Sequence[ScoreComparison]", scenes: "ScenesComparison | None",
            picture: Path | None) -> dict[str, Any]:
     return {
-        "a": words[0], "b": words[1], "seeds": list(pair.seeds), "paired_by_seed": pair.by_seed,
+        "a": titles[0], "b": titles[1], "seeds": list(pair.seeds), "paired_by_seed": pair.by_seed,
         "comparable": pair.is_comparable,
         "trials": [[str(record["id"]) for record in side] for side in (pair.one, pair.other)],
         "settings": {name: [mine, yours] for name, mine, yours in pair.knobs},
@@ -117,16 +120,17 @@ def _plain(words: tuple[str, str], pair: "Pair", scores: "Sequence[Score]", scen
     }
 
 
-def _picture(results: Path, given: Path | None, words: tuple[str, str], pair: "Pair", scenes: "Scenes") -> Path | None:
-    """Save the scenes that differ most and return the file; None where the data is not here to be drawn."""
-    from harness.report.html._setting_page import slug
+def _save_picture(results: Path, path: Path | None, titles: tuple[str, str], pair: "Pair",
+                  scenes: "ScenesComparison") -> Path | None:
+    """Save a picture of the scenes that differ most; return its file, None if the data is not on this machine."""
+    from harness.report.html import slug
     from harness.store.atomic_files import replace_file
 
-    content = _drawn(results, words, pair, scenes)
+    content = _draw(results, titles, pair, scenes)
     if content is None:
         return None
     experiment = results / str(pair.one[0]["experiment"])
-    path = given or experiment / "compare" / f"{slug(words[0])}-vs-{slug(words[1])}.png"
+    path = path or experiment / "compare" / f"{slug(titles[0])}-vs-{slug(titles[1])}.png"
     try:
         replace_file(path, content)
     except OSError as error:
@@ -134,11 +138,12 @@ def _picture(results: Path, given: Path | None, words: tuple[str, str], pair: "P
     return path
 
 
-def _drawn(results: Path, words: tuple[str, str], pair: "Pair", scenes: "Scenes") -> bytes | None:
+def _draw(results: Path, titles: tuple[str, str], pair: "Pair", scenes: "ScenesComparison") -> bytes | None:
+    """Return the picture of the worst and best scenes for B as PNG, None if the data is not on this machine."""
     from harness.cli._trial_files import reader
     from harness.config.spec import TrialSpec
     from harness.method.trial import dataset
-    from harness.report.pictures.scene_pairs import Sight, of_scene, picture
+    from harness.report.pictures.scene_pairs import ScenePair, of_scene, picture
 
     read = reader(results)
     try:
@@ -153,17 +158,17 @@ def _drawn(results: Path, words: tuple[str, str], pair: "Pair", scenes: "Scenes"
             tables[scene.shown] = (read(pair.one[scene.shown], "points"), read(pair.other[scene.shown], "points"))
         mine, yours = (of_scene(points, scene.scene) for points in tables[scene.shown])
         if not {"truth_y", "found_y"} <= mine.keys() or set(mine["view"]) != set(range(data.views)):
-            return None  # made-up points, or data of that name that is laid out otherwise here
+            return None  # points without true or found positions, or a dataset of that name with another layout
         seed = pair.seeds[scene.shown]
         label = f"scene {scene.scene}\n{scene.difference:+.2f}" + (f"\nseed {seed}" if len(pair.one) > 1 else "")
-        sights.append(Sight(label, views[scene.scene], (mine, yours)))
-    title = f"Where B ({words[1]}) does worst and best against A ({words[0]}): difference in PCK@0.1 by scene"
+        sights.append(ScenePair(label, views[scene.scene], (mine, yours)))
+    title = f"Where B ({titles[1]}) does worst and best against A ({titles[0]}): difference in PCK@0.1 by scene"
     columns = len(sights) // 2 if data.views == 1 and len(sights) > 1 else 1
-    return picture(title, (f"A  {words[0]}", f"B  {words[1]}"), sights, columns)
+    return picture(title, (f"A  {titles[0]}", f"B  {titles[1]}"), sights, columns)
 
 
-def _extremes(scenes: "Scenes", views: int) -> "list[Scene]":
-    """Return the worst scenes for B and the best, as many of each."""
+def _extremes(scenes: "ScenesComparison", views: int) -> "list[SceneComparison]":
+    """Return equally many of the worst and the best scenes for B."""
     most = BESIDE if views == 1 else NAMED
     count = min(most, len(scenes.each) // 2)
     return [*scenes.each[:count], *scenes.each[len(scenes.each) - count :]] if count else list(scenes.each)

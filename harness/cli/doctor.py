@@ -1,4 +1,4 @@
-"""Say what is there: this machine, the models at hand, and what a dataset's folder holds and lacks."""
+"""The command `doctor`: checks this machine and its models, or the folder of a dataset."""
 
 import argparse
 import json
@@ -24,32 +24,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print what was found; 1 where something is missing."""
+    """Print what was found and what is missing; return 1 if anything is missing."""
     if args.data is None and (args.root or args.set):
         raise UsageError("--root and --set belong to a dataset: name it with --data")
-    found = _machine() if args.data is None else _data(args)
+    report = _machine() if args.data is None else _data(args)
     if args.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(report, indent=2))
     else:
-        for line in found["found"]:
+        for line in report["found"]:
             print(line)
-        for line in found["missing"]:
+        for line in report["missing"]:
             print(f"problem: {line}")
-        if args.data is not None and not found["missing"]:
+        if args.data is not None and not report["missing"]:
             print("nothing is missing")
-    return 1 if found["missing"] else 0
+    return 1 if report["missing"] else 0
 
 
 def _data(args: argparse.Namespace) -> dict[str, list[str]]:
     from harness.config.located_yaml import parse
 
-    given: dict[str, Any] = {} if args.root is None else {"root": args.root}
+    knobs: dict[str, Any] = {} if args.root is None else {"root": args.root}
     for item in args.set:
         name, equals, value = item.partition("=")
         if not equals:
             raise UsageError(f"--set {item}: expected KNOB=VALUE")
-        given[name] = parse(value, f"--set {item}", lines=False).plain
-    survey = registry.build("data", args.data, given).survey()
+        knobs[name] = parse(value, f"--set {item}", lines=False).plain
+    survey = registry.build("data", args.data, knobs).survey()
     return {"found": list(survey.found), "missing": list(survey.missing)}
 
 
@@ -81,12 +81,12 @@ def _model(name: str) -> str:
 
 
 def _place(name: str) -> str:
-    """Return where a dataset is looked for, without reading it."""
+    """Return the folder where a dataset is expected, without reading it."""
     knobs = {knob.name for knob in registry.variant("data", name).knobs}
     if "root" not in knobs:
         return "needs no files"
-    shelf = os.environ.get("HARNESS_DATA", "")
-    if not shelf:
+    root = os.environ.get("HARNESS_DATA", "")
+    if not root:
         return "set data.root, or HARNESS_DATA"
-    folder = Path(shelf).expanduser() / name
+    folder = Path(root).expanduser() / name
     return str(folder) if folder.is_dir() else f"no folder {folder}"

@@ -1,4 +1,4 @@
-"""Show every kind, variant and knob, one line each, and the trial's own knobs."""
+"""The command `list`: shows every kind, variant and knob, one line each, and the trial's own knobs."""
 
 import argparse
 import json

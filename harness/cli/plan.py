@@ -1,6 +1,6 @@
-"""Show an experiment's trials: their ids, what tells them apart, what is done, and what the rest will cost.
+"""The command `plan`: shows an experiment's trials (id, status, label) and the cost of the unfinished ones.
 
-Of a search, whose trials nobody knows beforehand, the space is shown and what it will cost at most.
+For a search, whose trials are not known beforehand, it shows the space and the largest cost.
 """
 
 import argparse
@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the plan; starts nothing but what --measure asks for."""
+    """Print the plan; only --measure runs trials."""
     experiment = load(args.experiment, args.overrides)
     results = results_of(args)
     from harness.search.grid import Grid
@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> int:
     store = Store(results, experiment.name)
     if experiment.search is None:
         if args.json and args.measure:
-            raise UsageError("--measure: what a grid's trials will cost is told in words; leave out --json")
+            raise UsageError("--measure: the cost of a grid is printed as text only; leave out --json")
         show_plan(Grid(experiment, store), store, args)
     else:
         from harness.cli._search_view import show_search

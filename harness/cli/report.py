@@ -1,4 +1,4 @@
-"""Print the tables of recorded experiments and write them with figures and pages; check them, or say what changed."""
+"""The command `report`: prints and writes tables, figures and pages; checks them or compares them with old ones."""
 
 import argparse
 import gc
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli._options import add_overrides, add_results, chosen, recorded, results_of
+from harness.cli._options import add_overrides, add_results, chosen_experiments, recorded_experiments, results_of
 from harness.config.load import load, shipped
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.cli._report_files import Layout
-    from harness.report.inputs import Part, Report
+    from harness.cli._report_files import ReportLayout
+    from harness.report.inputs import ReportInputs, Report
 
 FORMATS = ("markdown", "latex", "csv", "json")
 PAGE = "html"  # with the figures
@@ -24,24 +24,24 @@ PAGE = "html"  # with the figures
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("experiments", nargs="*", metavar="experiment",
-                        help="recorded names, as they were last run, or YAML files, as they stand now; several are "
+                        help="recorded names, as they were last run, or YAML files, as they are now; several are "
                         "joined in one report (every recorded one, each by itself)")
     add_overrides(parser)
     add_results(parser)
     parser.add_argument("--format", choices=(*FORMATS, PAGE),
                         help="print this format alone and write nothing; html: write the page and the figures alone")
     parser.add_argument("--output", metavar="DIR", help="write to this folder, as <name>.md, .tex, .csv, .json, .html "
-                        "and <name>-figures/, instead of beside the records, and print where")
+                        "and <name>-figures/, instead of beside the records, and print the paths")
     parser.add_argument("--verify", action="store_true",
-                        help="take every cell again from the trials' own files; exit code 1 where one differs")
+                        help="recompute every cell from the trials' own files; exit code 1 if one differs")
     parser.add_argument("--diff", metavar="OLD.json", type=Path,
-                        help="say what changed since that report was written, and why; exit code 1 where any did")
+                        help="show the changes since that report was written, with reasons; exit code 1 if any")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print, write, check or compare; 1 where an experiment has no finished trial to show."""
+    """Print, write, check or compare; return 1 if an experiment has no finished trial."""
     collecting = gc.isenabled()
-    gc.disable()  # a report is millions of objects that stay, and no cycles; looking for some takes a tenth of the time
+    gc.disable()  # a report has millions of objects and no cycles; searching for cycles takes a tenth of the time
     try:
         return _report(args)
     finally:
@@ -66,25 +66,26 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _reports(results: Path, names: list[str], overrides: list[str]) -> "list[Report]":
-    """Return one report of the named experiments, or one of each that was recorded."""
-    from harness.report.inputs import joined, reported
+    """Return one report of all named experiments, or without names one of each recorded experiment."""
+    from harness.report.inputs import join_inputs, make_report
 
-    parts = [_part(results, given, overrides) for given in dict.fromkeys(names) or chosen(results, ())]
-    return [reported(joined(parts))] if names else [reported(part) for part in parts]
+    parts = [_part(results, name, overrides) for name in dict.fromkeys(names) or chosen_experiments(results, ())]
+    return [make_report(join_inputs(parts))] if names else [make_report(part) for part in parts]
 
 
-def _part(results: Path, given: str, overrides: list[str]) -> "Part":
+def _part(results: Path, name: str, overrides: list[str]) -> "ReportInputs":
     from harness.cli import _report_files
     from harness.store.store import Store
 
-    name, layout = _resolve(results, given, overrides)
-    return _report_files.part_of(Store(results, name), layout, lambda text: print(f"warning: {text}", file=sys.stderr))
+    name, layout = _resolve(results, name, overrides)
+    store = Store(results, name)
+    return _report_files.read_part(store, layout, lambda text: print(f"warning: {text}", file=sys.stderr))
 
 
 def _show(args: argparse.Namespace, results: Path, reports: "list[Report]") -> None:
-    """Print reports, write them, or both, and say where."""
+    """Print reports, write them, or both, and print the files' locations."""
     from harness.cli import _report_files
-    from harness.report.writers.document import document
+    from harness.report.writers.document import to_document
 
     if args.output or args.format == PAGE:
         forms = (args.format,) if args.format else (*FORMATS, PAGE)
@@ -93,108 +94,109 @@ def _show(args: argparse.Namespace, results: Path, reports: "list[Report]") -> N
             for path in _written(results, report, folder, stem, forms):
                 print(path)
     elif args.format == "json":
-        print(json.dumps({report.name: document(report) for report in reports}, indent=1))
+        print(json.dumps({report.name: to_document(report) for report in reports}, indent=1))
     elif args.format == "csv" and len(reports) > 1:
         raise UsageError("--format csv: one report at a time goes to stdout; name it, or write all with --output DIR")
     else:
-        texts = [_titled(report.name, _report_files.rendered(report.tables, args.format or "markdown"), args.format,
-                         len(reports)) for report in reports]
+        form = args.format or "markdown"
+        texts = [_titled(report.name, _report_files.render_tables(report.tables, form), form, len(reports))
+                 for report in reports]
         print("\n".join(texts), end="", flush=True)
         for report in reports if not args.format else ():
             folder, stem = _beside(results, report)
             paths = _written(results, report, folder, stem, (*FORMATS, PAGE))
             figures = sorted({path.parent for path in paths if path.suffix == ".pdf"})
-            print(f"page     {folder / stem}.html", *(f"figures  {found}{os.sep}" for found in figures),
+            print(f"page     {folder / stem}.html", *(f"figures  {path}{os.sep}" for path in figures),
                   sep="\n", file=sys.stderr)
 
 
 def _beside(results: Path, report: "Report") -> tuple[Path, str]:
-    """Return where a report lies beside the records: folder and name without suffix."""
+    """Return the folder and the file name without suffix of a report beside its records."""
     return results / report.name, "report"
 
 
 def _written(results: Path, report: "Report", folder: Path, stem: str, forms: tuple[str, ...]) -> list[Path]:
-    """Write a report and return its files, those of its settings' pages aside."""
+    """Write a report; return its files without the pages of its settings."""
     from harness.cli import _report_files, _report_pages
 
     try:
-        paths = _report_files.write(report, folder, stem, [form for form in forms if form != PAGE])
-        return paths + (_report_pages.write(results, report, folder, stem) if PAGE in forms else [])
+        paths = _report_files.write_tables(report, folder, stem, [form for form in forms if form != PAGE])
+        return paths + (_report_pages.write_pages(results, report, folder, stem) if PAGE in forms else [])
     except OSError as error:
         raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
 
 
-def _titled(name: str, text: str, form: str | None, count: int) -> str:
-    """Return a report under its experiment's name, where there are several."""
+def _titled(name: str, text: str, form: str, count: int) -> str:
+    """Return a report's text, with a title if there are several reports."""
     if count == 1:
         return text
     return f"% {name}\n{text}" if form == "latex" else f"## {name}\n\n{text}"
 
 
 def _verify(results: Path, report: "Report") -> int:
-    """Say whether every cell comes out again from the trials' files."""
+    """Recompute every cell from the trials' files and print the mismatches; return 1 if there are any."""
     from harness.cli._trial_files import reader
     from harness.report.verify.verify import verify
 
     done = verify(report, reader(results))
-    for wrong in done.wrong:
+    for wrong in done.mismatches:
         trial = f", trial {wrong.trial}" if wrong.trial else ""
-        print(f"{report.name}: {wrong.cell}: {wrong.what} is {wrong.printed}, found {wrong.found}{trial}")
-    came = f"{len(done.wrong)} numbers differ in" if done.wrong else "every number comes out again in"
+        print(f"{report.name}: {wrong.cell}: {wrong.what} is {wrong.printed}, found {wrong.recomputed}{trial}")
+    result = f"{len(done.mismatches)} numbers differ in" if done.mismatches else "every number is confirmed in"
     scores = done.scores
-    drawn = f"; {done.drawn} p stand as printed, for their sign patterns were drawn" if done.drawn else ""
-    print(f"{report.name}: {came} {done.cells} cells: {scores['points']} scores taken from points.parquet, "
-          f"{scores['scenes']} from scenes.parquet, {scores['curve']} from curve.parquet, {scores['record']} as "
-          f"recorded, for no file holds them in finer form{drawn}")
-    return 1 if done.wrong or not report.tables else 0
+    sampled = f"; {done.sampled_p} p not recomputed, since their sign patterns were drawn at random"
+    print(f"{report.name}: {result} {done.cells} cells: {scores['points']} scores recomputed from points.parquet, "
+          f"{scores['scenes']} from scenes.parquet, {scores['curve']} from curve.parquet; {scores['record']} scores of "
+          f"which no file holds the parts{sampled if done.sampled_p else ''}")
+    return 1 if done.mismatches or not report.tables else 0
 
 
 def _old(path: Path | None) -> "Mapping[str, Any] | None":
-    """Return the report that was written before, None where none is asked for."""
-    from harness.report.writers.document import parsed
+    """Return the older report of --diff, None without that flag."""
+    from harness.report.writers.document import parse
 
     if path is None:
         return None
     try:
-        return parsed(path.read_text(encoding="utf-8"), str(path))
+        return parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: cannot be read: it is not UTF-8") from None
 
 
-def _resolve(results: Path, given: str, overrides: list[str]) -> "tuple[str, Layout]":
-    """Return the experiment's name and layout: as last run for a recorded name, as it stands now for a file."""
+def _resolve(results: Path, name: str, overrides: list[str]) -> "tuple[str, ReportLayout]":
+    """Return an experiment's name and layout: for a recorded name as it was last run, for a file as the file is now."""
     from harness.cli import _report_files
     from harness.config.spec import ReportSpec
     from harness.store.store import Store
 
-    if given in recorded(results) and not overrides:
-        known = _report_files.noted(Store(results, given))
-        if known is not None:
-            return given, known
-        if given not in shipped():
-            return given, _report_files.Layout(ReportSpec(), None)
-    elif given not in shipped() and not Path(given).suffix:
-        chosen(results, [given])
-    experiment = load(given, overrides)
-    if experiment.name not in recorded(results):
-        raise UsageError(f"{results}: no records of {experiment.name!r}; `harness run {given}` makes them")
+    if name in recorded_experiments(results) and not overrides:
+        layout = _report_files.read_layout(Store(results, name))
+        if layout is not None:
+            return name, layout
+        if name not in shipped():
+            return name, _report_files.ReportLayout(ReportSpec(), None)
+    elif name not in shipped() and not Path(name).suffix:
+        chosen_experiments(results, [name])
+    experiment = load(name, overrides)
+    if experiment.name not in recorded_experiments(results):
+        raise UsageError(f"{results}: no records of {experiment.name!r}; `harness run {name}` makes them")
     return experiment.name, _report_files.layout_of(experiment)
 
 
 def _show_changes(old: "Mapping[str, Any]", reports: "list[Report]") -> int:
-    """Say what changed since a report, row by row, and why."""
+    """Print the changes since an older report, row by row, with their reasons; return 1 if there are any."""
     from harness.report.compare.since import changes
-    from harness.report.writers.document import document
+    from harness.report.writers.document import to_document
 
     (report,) = reports
-    found = changes(old, document(report), report.records)
-    for change in found:
+    row_changes = changes(old, to_document(report), report.records)
+    for change in row_changes:
         print(f"{change.table} | {change.setting}")
         for number in change.numbers:
             print(f"  {number}")
         for reason in change.reasons:
             print(f"  because: {reason}")
-    print(f"{report.name}: {len(found)} rows changed" if found else f"{report.name}: nothing changed")
-    return 1 if found else 0
+    print(f"{report.name}: {len(row_changes)} rows changed" if row_changes else f"{report.name}: nothing changed")
+    return 1 if row_changes else 0

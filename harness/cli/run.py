@@ -1,4 +1,4 @@
-"""Run an experiment: every combination of its grid with every seed that is not done yet; end with its tables."""
+"""The command `run`: runs the trials of an experiment that are not finished and prints its tables."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_experiment, add_results, planned_experiment, results_of
 from harness.cli._plan_view import add_measure, show_plan
-from harness.cli._run_options import add_policy, exit_code, policy_of, say_where
+from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary
 from harness.errors import OK
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.runner.coordinator import Summary
     from harness.store.store import Store
 
-PRINTED = ("pck", "views")  # the tables that end a run; the report files hold them all
+PRINTED = ("pck", "views")  # the tables that a run prints; the report files contain all tables
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,11 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run, print the tables, and say where everything lies; the exit code says how it went."""
+    """Run the trials, then print the tables and the locations of all files; return the exit code."""
     experiment = planned_experiment(args)
     results = results_of(args)
     from harness.cli import _progress, _report_files
-    from harness.runner.coordinator import conduct
+    from harness.runner.coordinator import run_trials
     from harness.search.grid import Grid
     from harness.store.mlflow_tracker import MlflowTracker
     from harness.store.store import Store
@@ -48,20 +48,20 @@ def main(args: argparse.Namespace) -> int:
     if args.dry_run:
         show_plan(grid, store, args, force=args.force)
         return OK
-    note = partial(_report_files.note, store, experiment, grid)
+    note = partial(_report_files.write_layout, store, experiment, grid)
     with executor_of(args, store) as executor, _progress.progress(note) as progress:
-        summary = conduct(grid, store, executor, MlflowTracker(store), policy=policy_of(args), progress=progress)
-    report = _report_files.report_of(store, _report_files.layout_of(experiment))
-    files = _report_files.write(report, store.folder, "report") if report.tables else []
+        summary = run_trials(grid, store, executor, MlflowTracker(store), policy=policy_of(args), progress=progress)
+    report = _report_files.build_report(store, _report_files.layout_of(experiment))
+    files = _report_files.write_tables(report, store.folder, "report") if report.tables else []
     _show(args, experiment, store, summary, report.tables)
-    say_where(store, summary, files, forced=args.force)
+    print_summary(store, summary, files, forced=args.force)
     return exit_code(summary)
 
 
 def _show(args: argparse.Namespace, experiment: "Experiment", store: "Store", summary: "Summary",
           tables: "tuple[Table, ...]") -> None:
-    """Print the run's data on stdout."""
-    from harness.cli._report_files import rendered
+    """Print the tables, or with --json the summary and all tables, on stdout."""
+    from harness.cli._report_files import render_tables
     from harness.report.writers.csv_json import to_json
 
     if args.json:
@@ -69,4 +69,4 @@ def _show(args: argparse.Namespace, experiment: "Experiment", store: "Store", su
                    "tables": to_json(tables)}
         print(json.dumps(content, indent=1))
     elif tables:
-        print(rendered([table for table in tables if table.name in PRINTED] or tables[:1], "markdown"))
+        print(render_tables([table for table in tables if table.name in PRINTED] or tables[:1], "markdown"))

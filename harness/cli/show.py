@@ -1,4 +1,4 @@
-"""Show one trial: what was not left at its default, what it scored, where its files are."""
+"""The command `show`: shows one trial's changed settings, scores and files."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.cli import _lookup
 from harness.cli._options import add_results, results_of
-from harness.store.parquet_json import strict
+from harness.store.parquet_json import to_plain_json
 from harness.store.store import Store
 
 
@@ -19,15 +19,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the trial; 1 where its folder cannot be trusted."""
-    store, trial = _lookup.trial(results_of(args), args.trial)
+    """Print the trial; return 1 if its record is missing or damaged."""
+    store, trial = _lookup.find_trial(results_of(args), args.trial)
     record = store.record(trial)
     if record is None:
         problem = store.unreadable().get(trial, "there is no whole record")
         print(f"{store.path(trial)} is not trusted: {problem}")
         return 1
     if args.json:
-        print(json.dumps(strict(_plain(store, record)), indent=1, allow_nan=False))
+        print(json.dumps(to_plain_json(_plain(store, record)), indent=1, allow_nan=False))
     else:
         print("\n\n".join(filter(None, [_head(record), _settings(record), _scores(record), _curve(store, record),
                                         _files(store, record)])))
@@ -42,15 +42,15 @@ def _plain(store: Store, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _head(record: Mapping[str, Any]) -> str:
-    where = record.get("environment") or {}
-    commit = str(where.get("git_commit") or "")[:8]
+    environment = record.get("environment") or {}
+    commit = str(environment.get("git_commit") or "")[:8]
     lines = {
         "trial": f"{record['id']} of {record['experiment']}, seed {record['spec'].get('seed', 'unknown')}",
         "status": record["status"] + (f": {record['reason']}" if record.get("reason") else ""),
         "ran": f"{record['started']} to {record['ended']}",
-        "by": where.get("command"),
-        "code": f"{commit}, changed since" if where.get("git_dirty") else commit,
-        "on": where.get("device"),
+        "by": environment.get("command"),
+        "code": f"{commit}, changed since" if environment.get("git_dirty") else commit,
+        "on": environment.get("device"),
         "earlier": "; ".join(f"{attempt.get('cause')}: {attempt.get('reason')}"
                              for attempt in record.get("attempts") or ()),
     }
@@ -58,39 +58,39 @@ def _head(record: Mapping[str, Any]) -> str:
 
 
 def _settings(record: Mapping[str, Any]) -> str:
-    from harness.cli._compare_view import aligned
+    from harness.cli._compare_view import align_columns
     from harness.report.compare.setting_changes import changed, text
 
-    if not record["spec"]:  # another results version's, of another shape
+    if not record["spec"]:  # a record of another results version has another format
         return ""
-    found = [(setting.name, text(setting.value), text(setting.default)) for setting in changed(record["spec"])]
-    return aligned([("setting", "value", "default"), *found]) if found else "every setting at its default"
+    rows = [(setting.name, text(setting.value), text(setting.default)) for setting in changed(record["spec"])]
+    return align_columns([("setting", "value", "default"), *rows]) if rows else "every setting at its default"
 
 
 def _scores(record: Mapping[str, Any]) -> str:
-    """Return the tables' scores, each beside those of its references."""
-    from harness.cli._compare_view import aligned
+    """Return the scores of the report's tables, each with the scores of its references."""
+    from harness.cli._compare_view import align_columns
     from harness.report.tables.columns import TABLES
     from harness.report.tables.rows import Group
 
-    (found,) = Group((), (record,), is_baseline=False).scores
+    (scores,) = Group((), (record,), is_baseline=False).scores
     rows: dict[str, tuple[str, ...]] = {}
     for layout in TABLES:
-        for column in layout.columns(list(found)):
-            references = [f"{reference.label} {found[name]:.4g}" for reference in layout.references
-                          if (name := reference.score(column.score)) in found]
-            if column.score in found and (references or column.score not in rows):
-                rows[column.score] = (column.score, f"{found[column.score]:.4g}", ", ".join(references))
-    return aligned([("score", "value", "reference"), *rows.values()]) if rows else ""
+        for column in layout.columns(list(scores)):
+            references = [f"{reference.label} {scores[name]:.4g}" for reference in layout.references
+                          if (name := reference.score(column.score)) in scores]
+            if column.score in scores and (references or column.score not in rows):
+                rows[column.score] = (column.score, f"{scores[column.score]:.4g}", ", ".join(references))
+    return align_columns([("score", "value", "reference"), *rows.values()]) if rows else ""
 
 
 def _curve(store: Store, record: Mapping[str, Any]) -> str:
-    """Return how the loss went, in a line."""
+    """Return a summary of the loss curve in one line."""
     losses = store.curve(record["id"]).get("loss", []) if "curve.parquet" in record["files"] else []
     if not losses:
         return ""
-    reached = record["scores"].get("steps_to_90")
-    ninety = f", 90% of the drop at step {reached:.0f}" if reached == reached and reached is not None else ""
+    step = record["scores"].get("steps_to_90")
+    ninety = f", 90% of the drop at step {step:.0f}" if step == step and step is not None else ""
     return f"loss     {losses[0]:.4g} to {losses[-1]:.4g} in {len(losses)} steps, lowest {min(losses):.4g}{ninety}"
 
 

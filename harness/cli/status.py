@@ -1,16 +1,16 @@
-"""Show how experiments stand, while they run or afterwards: done, running, failed and why, pruned, left, time left."""
+"""The command `status`: counts an experiment's trials by status, and shows its running and unfinished trials."""
 
 import argparse
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.cli._options import add_results, chosen, recorded, results_of
-from harness.store.parquet_json import strict
+from harness.cli._options import add_results, chosen_experiments, recorded_experiments, results_of
+from harness.store.parquet_json import to_plain_json
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.runner.experiment_status import Standing, Trial
+    from harness.runner.experiment_status import ExperimentStatus, TrialStatus
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,38 +21,39 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print what the store says, whoever runs the experiment."""
-    from harness.runner.experiment_status import standing
+    """Print the status of experiments from their folders, also while another process runs them."""
+    from harness.runner.experiment_status import experiment_status
 
     results = results_of(args)
-    names = chosen(results, [args.name]) if args.name else recorded(results)
-    found = {name: standing(Store(results, name)) for name in names}
+    names = chosen_experiments(results, [args.name]) if args.name else recorded_experiments(results)
+    experiments = {name: experiment_status(Store(results, name)) for name in names}
     if args.json:
-        print(json.dumps(strict({name: _plain(stands) for name, stands in found.items()}), indent=1, allow_nan=False))
+        content = to_plain_json({name: _plain(status) for name, status in experiments.items()})
+        print(json.dumps(content, indent=1, allow_nan=False))
         return 0
-    for name, stands in found.items():
+    for name, status in experiments.items():
         if args.name:
-            for line in _lines(stands):
+            for line in _lines(status):
                 print(line)
-        print(f"{name:<16} {_summary(stands)}")
+        print(f"{name:<16} {_summary(status)}")
     return 0
 
 
-def _plain(stands: "Standing") -> dict[str, Any]:
-    trials = {trial: {key: value for key, value in asdict(each).items() if value is not None}
-              for trial, each in stands.trials.items()}
-    return {"running": stands.alive, "planned": stands.planned, "left": stands.left, "counts": stands.counts,
-            "trials_per_hour": stands.per_hour, "seconds_left": stands.seconds_left, "trials": trials}
+def _plain(status: "ExperimentStatus") -> dict[str, Any]:
+    trials = {id_: {key: value for key, value in asdict(trial).items() if value is not None}
+              for id_, trial in status.trials.items()}
+    return {"running": status.alive, "planned": status.planned, "left": status.left, "counts": status.counts,
+            "trials_per_hour": status.per_hour, "seconds_left": status.seconds_left, "trials": trials}
 
 
-def _lines(stands: "Standing") -> list[str]:
-    """Return a line for each trial that is not finished, those under way first."""
-    known = sorted(stands.trials.items(), key=lambda item: (item[1].at is None, item[1].status, item[0]))
-    return [f"{trial}  {each.status:<11}  {_details(each)}".rstrip() for trial, each in known
-            if each.status != "finished"]
+def _lines(status: "ExperimentStatus") -> list[str]:
+    """Return a line for each trial that is not finished, running ones first."""
+    trials = sorted(status.trials.items(), key=lambda item: (item[1].at is None, item[1].status, item[0]))
+    return [f"{id_}  {trial.status:<11}  {_details(trial)}".rstrip() for id_, trial in trials
+            if trial.status != "finished"]
 
 
-def _details(trial: "Trial") -> str:
+def _details(trial: "TrialStatus") -> str:
     from harness.cli._progress_lines import PROBE, duration
 
     again = f" (attempt {trial.attempts + 1})" if trial.attempts else ""
@@ -68,18 +69,19 @@ def _details(trial: "Trial") -> str:
     return ", ".join(part for part in parts if part) + again
 
 
-def _summary(stands: "Standing") -> str:
-    """Return the counts, and of a run that goes on who runs it, how fast, and how long it will take."""
+def _summary(status: "ExperimentStatus") -> str:
+    """Return the counts and, for an active run, its process, its speed and the time left."""
     from harness.cli._progress_lines import duration
 
-    parts = [f"{count} {status}" for status, count in stands.counts.items()] or ["none"]
-    if stands.left is not None and (stands.left or stands.alive):
-        parts.append(f"{stands.left} of {stands.planned} left")
+    parts = [f"{count} {name}" for name, count in status.counts.items()] or ["none"]
+    if status.left is not None and (status.left or status.alive):
+        parts.append(f"{status.left} of {status.planned} left")
     line = ", ".join(parts)
-    if stands.run is None or not stands.alive:
-        stopped = stands.run["stopped"] if stands.run is not None else ""
+    if status.run is None or not status.alive:
+        stopped = status.run["stopped"] if status.run is not None else ""
         return f"{line}; stopped: {stopped}" if stopped else line
-    line += f"; run by process {stands.run['pid']} on {stands.run['host']} since {stands.run['began'][:19]} UTC"
-    if stands.per_hour:
-        line += f"; {stands.per_hour:.0f} trials/h"
-    return line + (f", {duration(stands.seconds_left)} left" if stands.seconds_left is not None else "")
+    run = status.run
+    line += f"; run by process {run['pid']} on {run['host']} since {run['began'][:19]} UTC"
+    if status.per_hour:
+        line += f"; {status.per_hour:.0f} trials/h"
+    return line + (f", {duration(status.seconds_left)} left" if status.seconds_left is not None else "")

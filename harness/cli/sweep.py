@@ -1,4 +1,4 @@
-"""Search a space of settings: propose, run and score them until the budget is spent; end with the best one."""
+"""The command `sweep`: searches a space of settings until the budget is spent and prints the best one."""
 
 import argparse
 import sys
@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_overrides, add_results, results_of
 from harness.cli._plan_view import add_measure
-from harness.cli._run_options import add_policy, exit_code, policy_of, say_where
+from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary
 from harness.config.load import load
 from harness.errors import OK, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.config.spec import Experiment, SearchSpec
+    from harness.runner.coordinator import Summary
+    from harness.search.outcome import Outcome
     from harness.store.store import Store
 
-FAILURES = 5  # in a row, after which a search stops unless its file or a flag says another number
+FAILURES = 5  # failed trials in a row that stop a search, unless its file or a flag sets another number
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="a YAML file with a 'search' block, or the name of a shipped experiment (sweep)")
     add_overrides(parser)
     add_results(parser)
-    group = parser.add_argument_group("what is searched")
-    group.add_argument("--trials", metavar="N", help="end after N trials in all, those of earlier calls included")
-    group.add_argument("--minutes", metavar="N", help="start nothing after N minutes of this call")
+    group = parser.add_argument_group("search")
+    group.add_argument("--trials", metavar="N", help="end after N trials in total, those of earlier calls included")
+    group.add_argument("--minutes", metavar="N", help="start no trial after N minutes of this call")
     group.add_argument("--storage", metavar="URL", default="",
                        help="database of the study, such as postgresql://user@host/name (study.db beside the records)")
     group.add_argument("--new-study", action="store_true",
-                       help="begin another study beside the one there is; what is finished is not run again")
+                       help="begin a new study beside the existing one; finished trials are not run again")
     add_executor(parser)
     add_policy(parser)
     parser.set_defaults(max_failures=None)
@@ -42,52 +45,73 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Search, print the best settings, and say where everything lies; the exit code says how it went."""
-    budget = [f"search.budget.{key}={given}" for key in ("trials", "minutes") if (given := getattr(args, key))]
-    experiment = load(args.experiment, [*args.overrides, *budget])
-    if experiment.search is None:
-        raise UsageError(f"{experiment.source}: has no 'search'; `harness run {args.experiment}` runs its grid")
+    """Search, then print the best settings and the locations of all files; return the exit code."""
+    experiment, search = _load_search(args)
     results = results_of(args)
-    from harness.cli import _progress, _report_files, _search_output, _search_view
-    from harness.runner.coordinator import conduct
+    from harness.cli._search_output import write_files
+    from harness.cli._search_view import show_search
     from harness.search.feasibility import check_space
-    from harness.search.outcome import outcome
-    from harness.search.sweep import Sweep
-    from harness.store.mlflow_tracker import MlflowTracker, attach
     from harness.store.store import Store
 
     store = Store(results, experiment.name)
     if args.dry_run:
-        _search_view.show_search(experiment, experiment.search, store, args)
+        show_search(experiment, search, store, args)
         return OK
-    check_space(experiment.search)
+    check_space(search)
     if args.max_failures is None:
-        args.max_failures = experiment.search.budget.failures or FAILURES
-    note = partial(_report_files.note, store, experiment, ())
-    with executor_of(args, store) as executor, _progress.progress(note) as progress:
-        sweep = Sweep(experiment, store, storage=args.storage, new_study=args.new_study, warn=progress.warning)
-        try:
-            summary = conduct(sweep, store, executor, MlflowTracker(store), policy=policy_of(args), progress=progress)
-        finally:
-            sweep.close()
-    found = outcome(sweep.study, store)
-    files = _search_output.keep(experiment, store, found)
-    text = (_search_output.as_json(experiment, store, found, summary, files) if args.json
-            else _search_output.tables(store, found))
-    print(text)
-    problem = attach(store) if files else ""
-    if problem:
-        print(f"warning: {problem}", file=sys.stderr)
-    say_where(store, summary, [])
-    _say_best(store, files, sweep.study.url)
+        args.max_failures = search.budget.failures or FAILURES
+    summary, outcome = _run_search(args, experiment, store)
+    files = write_files(experiment, store, outcome)
+    _show(args, experiment, store, outcome, summary, files)
+    print_summary(store, summary, [])
+    _print_files(store, files, outcome.url)
     return exit_code(summary)
 
 
-def _say_best(store: "Store", files: "list[Path]", url: str) -> None:
-    """Say where the best setting, the figures and the study are, on stderr."""
-    from harness.store.urls import shown
+def _load_search(args: argparse.Namespace) -> "tuple[Experiment, SearchSpec]":
+    """Return the experiment with the budget of the flags, and its search; raise UsageError if it has none."""
+    budget = [f"search.budget.{key}={value}" for key in ("trials", "minutes") if (value := getattr(args, key))]
+    experiment = load(args.experiment, [*args.overrides, *budget])
+    if experiment.search is None:
+        raise UsageError(f"{experiment.source}: has no 'search'; `harness run {args.experiment}` runs its grid")
+    return experiment, experiment.search
 
-    lines = [f"study    {shown(url)}; optuna-dashboard {shown(url)} shows it, also while a search runs"]
+
+def _run_search(args: argparse.Namespace, experiment: "Experiment", store: "Store") -> "tuple[Summary, Outcome]":
+    """Run the trials of the search until its budget is spent; return the counts and the outcome."""
+    from harness.cli import _progress, _report_files
+    from harness.runner.coordinator import run_trials
+    from harness.search.outcome import outcome
+    from harness.search.sweep import Sweep
+    from harness.store.mlflow_tracker import MlflowTracker
+
+    note = partial(_report_files.write_layout, store, experiment, ())
+    with executor_of(args, store) as executor, _progress.progress(note) as progress:
+        sweep = Sweep(experiment, store, storage=args.storage, new_study=args.new_study, warn=progress.warning)
+        try:
+            summary = run_trials(sweep, store, executor, MlflowTracker(store), policy=policy_of(args), progress=progress)
+        finally:
+            sweep.close()
+    return summary, outcome(sweep.study, store)
+
+
+def _show(args: argparse.Namespace, experiment: "Experiment", store: "Store", outcome: "Outcome", summary: "Summary",
+          files: "list[Path]") -> None:
+    """Print the outcome on stdout and push its files to MLflow."""
+    from harness.cli._search_output import markdown_tables, search_json
+    from harness.store.mlflow_tracker import push_files
+
+    print(search_json(experiment, store, outcome, summary, files) if args.json else markdown_tables(store, outcome))
+    problem = push_files(store) if files else ""
+    if problem:
+        print(f"warning: {problem}", file=sys.stderr)
+
+
+def _print_files(store: "Store", files: "list[Path]", url: str) -> None:
+    """Print the locations of the study, the best setting and the figures on stderr."""
+    from harness.store.urls import hide_password
+
+    lines = [f"study    {hide_password(url)}; optuna-dashboard {hide_password(url)} shows it, also while a search runs"]
     if files:
         lines += [f"best     {files[0]}; python -m harness run {files[0]}", f"figures  {store.folder / 'figures'}/"]
     print("\n".join(lines), file=sys.stderr)

@@ -1,8 +1,8 @@
-"""Push records that MLflow does not have yet: after a server was down, or to another server."""
+"""The command `sync`: pushes records to MLflow that it does not have, such as after a server was down."""
 
 import argparse
 
-from harness.cli._options import add_results, chosen, results_of
+from harness.cli._options import add_results, chosen_experiments, results_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,14 +12,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Push, and print how many trials were new to MLflow; MLFLOW_TRACKING_URI says where, else the results folder."""
+    """Push the records and print how many were new; the target is MLFLOW_TRACKING_URI, else the results folder."""
     results = results_of(args)
-    names = chosen(results, args.names)
+    names = chosen_experiments(results, args.names)
     from harness.store.mlflow_server import default_uri
     from harness.store.mlflow_tracker import sync
     from harness.store.store import Store
-    from harness.store.urls import shown
+    from harness.store.urls import hide_password
 
     for name in names:
-        print(f"{name}: {sync(Store(results, name))} trials pushed to {shown(default_uri(results))}")
+        print(f"{name}: {sync(Store(results, name))} trials pushed to {hide_password(default_uri(results))}")
     return 0

@@ -1,4 +1,4 @@
-"""Open MLflow on what was recorded."""
+"""The command `ui`: opens MLflow on the recorded experiments."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ import sys
 from harness.cli._options import add_results, results_of
 from harness.errors import UsageError
 from harness.store.mlflow_server import default_uri
-from harness.store.urls import shown
+from harness.store.urls import hide_password
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,12 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Serve MLflow's pages until interrupted; with a tracking server of one's own, say where it is."""
+    """Serve MLflow's pages until interrupted; with MLFLOW_TRACKING_URI set to a server, print its address only."""
     if not 1 <= args.port <= 65535:
         raise UsageError(f"--port: {args.port} is out of range; expected 1 to 65535")
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if uri and not uri.startswith("sqlite:"):
-        print(f"MLFLOW_TRACKING_URI is set: the runs are at {shown(uri)}")
+        print(f"MLFLOW_TRACKING_URI is set: the runs are at {hide_password(uri)}")
         return 0
     results = results_of(args)
     if not uri and not (results / "mlflow.db").is_file():
@@ -36,5 +36,5 @@ def main(args: argparse.Namespace) -> int:
         address = shlex.quote(f"sqlite:///{study.absolute()}")
         lines.append(f"the search {study.parent.name}: optuna-dashboard {address}")
     print("\n".join(lines), file=sys.stderr, flush=True)
-    # In this process's place, so that whatever stops this stops the server; its job runner would idle beside it.
+    # The server replaces this process, so that any signal stops it; its job runner, which would idle, is disabled.
     os.execve(sys.executable, command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})

@@ -1,1 +1,1 @@
-"""Which trial next: every cell of a grid, or what a search asks for."""
+"""Decides which trial runs next: the next cell of a grid, or the next proposal of a search."""

@@ -1,4 +1,4 @@
-"""The best setting as an experiment of its own: YAML that `harness run` takes."""
+"""Writes the best setting of a search as an experiment file for `harness run`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,19 @@ from harness.config.search_block import resolve_params
 from harness.config.settings import CHOICES, KNOBS
 from harness.config.spec import Choice, Experiment, TrialSpec
 from harness.registry import variant
-from harness.search.outcome import Outcome, Tried
+from harness.search.outcome import Outcome, TriedSetting
 from harness.search.study import search_of
 from harness.store.atomic_files import replace_file
 
 FILE = "best.yaml"
 SUFFIX = "-best"
 LONGEST_NAME = 64
-TEST = ("pck@0.1", "pck_regressed@0.1", "nme", "nvs_loss")  # told beside what was searched for
+TEST = ("pck@0.1", "pck_regressed@0.1", "nme", "nvs_loss")  # test scores that are reported beside the objectives
 
 
-def write_best(folder: Path, experiment: Experiment, outcome: Outcome, tried: Tried,
+def write_best(folder: Path, experiment: Experiment, outcome: Outcome, tried: TriedSetting,
                records: Sequence[Mapping[str, Any]]) -> Path:
-    """Write the setting as ``best.yaml`` and return its path; what the file means is the setting, to the last bit."""
+    """Write the setting as ``best.yaml`` and return its path; loading the file gives exactly this setting."""
     search = search_of(experiment)
     spec = resolve_params(search, tried.params)
     path = folder / FILE
@@ -33,7 +33,7 @@ def write_best(folder: Path, experiment: Experiment, outcome: Outcome, tried: Tr
     return path
 
 
-def _text(experiment: Experiment, outcome: Outcome, tried: Tried, records: Sequence[Mapping[str, Any]],
+def _text(experiment: Experiment, outcome: Outcome, tried: TriedSetting, records: Sequence[Mapping[str, Any]],
           trial: Mapping[str, Any]) -> str:
     import yaml
 
@@ -64,7 +64,7 @@ def _mean(records: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 
 def _short(spec: TrialSpec) -> dict[str, Any]:
-    """Return a setting as one writes it: every choice, and the knobs that are not at their defaults."""
+    """Return a setting in short form: every choice, and the knobs that differ from their defaults."""
     plain: dict[str, Any] = {}
     for key, kind in CHOICES.items():
         choice: Choice = getattr(spec, key)

@@ -1,84 +1,66 @@
-"""Every cell of an experiment's grid, in planned order, each id once; what is finished is left out."""
+"""The trials of a grid: every cell in planned order, each id once; finished ones are skipped."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 from harness.config.ids import Ids
-from harness.config.spec import Experiment, RunOptions
-from harness.search.trial_source import Fingerprints, Labels, Planned, Prints
+from harness.config.spec import Experiment
+from harness.search.trial_source import Fingerprinter, Fingerprints, Labels, PlannedTrial, TrialSource
 from harness.store.store import Store
 
-if TYPE_CHECKING:
-    from harness.method.optimise import Step
 
+class Grid(TrialSource):
+    """The trials of an experiment: iterating yields all of them, `next` those to run (with ``force``, all).
 
-class Grid:
-    """The trials of an experiment: iterating shows all of them, `next` gives those to run (with ``force``, all).
-
-    Lazy: a cell becomes a trial when it is asked for.
+    Lazy: a cell becomes a trial when it is reached.
     """
 
-    def __init__(self, experiment: Experiment, store: Store, fingerprints: Fingerprints | None = None,
+    def __init__(self, experiment: Experiment, store: Store, fingerprints: Fingerprinter | None = None,
                  force: bool = False) -> None:
         self._experiment, self._store, self._force = experiment, store, force
-        self._prints = Prints(fingerprints)
-        self._left: Iterator[Planned] | None = None
-        self._given = 0
+        self._fingerprints = Fingerprints(fingerprints)
+        self._rest: Iterator[PlannedTrial] | None = None
+        self._started = 0
 
-    def __iter__(self) -> Iterator[Planned]:
-        """Yield every trial of the plan, with what the store has of it now."""
-        known, ids, labels, seen = self._store.known(), Ids(), Labels(self._experiment.axes), set()
+    def __iter__(self) -> Iterator[PlannedTrial]:
+        """Yield every trial of the plan with its present status in the store."""
+        in_store, ids, labels, planned = self._store.started_ids(), Ids(), Labels(self._experiment.axes), set()
         for spec in self._experiment.trials:
-            prints = self._prints(spec)
-            trial = ids.of(spec, prints["data"], prints["weights"])
-            if trial not in seen:
-                seen.add(trial)
-                status = self._store.status(trial) if trial in known else "missing"
-                yield Planned(trial, spec, labels.of(spec), prints, status)
+            fingerprints = self._fingerprints(spec)
+            trial = ids.of(spec, fingerprints["data"], fingerprints["weights"])
+            if trial not in planned:
+                planned.add(trial)
+                status = self._store.status(trial) if trial in in_store else "missing"
+                yield PlannedTrial(trial, spec, labels.of(spec), fingerprints, status)
 
     @property
     def total(self) -> int:
-        """How many trials are planned."""
-        return self._counted[0]
+        """The number of planned trials."""
+        return self._counts[0]
 
     @property
     def done(self) -> int:
-        """How many of them were finished before this run; none counts when all are forced."""
-        return self._counted[1]
+        """The number of trials that finished before this run; 0 with ``force``."""
+        return self._counts[1]
 
     @cached_property
-    def _counted(self) -> tuple[int, int]:
+    def _counts(self) -> tuple[int, int]:
         total = done = 0
         for trial in self:
             total += 1
             done += not self._force and trial.status == "finished"
         return total, done
 
-    def next(self) -> Planned | None:
+    def next(self) -> PlannedTrial | None:
         """Return the next trial to run, None after the last."""
-        if self._left is None:
-            self._left = iter(self)
-        for trial in self._left:
+        if self._rest is None:
+            self._rest = iter(self)
+        for trial in self._rest:
             if self._force or trial.status != "finished":
-                self._given += 1
+                self._started += 1
                 return trial
         return None
 
     def exhausted(self) -> bool:
-        """Return whether `next` has given all there is."""
-        return self._given >= self.total - self.done
-
-    def options(self) -> RunOptions:
-        """Return the defaults: a grid needs nothing of its trials while they run."""
-        return RunOptions()
-
-    def stepped(self, trial: Planned, step: "Step") -> bool:
-        """Let every trial run to its end."""
-        return False
-
-    def ended(self, trial: Planned, record: Mapping[str, Any]) -> None:
-        """Do nothing: a cell does not depend on how another one went."""
-
-    def close(self) -> None:
-        """Do nothing."""
+        """True if `next` has returned every trial to run."""
+        return self._started >= self.total - self.done

@@ -1,4 +1,4 @@
-"""A setting under way: its trials, one for each seed, and what they have given so far."""
+"""A proposed setting in progress (its trials, one per seed, and their values), and a setting's key and objectives."""
 
 import hashlib
 import json
@@ -10,60 +10,60 @@ from typing import TYPE_CHECKING, Any
 from harness.config.search_block import resolve_params
 from harness.config.space import Params
 from harness.config.spec import Objective, SearchSpec, TrialSpec
-from harness.search.trial_source import Planned
+from harness.search.trial_source import PlannedTrial
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-Verdict = tuple[str, tuple[float, ...] | None]  # COMPLETE with values, PRUNED or FAIL: Optuna's words
+Verdict = tuple[str, tuple[float, ...] | None]  # COMPLETE with values, PRUNED or FAIL: Optuna's states
 
 
 @dataclass
-class Setting:
-    """One proposal of the study: ``trials`` by seed, ``values`` by trial; ``repeats`` are equal proposals."""
+class ActiveSetting:
+    """A proposal of the study whose ``trials``, one per seed, have not all ended; ``values`` are by trial id."""
 
-    asked: "Trial"
+    proposal: "Trial"
     key: str
-    trials: tuple[Planned, ...]
-    begun: int = 0
+    trials: tuple[PlannedTrial, ...]
+    started: int = 0
     running: set[str] = field(default_factory=set)
     values: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    repeats: list["Trial"] = field(default_factory=list)
-    halted: bool = False  # a trial was interrupted: nothing more of this setting starts now
+    repeats: list["Trial"] = field(default_factory=list)  # later proposals of the same setting
+    halted: bool = False  # a trial was interrupted: no further seed is started now
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """The mean of each objective over the seeds so far."""
-        return mean(list(self.values.values()))
+        """The mean of each objective over the finished seeds."""
+        return column_means(list(self.values.values()))
 
-    def waiting(self) -> bool:
-        """Return whether seeds are left to begin."""
-        return self.begun < len(self.trials) and not self.halted
+    def has_waiting_seeds(self) -> bool:
+        """True if a seed can still be started."""
+        return self.started < len(self.trials) and not self.halted
 
 
-def key_of(spec: TrialSpec | Mapping[str, Any]) -> str:
-    """Return what names a setting whatever its seed; a hash, since a search keeps those of all its settings."""
+def setting_key(spec: TrialSpec | Mapping[str, Any]) -> str:
+    """Return a hash of a setting without its seed; short, because a search keeps the keys of all its settings."""
     plain = dict(spec.to_dict() if isinstance(spec, TrialSpec) else spec)
     plain.pop("seed")
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def located(search: SearchSpec, spec: Mapping[str, Any]) -> Params | None:
-    """Return the parameters under which the space holds a setting, None where it does not."""
-    key = key_of(spec)
+def params_in_space(search: SearchSpec, spec: Mapping[str, Any]) -> Params | None:
+    """Return the parameters that produce a setting, None if the space does not contain it."""
+    key = setting_key(spec)
     for params in search.space.matches(spec):
-        if key_of(resolve_params(search, params)) == key:
+        if setting_key(resolve_params(search, params)) == key:
             return params
     return None
 
 
-def mean(values: Sequence[Sequence[float]]) -> tuple[float, ...]:
+def column_means(values: Sequence[Sequence[float]]) -> tuple[float, ...]:
     """Return the mean of each column."""
     return tuple(math.fsum(column) / len(column) for column in zip(*values, strict=True))
 
 
-def values_of(record: Mapping[str, Any], objectives: Sequence[Objective]) -> tuple[float, ...] | None:
-    """Return a finished trial's objectives, None where one is missing or not a number."""
-    found = {**record["cost"], **record["scores"]}
-    values = tuple(float(found.get(objective.score, math.nan)) for objective in objectives)
+def objective_values(record: Mapping[str, Any], objectives: Sequence[Objective]) -> tuple[float, ...] | None:
+    """Return a finished trial's objectives, None if one is missing or not finite."""
+    numbers = {**record["cost"], **record["scores"]}
+    values = tuple(float(numbers.get(objective.score, math.nan)) for objective in objectives)
     return values if all(map(math.isfinite, values)) else None

@@ -1,4 +1,4 @@
-"""What every answer to *which trial next* has in common: a planned trial, and what the coordinator asks."""
+"""The interface of a source of trials (a grid or a search), and what both need to plan a trial."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +10,12 @@ from harness.config.spec import Choice, RunOptions, TrialSpec
 if TYPE_CHECKING:
     from harness.method.optimise import Step
 
-Fingerprints = Callable[[TrialSpec], Mapping[str, str]]
+Fingerprinter = Callable[[TrialSpec], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class Planned:
-    """One trial of the plan: its id, what tells it from the others, and what the store had of it before the run."""
+class PlannedTrial:
+    """One trial of the plan; ``label`` names the settings that vary, ``status`` is the store's before the run."""
 
     id: str
     spec: TrialSpec
@@ -24,79 +24,83 @@ class Planned:
     status: str
 
 
-class Source(Protocol):
-    """Which trial next. Only the coordinator's thread calls it."""
+class TrialSource(Protocol):
+    """Decides which trial runs next. The coordinator calls it from one thread only."""
 
     @property
     def total(self) -> int | None:
-        """How many trials are planned, finished ones included; None when open-ended."""
+        """The number of planned trials, finished ones included; None if there is no limit."""
 
     @property
     def done(self) -> int:
-        """How many of them were finished before this run and are not run again."""
+        """The number of planned trials that finished before this run and are not run again."""
 
-    def next(self) -> Planned | None:
-        """Return a trial to start, each id once; None when nothing can start now."""
+    def next(self) -> PlannedTrial | None:
+        """Return a trial to start, each id once; None if nothing can start now."""
 
     def exhausted(self) -> bool:
-        """Return whether nothing more will come once the running trials have ended."""
+        """True if no trial will follow when the running ones have ended."""
 
     def options(self) -> RunOptions:
-        """Return how its trials are run, such as how often they are probed for a pruner."""
+        """Return the options of its trials, such as how often they are probed for a pruner."""
+        return RunOptions()
 
-    def stepped(self, trial: Planned, step: "Step") -> bool:
-        """Take in a step of a running trial; return True to stop it: it is pruned."""
+    def report_step(self, trial: PlannedTrial, step: "Step") -> bool:
+        """Report a step of a running trial to the source; True if the trial must be pruned."""
+        return False
 
-    def ended(self, trial: Planned, record: Mapping[str, Any]) -> None:
-        """Take in the record that a trial left in the store: finished, failed, pruned or interrupted."""
+    def report_end(self, trial: PlannedTrial, record: Mapping[str, Any]) -> None:
+        """Report the record of an ended trial (finished, failed, pruned or interrupted) to the source."""
+        return
 
     def close(self) -> None:
-        """Let go of what it holds; the run is over."""
+        """Release all resources at the end of a run."""
+        return
 
 
-class Prints:
-    """Fingerprints of a trial's data and weights, looked at once per choice of them.
+class Fingerprints:
+    """Fingerprints of a trial's data and weights, computed once for each pair of data and model.
 
-    Unless ``look`` stands in for them, a setting that its model or data cannot serve raises UsageError as well, so that
-    a plan is refused as a whole, before any of it runs.
+    Unless ``compute`` replaces the real function, each setting is also checked against its model and its data, so that
+    a plan with an incompatible setting raises UsageError before any of its trials runs.
     """
 
-    def __init__(self, look: Fingerprints | None = None) -> None:
-        self._look, self._checks = look, look is None
-        self._served: set[tuple[Any, ...]] = set()
-        self._known: dict[str, Mapping[str, str]] = {}
+    def __init__(self, compute: Fingerprinter | None = None) -> None:
+        self._compute, self._checks = compute, compute is None
+        self._compatible: set[tuple[Any, ...]] = set()  # settings that passed the check with the last data and model
+        self._by_choice: dict[str, Mapping[str, str]] = {}
         self._last: tuple[Choice, Choice, Mapping[str, str]] | None = None
 
     def __call__(self, spec: TrialSpec) -> Mapping[str, str]:
         """Return the trial's fingerprints, by `data` and `weights`."""
         if self._last is None or spec.data is not self._last[0] or spec.model is not self._last[1]:
             self._last = spec.data, spec.model, self._of_choice(spec)
-            self._served.clear()
-        if self._checks:  # a grid's neighbours share most of it: 100,000 cells are planned in seconds
+            self._compatible.clear()
+        if self._checks:  # neighbours in a grid share most of the check: 100,000 cells are planned in seconds
             self._check(spec)
         return self._last[2]
 
     def _check(self, spec: TrialSpec) -> None:
-        from harness.method.compatibility import check, deciding
+        from harness.method.compatibility import check, checked_settings
 
-        part = deciding(spec)
-        if part not in self._served:
+        part = checked_settings(spec)
+        if part not in self._compatible:
             check(spec)
-            self._served.add(part)
+            self._compatible.add(part)
 
     def _of_choice(self, spec: TrialSpec) -> Mapping[str, str]:
         choice = json.dumps([spec.data.to_dict(), spec.model.to_dict()], sort_keys=True)
-        if choice not in self._known:
-            if self._look is None:
+        if choice not in self._by_choice:
+            if self._compute is None:
                 from harness.method.trial import fingerprints
 
-                self._look = fingerprints
-            self._known[choice] = self._look(spec)
-        return self._known[choice]
+                self._compute = fingerprints
+            self._by_choice[choice] = self._compute(spec)
+        return self._by_choice[choice]
 
 
 class Labels:
-    """Labels of many trials, one after the other: only settings that differ from the last one's are put into words."""
+    """Labels of consecutive trials: only the settings that differ from the last trial's are formatted again."""
 
     def __init__(self, axes: Sequence[str]) -> None:
         self._axes = [(axis, *axis.split(".")) for axis in dict.fromkeys((*axes, "seed"))]
@@ -104,21 +108,16 @@ class Labels:
         self._words = [""] * len(self._axes)
 
     def of(self, spec: TrialSpec) -> str:
-        """Return the settings in which the trials differ, in words: `fusion=spatial seed=0`."""
+        """Return the trial's values on the axes, such as `fusion=spatial seed=0`."""
         for place, (axis, first, *rest) in enumerate(self._axes):
             value = getattr(spec, first, None)
             if value is not self._last[place]:
-                self._last[place], self._words[place] = value, _word(axis, value, rest)
+                self._last[place], self._words[place] = value, _axis_value(axis, value, rest)
         return " ".join(filter(None, self._words))
 
 
-def label(spec: TrialSpec, axes: Sequence[str]) -> str:
-    """Return the settings in which the trials differ, in words: `fusion=spatial seed=0`."""
-    return Labels(axes).of(spec)
-
-
-def _word(axis: str, value: Any, rest: Sequence[str]) -> str:
-    """Return one axis and its value, nothing where the trial has no such setting."""
+def _axis_value(axis: str, value: Any, rest: Sequence[str]) -> str:
+    """Return one axis and its value, "" if the trial has no such setting."""
     if isinstance(value, tuple) and value and isinstance(value[0], Choice):  # losses
         value = {loss.name: loss.knobs for loss in value}
     elif isinstance(value, Choice) and rest:

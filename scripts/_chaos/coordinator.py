@@ -7,20 +7,20 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from _chaos import trials  # noqa: E402
-from harness.cli._progress_lines import Lines  # noqa: E402
+from harness.cli._progress_lines import ProgressLines  # noqa: E402
 from harness.cli._run_options import exit_code  # noqa: E402
 from harness.config.load import load  # noqa: E402
 from harness.config.spec import Experiment  # noqa: E402
-from harness.runner.coordinator import Policy, conduct  # noqa: E402
+from harness.runner.coordinator import Policy, run_trials  # noqa: E402
 from harness.runner.executors.processes import Processes  # noqa: E402
 from harness.search.grid import Grid  # noqa: E402
 from harness.search.sweep import Sweep  # noqa: E402
-from harness.search.trial_source import Source  # noqa: E402
+from harness.search.trial_source import TrialSource  # noqa: E402
 from harness.store.mlflow_tracker import MlflowTracker  # noqa: E402
 from harness.store.store import Store  # noqa: E402
 
 
-def source_of(experiment: Experiment, store: Store) -> Source:
+def source_of(experiment: Experiment, store: Store) -> TrialSource:
     """Return the grid or the search that an experiment describes."""
     if experiment.search is None:
         return Grid(experiment, store, trials.fingerprints)
@@ -32,8 +32,8 @@ def main(results: str, file: str, workers: str) -> int:
     experiment = load(file)
     store = Store(results, experiment.name)
     with Processes("_chaos.trials:run", workers=int(workers), threads=1, devices=(), log=store.folder) as executor:
-        summary = conduct(source_of(experiment, store), store, executor, MlflowTracker(store), policy=Policy(),
-                          progress=Lines())
+        summary = run_trials(source_of(experiment, store), store, executor, MlflowTracker(store), policy=Policy(),
+                             progress=ProgressLines())
     return exit_code(summary)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from harness.config.load import load
 from harness.config.spec import Experiment
 from harness.errors import UsageError
-from harness.runner.coordinator import Policy, Progress, Summary, conduct
+from harness.runner.coordinator import Policy, Progress, Summary, run_trials
 from harness.runner.executors.base import Executor
-from harness.search.outcome import Tried, outcome
+from harness.search.outcome import TriedSetting, outcome
 from harness.search.study import search_of
 from harness.search.sweep import Sweep
-from harness.search.trial_source import Planned
+from harness.search.trial_source import PlannedTrial
 from harness.store.atomic_files import write_folder
 from harness.store.store import Store
 
@@ -40,7 +40,7 @@ class Reusing(Sweep):
         self._others = tuple(others)
         self.reused = 0
 
-    def next(self) -> Planned | None:
+    def next(self) -> PlannedTrial | None:
         """Return the next trial that no store has."""
         while (trial := super().next()) is not None:
             found = next((other for other in self._others if other.status(trial.id) == "finished"), None)
@@ -48,7 +48,7 @@ class Reusing(Sweep):
                 return trial
             files = {path.name: path.read_bytes() for path in found.path(trial.id).iterdir()}
             write_folder(self._store.path(trial.id), files)
-            self.ended(trial, self._store.record(trial.id) or {})
+            self.report_end(trial, self._store.record(trial.id) or {})
             self.reused += 1
         return None
 
@@ -75,7 +75,7 @@ def run(experiment: Experiment, store: Store, others: Iterable[Store], executor:
     """Run a study to its end, or go on with it; return how it went, and how many trials other studies had."""
     source = Reusing(experiment, store, others)
     try:
-        summary = conduct(source, store, executor, policy=Policy(failures_in_a_row=0), progress=progress)
+        summary = run_trials(source, store, executor, policy=Policy(failures_in_a_row=0), progress=progress)
         found = outcome(source.study, store)
     finally:
         source.close()
@@ -84,7 +84,7 @@ def run(experiment: Experiment, store: Store, others: Iterable[Store], executor:
     return summary, Course(best, _test(found.best, store)), source.reused
 
 
-def course(settings: Sequence[Tried], store: Store, trials: int, sign: int) -> tuple[float | None, ...]:
+def course(settings: Sequence[TriedSetting], store: Store, trials: int, sign: int) -> tuple[float | None, ...]:
     """Return the best objective after each of so many trials, settings in the order in which they were proposed."""
     best: float | None = None
     steps: list[float | None] = []
@@ -97,7 +97,7 @@ def course(settings: Sequence[Tried], store: Store, trials: int, sign: int) -> t
     return (*steps, *[best] * trials)[:trials]
 
 
-def _test(best: Tried | None, store: Store) -> float | None:
+def _test(best: TriedSetting | None, store: Store) -> float | None:
     records: list[dict[str, Any] | None] = [store.record(trial) for trial in best.trials] if best else []
     values = [record["scores"].get(TEST) for record in records if record]
     return None if not values or None in values else sum(values) / len(values)

@@ -129,7 +129,7 @@ def test_a_score_that_some_pairs_lack_tells_how_many_have_it(run):
     level, more = "0.200\N{PLUS-MINUS SIGN}.000", "+0.000\N{PLUS-MINUS SIGN}.000"
     assert cells["nme"] == [level, "(2)", level, "(2)", more, "(2)"]
     assert "(" not in "".join(cells["pck@0.1"])
-    assert "In brackets: how many seeds have this score, where not all do." in out
+    assert "In brackets: the number of seeds with this score, if not all have it." in out
 
 
 def test_trials_of_other_weights_are_told_apart(run):
@@ -147,7 +147,8 @@ def test_view_scores_of_other_noise_levels_are_not_compared(run):
             stores.add("results", "levels", seed, points=table(seed, 0.1), data=DATA, view_timesteps=levels,
                        scores={"pck@0.1": 0.5, "nvs_loss": levels[0] / 1000})
     out = run("compare", "levels", "--where", "view_timesteps=200", "--where", "view_timesteps=800")[1]
-    assert "Not compared, for A and B were measured on other scenes or noise levels: nvs_loss." in out.splitlines()
+    line = "Not compared, since A and B were measured on different scenes or noise levels: nvs_loss."
+    assert line in out.splitlines()
     assert next(line.split()[3] for line in out.splitlines() if line.startswith("nvs_loss")) == "\N{EM DASH}"
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from harness.cli._progress_eta import Pace
-from harness.cli._progress_lines import Lines, duration, position
-from harness.cli._progress_live import Live
+from harness.cli._progress_lines import ProgressLines, duration, position
+from harness.cli._progress_live import LiveProgress
 from harness.config.load import load
 from harness.method.optimise import Step
 from harness.method.results import TrialResult
-from harness.runner.coordinator import Planned
+from harness.runner.coordinator import PlannedTrial
 
 
 class Watch:
@@ -24,9 +24,9 @@ class Watch:
         return self.seconds
 
 
-def planned(seed: int = 0) -> Planned:
+def planned(seed: int = 0) -> PlannedTrial:
     spec = replace(load("quick").trials[0], seed=seed)
-    return Planned(f"id{seed}", spec, f"fusion=none seed={seed}", {}, "missing")
+    return PlannedTrial(f"id{seed}", spec, f"fusion=none seed={seed}", {}, "missing")
 
 
 def result() -> TrialResult:
@@ -106,7 +106,7 @@ def test_a_step_is_told_with_its_loss_and_with_pck_where_it_is_probed() -> None:
 
 
 def test_plain_lines_tell_start_and_end_and_are_silent_in_between(capsys: pytest.CaptureFixture[str]) -> None:
-    with Lines() as lines:
+    with ProgressLines() as lines:
         lines.planned(2, 1)
         lines.started(planned())
         for step in range(5):
@@ -125,7 +125,7 @@ def test_plain_lines_tell_the_step_when_time_has_passed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.cli._progress_lines.QUIET_SECONDS", 0.0)
-    with Lines() as lines:
+    with ProgressLines() as lines:
         lines.planned(1, 0)
         lines.started(planned())
         lines.step(planned(), Step(2, 4, {"loss": 1.0}, 8.0), "worker-0")
@@ -133,7 +133,7 @@ def test_plain_lines_tell_the_step_when_time_has_passed(
 
 
 def test_a_trial_keeps_its_number_when_it_is_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
-    with Lines() as lines:
+    with ProgressLines() as lines:
         lines.planned(2, 0)
         lines.started(planned(0))
         lines.repeated(planned(0), "the worker died", "attempt 2")
@@ -152,7 +152,7 @@ def test_a_trial_keeps_its_number_when_it_is_tried_again(capsys: pytest.CaptureF
 
 
 def test_a_trial_may_be_stopped_while_it_waits_to_be_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines(lambda: None)
+    lines = ProgressLines(lambda: None)
     lines.planned(2, 0)
     lines.started(planned())
     lines.repeated(planned(), "its node died", "attempt 2")
@@ -162,7 +162,7 @@ def test_a_trial_may_be_stopped_while_it_waits_to_be_tried_again(capsys: pytest.
 
 
 def test_an_open_ended_search_is_counted_without_an_end(capsys: pytest.CaptureFixture[str]) -> None:
-    with Lines() as lines:
+    with ProgressLines() as lines:
         lines.planned(None, 3)
         lines.started(planned())
     assert capsys.readouterr().err.splitlines() == [
@@ -171,7 +171,7 @@ def test_an_open_ended_search_is_counted_without_an_end(capsys: pytest.CaptureFi
 
 def test_the_plan_is_noted_before_anything_starts() -> None:
     seen: list[str] = []
-    with Lines(lambda: seen.append("noted")) as lines:
+    with ProgressLines(lambda: seen.append("noted")) as lines:
         lines.planned(1, 0)
     assert seen == ["noted"]
 
@@ -185,7 +185,7 @@ def test_the_live_view_has_a_row_for_each_worker_and_keeps_what_ended(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "150")
-    with Live() as lines:
+    with LiveProgress() as lines:
         lines.planned(4, 1)
         lines.started(planned(0))
         lines.started(planned(1))
@@ -211,7 +211,7 @@ def test_the_live_view_has_no_colour_where_none_is_wanted(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("NO_COLOR", "1")
-    with Live() as lines:
+    with LiveProgress() as lines:
         lines.planned(1, 0)
         lines.started(planned())
         lines.step(planned(), Step(2, 4, {"loss": 1.0}, 8.0), "worker-0")

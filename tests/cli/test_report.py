@@ -171,7 +171,7 @@ def test_while_it_runs_the_report_says_what_is_missing(run: Run) -> None:
     keep_all("results", seeds=2, fusions=("none", "concat"))
     note(seeds=2)
     store = Store("results", "probe")
-    store.begin(spec_of(0, "blend").id("d1", "w1"), spec_of(0, "blend"), {"data": "d1", "weights": "w1"})
+    store.mark_started(spec_of(0, "blend").id("d1", "w1"), spec_of(0, "blend"), {"data": "d1", "weights": "w1"})
     text = " ".join(run("probe")[1].split())
     assert "So far 4 of 6 planned trials have finished." in text
     assert "Running: fusion=blend, seed=0." in text
@@ -205,15 +205,15 @@ def test_verify_takes_every_cell_again(run: Run) -> None:
     keep_all("results")
     note()
     code, out, _ = run("probe", "--verify")
-    assert (code, "every number comes out again" in out) == (0, True)
+    assert (code, "every number is confirmed" in out) == (0, True)
 
 
 def test_verify_says_how_many_p_it_could_not_take_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_all("results", seeds=1)
-    assert "p stand as printed" not in run("probe", "--verify")[1]
+    assert "p not recomputed" not in run("probe", "--verify")[1]
     monkeypatch.setattr(verify, "verify", lambda report, read: verify.Verified(cells=3, drawn=2))
     code, out, _ = run("probe", "--verify")
-    assert (code, "; 2 p stand as printed, for their sign patterns were drawn" in out) == (0, True)
+    assert (code, "; 2 p not recomputed, since their sign patterns were drawn at random" in out) == (0, True)
 
 
 def test_verify_names_the_cell_both_values_and_the_trial(run: Run) -> None:

@@ -18,7 +18,7 @@ from harness.cli import _plan_view
 from harness.config.spec import RunOptions, TrialSpec
 from harness.method.optimise import Step
 from harness.method.results import TrialResult
-from harness.store.mlflow_tracker import Untracked
+from harness.store.mlflow_tracker import Tracker
 from harness.store.store import Store
 
 PROBE = """\
@@ -56,7 +56,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.method.trial.run", fake)
     monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: PRINTS)
-    monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
+    monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     Path("probe.yaml").write_text(PROBE)
 
     def command(*arguments: str) -> int:
@@ -146,7 +146,7 @@ def test_a_plan_costs_what_finished_trials_did_and_says_what_it_knows_nothing_of
     assert run("plan", "probe.yaml", "--set", "trial.steps=5", "--workers", "2") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3] == "cost: 2 trials, 40 s of one worker, 20 s with 2, no GPU; 500 MB of memory each"
-    assert lines[-2].split() == ["2", "more", "of", "kinds", "that", "nothing", "is", "known", "of"]
+    assert lines[-2].split() == ["and", "2", "of", "kinds", "whose", "cost", "is", "unknown"]
     assert lines[-1].strip().startswith("from finished trials of 1 kind on cpu: ")
 
 

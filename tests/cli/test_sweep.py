@@ -14,7 +14,7 @@ from harness.config.load import load
 from harness.config.spec import RunOptions, TrialSpec
 from harness.method.optimise import Step
 from harness.method.results import TrialResult
-from harness.store.mlflow_tracker import Untracked
+from harness.store.mlflow_tracker import Tracker
 from harness.store.store import Store
 from tests.runner.executors import fake
 from tests.search import synthetic
@@ -42,8 +42,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.method.trial.run", synthetic.run)
     monkeypatch.setattr("harness.method.trial.fingerprints", fake.fingerprints)
-    monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Untracked())
-    monkeypatch.setattr("harness.store.mlflow_tracker.attach", lambda store: "")
+    monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
+    monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
     Path("hunt.yaml").write_text(HUNT)
 
     def command(*arguments: str) -> int:

@@ -37,8 +37,8 @@ def test_figures_are_known_by_the_experiments_name_afterwards(tmp_path):
     experiment = load(tmp_path, "    - {score: nme, value: 3, source: Other, setting: {keypoints: 8}}\n")
     store = Store(tmp_path / "results", "probe")
     store.folder.mkdir(parents=True)
-    _report_files.note(store, experiment, ())
-    assert _report_files.noted(store).report == experiment.report
+    _report_files.write_layout(store, experiment, ())
+    assert _report_files.read_layout(store).report == experiment.report
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -18,7 +18,7 @@ from _samplers.studies import Course
 
 from harness.report.statistics import Interval
 from harness.search import study_storage
-from harness.search.outcome import Tried
+from harness.search.outcome import TriedSetting
 from harness.store.store import Store
 from tests.runner.executors import fake
 from tests.search import synthetic
@@ -132,9 +132,9 @@ def test_the_course_counts_the_trials_of_each_setting(tmp_path):
     ids = [spec.id("d0", "w0") for spec in specs]
     for spec, trial in zip(specs, ids, strict=True):
         store.save(trial, spec, fake.result(spec), {}, {})
-    settings = [Tried(0, {}, (ids[0], ids[1]), "finished", (0.25,), 2),
-                Tried(1, {}, (ids[2], "-"), "pruned", (0.9,), 1),
-                Tried(2, {}, (ids[3], ids[4]), "finished", (0.5,), 2)]
+    settings = [TriedSetting(0, {}, (ids[0], ids[1]), "finished", (0.25,), 2),
+                TriedSetting(1, {}, (ids[2], "-"), "pruned", (0.9,), 1),
+                TriedSetting(2, {}, (ids[3], ids[4]), "finished", (0.5,), 2)]
     assert studies.course(settings, store, 6, 1) == (None, 0.25, 0.25, 0.25, 0.5, 0.5)
     assert studies.course(settings, store, 6, -1) == (None, 0.25, 0.25, 0.25, 0.25, 0.25)
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from harness.config.load import load
-from harness.runner.coordinator import Policy, conduct
+from harness.runner.coordinator import Policy, run_trials
 from harness.runner.executors.inline import Inline
 from harness.search.sweep import Sweep
 from tests.runner.executors import fake
@@ -75,7 +75,7 @@ def go(experiment, store, **options):
     """Run a search to its end and return the summary."""
     source = sweep(experiment, store, **options)
     try:
-        return conduct(source, store, Inline(RUN), policy=Policy(retries=0))
+        return run_trials(source, store, Inline(RUN), policy=Policy(retries=0))
     finally:
         source.close()
 

@@ -7,7 +7,7 @@ from wsgiref.util import setup_testing_defaults
 import optuna
 import pytest
 
-from harness.runner.coordinator import conduct
+from harness.runner.coordinator import run_trials
 from harness.runner.executors.inline import Inline
 from tests.search.synthetic import RUN, experiment, sweep
 
@@ -34,10 +34,10 @@ def test_the_dashboard_reads_the_study_while_the_search_writes_it(tmp_path, stor
         seen.append((study["study_name"], [trial["state"] for trial in trials]))
         reader.remove_session()
         reader.engine.dispose()
-        type(source).ended(source, trial, record)
+        type(source).report_end(source, trial, record)
 
-    source.ended = ended
-    assert conduct(source, store, Inline(RUN)).done == 8
+    source.report_end = ended
+    assert run_trials(source, store, Inline(RUN)).done == 8
     source.close()
     assert seen[0] == ("hunt", ["Running"])
     assert seen[-1][1].count("Complete") == 3

@@ -4,7 +4,7 @@ import pytest
 
 from harness.config.spec import Choice, Experiment, ReportSpec
 from harness.search.grid import Grid
-from harness.search.trial_source import label
+from harness.search.trial_source import Labels
 from harness.store.store import Store
 from tests.runner.executors import fake
 
@@ -77,5 +77,5 @@ def test_forced_everything_is_given(store):
 def test_a_label_names_choices_knobs_and_losses():
     spec = fake.spec(3, alpha=0.25)
     axes = ("fusion", "fusion.alpha", "fusion.beta", "losses", "losses.sharpening.weight", "steps")
-    assert label(spec, axes) == ("fusion=fake fusion.alpha=0.25 losses=sharpening losses.sharpening.weight=100.0 "
+    assert Labels(axes).of(spec) == ("fusion=fake fusion.alpha=0.25 losses=sharpening losses.sharpening.weight=100.0 "
                                  "steps=4 seed=3")

@@ -17,9 +17,9 @@ SERVER = os.environ.get("HARNESS_TEST_POSTGRES", "")  # such as postgresql://use
 
 
 def test_the_study_lies_beside_the_records_unless_it_is_told_where(tmp_path):
-    assert study_storage.address("", tmp_path) == f"sqlite:///{tmp_path / 'study.db'}"
-    assert study_storage.address("postgresql://me@host/name", tmp_path) == "postgresql+psycopg://me@host/name"
-    assert study_storage.address("mysql+pymysql://me@host/name", tmp_path) == "mysql+pymysql://me@host/name"
+    assert study_storage.storage_url("", tmp_path) == f"sqlite:///{tmp_path / 'study.db'}"
+    assert study_storage.storage_url("postgresql://me@host/name", tmp_path) == "postgresql+psycopg://me@host/name"
+    assert study_storage.storage_url("mysql+pymysql://me@host/name", tmp_path) == "mysql+pymysql://me@host/name"
 
 
 @pytest.mark.parametrize(("url", "reason"), [
@@ -40,10 +40,10 @@ def test_what_cannot_be_opened_is_told_in_one_line_without_the_password(tmp_path
 def test_a_path_that_no_address_can_hold_is_refused(tmp_path):
     for given, folder in (("", tmp_path / "p %20 q"), ("", tmp_path / "what?"), ("sqlite:////a/b%20c.db", tmp_path)):
         with pytest.raises(UsageError, match=r"a database cannot lie in a path with % or \?"):
-            study_storage.address(given, folder)
+            study_storage.storage_url(given, folder)
     remote = "postgresql+psycopg://me:a%40b@host/name?x=1"
-    assert study_storage.address(remote, tmp_path).endswith("me:a%40b@host/name?x=1")
-    assert study_storage.address("", tmp_path / "ü #1") == f"sqlite:///{tmp_path}/ü #1/study.db"
+    assert study_storage.storage_url(remote, tmp_path).endswith("me:a%40b@host/name?x=1")
+    assert study_storage.storage_url("", tmp_path / "ü #1") == f"sqlite:///{tmp_path}/ü #1/study.db"
 
 
 def test_tables_are_created_elsewhere_and_renamed(tmp_path, monkeypatch):
@@ -68,7 +68,7 @@ def test_a_database_that_fails_on_the_way_ends_the_search_in_one_line_and_it_res
     def tell(self, trial, state, values=None):
         told.append(state)
         if len(told) == 3:
-            with study_storage.told(self.url), sqlite3.connect(store.folder / "study.db") as database:
+            with study_storage.resumable_errors(self.url), sqlite3.connect(store.folder / "study.db") as database:
                 database.execute("DROP TABLE trial_values")
         original(self, trial, state, values)
 
@@ -82,7 +82,7 @@ def test_a_database_that_fails_on_the_way_ends_the_search_in_one_line_and_it_res
     warned = []
     go(experiment(tmp_path), store, warn=warned.append)
     assert len(set(journal(ran))) == len(journal(ran)) == 8
-    assert "does not agree with the records (trial 0); it is made again from them" in warned[0]
+    assert "does not agree with the records (trial 0); it is rebuilt from them" in warned[0]
 
 
 @pytest.mark.skipif(not SERVER, reason="HARNESS_TEST_POSTGRES names no server")
@@ -93,7 +93,7 @@ def test_a_study_on_a_postgresql_server_is_searched_and_resumed(tmp_path, store,
     summary = go(asked, store)
     assert (summary.done, summary.left) == (8, 0)
     assert not (store.folder / "study.db").exists()
-    server = study_storage.open_storage(study_storage.address(SERVER, tmp_path), print)
+    server = study_storage.open_storage(study_storage.storage_url(SERVER, tmp_path), print)
     try:
         trials = optuna.load_study(study_name=name, storage=server).trials
         assert [len(trial.user_attrs[IDS]) for trial in trials if IDS in trial.user_attrs] == [2, 2, 2, 2]

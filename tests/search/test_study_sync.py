@@ -13,7 +13,7 @@ import optuna
 import pytest
 
 from harness.errors import UsageError
-from harness.runner.coordinator import Policy, conduct
+from harness.runner.coordinator import Policy, run_trials
 from harness.runner.executors.inline import Inline
 from harness.runner.executors.processes import Processes
 from harness.search.study import IDS, Study
@@ -54,14 +54,15 @@ def dying(monkeypatch, owner, name, calls):
 
 
 @pytest.mark.parametrize(("owner", "name", "calls", "lost"), [
-    (Study, "ask", 3, 0), (Study, "note", 3, 0), (Study, "report", 6, 0), (Study, "tell", 2, 0), (Store, "save", 4, 1),
-], ids=["asking", "noting", "reporting", "telling", "saving"])
+    (Study, "ask", 3, 0), (Study, "annotate", 3, 0), (Study, "report", 6, 0), (Study, "tell", 2, 0),
+    (Store, "save", 4, 1),
+], ids=["asking", "annotating", "reporting", "telling", "saving"])
 def test_a_killed_search_goes_on_where_it_was(tmp_path, store, ran, monkeypatch, owner, name, calls, lost):
     asked = experiment(tmp_path, SEARCH, seeds=2)
     with monkeypatch.context() as patched:
         dying(patched, owner, name, calls)
         with pytest.raises(Killed):
-            conduct(sweep(asked, store), store, Inline(RUN))
+            run_trials(sweep(asked, store), store, Inline(RUN))
     go(asked, store)
     agree(store)
     runs = journal(ran)
@@ -133,7 +134,7 @@ def test_records_that_a_study_claims_and_the_store_lacks_are_run_again(tmp_path,
 def test_other_data_or_weights_are_refused(tmp_path, store):
     go(experiment(tmp_path), store)
     source = sweep(experiment(tmp_path), store)
-    source._prints = lambda spec: {"data": "d1", "weights": "w0"}
+    source._fingerprints = lambda spec: {"data": "d1", "weights": "w0"}
     with pytest.raises(UsageError, match="was begun with other data, weights or defaults: its number 0 was"):
         source.next()
 
@@ -151,7 +152,7 @@ def test_several_workers_share_a_study_and_a_killed_one_loses_nothing(tmp_path, 
     asked = experiment(tmp_path, "  sampler: {name: tpe, startup: 4}\n", seeds=2, budget="{trials: 12}")
     source = sweep(asked, store)
     with Processes(RUN, workers=2, threads=1) as executor:
-        summary = conduct(source, store, executor, policy=Policy(retries=2))
+        summary = run_trials(source, store, executor, policy=Policy(retries=2))
     source.close()
     assert summary.done == 12
     assert len(set(journal(ran))) == len(journal(ran)) == 12
@@ -165,10 +166,10 @@ def test_an_interrupted_search_fails_what_is_open_and_takes_it_up_again(tmp_path
     def taken(trial, record):
         if next(ticks) == 2:
             os.kill(os.getpid(), signal.SIGINT)
-        type(source).ended(source, trial, record)
+        type(source).report_end(source, trial, record)
 
-    source.ended = taken
-    summary = conduct(source, store, Inline(RUN), policy=Policy(retries=0))
+    source.report_end = taken
+    summary = run_trials(source, store, Inline(RUN), policy=Policy(retries=0))
     source.close()
     assert (summary.done, summary.left) == (3, 5)
     assert [trial.state.name for trial in trials_of(store)] == ["COMPLETE", "FAIL"]

@@ -104,7 +104,7 @@ def test_a_setting_that_fails_or_scores_nothing_is_failed_and_tried_again_next_t
 
 
 def test_a_setting_that_cannot_be_planned_is_failed_and_the_search_goes_on(tmp_path, store, ran, monkeypatch):
-    monkeypatch.setattr("harness.search.sweep.MANY", 1)
+    monkeypatch.setattr("harness.search.sweep.END_AFTER", 1)
     losses = "".join(f"    losses.{name}: [on, off]\n" for name in ("sharpening", "equivariance", "separation"))
     asked = experiment(tmp_path, "  sampler: grid\n", space=f"    learning_rate: [0.01, 0.1]\n{losses}", budget="")
     warned = []

@@ -1,1 +1,1 @@
-"""Ways of giving up on a poor setting, one per file."""
+"""Pruners, which stop poor settings of a search early, one per file."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hyperband(Pruner):
-    """Optuna's Hyperband, on readings while a trial runs."""
+    """Optuna's Hyperband, on readings of a running trial."""
 
     by: str = knob("step", "what is compared: readings every so many steps", choices=("step",))
     every: int = knob(10, "steps between readings", low=1, high=10_000_000)

@@ -1,4 +1,4 @@
-"""Give up on what is worse than the median of earlier settings at the same point."""
+"""Stop a setting that is worse than the median of earlier settings at the same point."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Median(Pruner):
-    """Optuna's median rule, on the mean over the seeds so far or on readings while a trial runs."""
+    """Optuna's median rule, on the mean over the seeds so far or on readings of a running trial."""
 
     by: str = knob("seed", "what is compared: means after each seed, or readings every so many steps",
                    choices=("seed", "step"))

@@ -1,4 +1,4 @@
-"""Give up on what a signed-rank test finds worse than the best setting, scene by scene or seed by seed."""
+"""Stop a setting that a signed-rank test finds worse than the best one, with scenes or seeds as pairs."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wilcoxon(Pruner):
-    """Optuna's Wilcoxon rule: a one-sided test of the differences to the best setting so far, paired."""
+    """Optuna's Wilcoxon rule: a one-sided paired test against the best setting so far."""
 
     by: str = knob("scene", "what is paired: the fit scenes of each seed, or the seeds",
                    choices=("scene", "seed"))
@@ -22,7 +22,7 @@ class Wilcoxon(Pruner):
     paired: ClassVar[bool] = True
 
     def fewest(self) -> int:
-        """How many pairs must all be worse for p to fall below the threshold: each halves it."""
+        """Return how many pairs, if all are worse, bring p below the threshold: each pair halves p."""
         return max(2, math.floor(-math.log2(self.p)) + 1)
 
     def build(self, steps: int) -> "optuna.pruners.BasePruner":

@@ -1,1 +1,1 @@
-"""Ways of proposing the next setting, one per file."""
+"""Samplers, which propose the next setting of a search, one per file."""

@@ -1,4 +1,4 @@
-"""What every sampler has in common."""
+"""The base class of samplers."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,16 +12,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sampler(ABC):
-    """Proposes settings. It is built anew for each proposal, from what the study holds and a seed of that proposal."""
+    """Proposes the settings of a search.
+
+    A sampler is rebuilt for each proposal from the study and the proposal's own seed, so that a resumed search proposes
+    the same settings as an uninterrupted one. Subclasses are frozen dataclasses whose knobs are declared with `knob`.
+
+    Example:
+        >>> class Uniform(Sampler):
+        ...     def build(self, seed):
+        ...         import optuna
+        ...         return optuna.samplers.RandomSampler(seed=seed)
+        >>> type(Uniform(seed=3).build(seed=17)).__name__
+        'RandomSampler'
+
+    Args:
+        seed: seed of the search; each proposal's seed is a hash of it, the study's name and the proposal's number.
+    """
 
     seed: int = knob(0, "varies what is proposed", low=0)
 
-    several: ClassVar[bool] = True  # whether it can search for several objectives at once
-    exhaustive: ClassVar[bool] = False  # whether every cell of the space is tried, in order, and nothing is proposed
+    several: ClassVar[bool] = True  # False if it supports a single objective only
+    exhaustive: ClassVar[bool] = False  # True if every cell of the space is tried in order and none is proposed
 
     @abstractmethod
     def build(self, seed: int) -> "optuna.samplers.BaseSampler":
-        """Return Optuna's sampler."""
+        """Return Optuna's sampler.
+
+        Args:
+            seed: seed of one proposal.
+
+        Raises:
+            ValueError: Optuna refuses the values of the knobs.
+        """
 
 
 BASE = Sampler

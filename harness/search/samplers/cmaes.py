@@ -1,4 +1,4 @@
-"""Covariance matrix adaptation: for number ranges alone; choices and conditional ranges are drawn at random."""
+"""Covariance matrix adaptation (CMA-ES): number ranges only; choices and conditional ranges are drawn at random."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Grid(Sampler):
-    """Nothing is drawn: the cells are laid out by the space itself, conditional dimensions too."""
+    """The space itself lists the cells, conditional dimensions included; nothing is drawn."""
 
     exhaustive: ClassVar[bool] = True
 
     def build(self, seed: int) -> "optuna.samplers.BaseSampler":
-        """Return a sampler for the study to hold; it is not asked."""
+        """Return a sampler because a study needs one; it is never used."""
         import optuna
 
         return optuna.samplers.RandomSampler(seed=seed)

@@ -1,4 +1,4 @@
-"""Settings drawn at random: the baseline of every sampler."""
+"""Settings drawn at random: the baseline for every sampler."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
