@@ -33,6 +33,8 @@ MODULES = {
 NAMES = {  # names that moved to another module than the rest, or have another name there
     **{("harness.plugins", name): ("harness.errors", name) for name in ("UsageError", "Resumable", "nearest")},
     ("harness.losses._base", "Evidence"): ("harness.method.losses.base", "LossInputs"),
+    ("harness.data._meshes", "placed"): ("harness.data.rendering.meshes", "apply_placement"),
+    ("harness.data._clouds", "shown"): ("harness.data.rendering.point_clouds", "visible_points"),
 }
 
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _render_views.layout import enlist, folder_of, meshes, write
 
-from harness.data.rendering.meshes import UPRIGHT, load_mesh, placed, placement
+from harness.data.rendering.meshes import UPRIGHT, apply_placement, load_mesh, placement
 from harness.errors import UsageError
 from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
 
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             mesh = load_mesh(path)
             turn, shift = placement(mesh.corners, given.normalise, given.up)
-            notes = write(folder_of(given.to, name), placed(mesh, turn, shift), given)
+            notes = write(folder_of(given.to, name), apply_placement(mesh, turn, shift), given)
             enlist(given.to, given.category, name)
         except UsageError as error:
             print(f"skipped: {error}", file=sys.stderr)

@@ -1,1 +1,1 @@
-"""Datasets, one per file: images and what is known about them."""
+"""Datasets, one per file: images with their annotations."""

@@ -1,4 +1,4 @@
-"""Images as users have them on disk: found inside their folder, opened whatever their mode, cut out and scaled."""
+"""Image files on disk: find them in their folder, open them in any mode, cut out squares and scale them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,12 @@ from torch import Tensor
 from harness.errors import UsageError
 
 GREY = 127
+IMAGE_ERRORS = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)  # of PIL
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def data_root(name: str, root: str, source: str) -> Path:
-    """Return a dataset's folder: ``root``, else ``name`` in HARNESS_DATA; raise UsageError telling where to get it."""
+    """Return a dataset's folder: ``root``, else ``name`` in HARNESS_DATA; UsageError says where to get the data."""
     shelf = os.environ.get("HARNESS_DATA", "")
     folder = Path(root).expanduser() if root else Path(shelf).expanduser() / name if shelf else None
     if folder is None:
@@ -30,43 +31,41 @@ def data_root(name: str, root: str, source: str) -> Path:
     return folder
 
 
-def demand(folder: Path, names: Iterable[str], source: str) -> None:
+def require_files(folder: Path, names: Iterable[str], source: str) -> None:
     """Raise UsageError for the first of these files or folders that is missing."""
     for name in names:
         if not (folder / name).exists():
             raise UsageError(f"data folder {folder}: {name} is missing; get it from {source}")
 
 
-def inside(root: Path, name: str, listed_in: str) -> str:
-    """Return a listed file's relative path with forward slashes; raise UsageError where it leads out of the root."""
+def path_inside(root: Path, name: str, listed_in: str) -> str:
+    """Return a listed file's relative path with forward slashes; raise UsageError if it leads out of the root."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or PureWindowsPath(name).is_absolute() or not path.parts:
         raise UsageError(f"{listed_in}: {name!r} leads out of {root}")
     return path.as_posix()
 
 
-def sizes(root: Path, names: Sequence[str], listed_in: str) -> list[int]:
-    """Return the files' sizes in bytes; raise UsageError naming the first that is missing or empty, and how many are.
+def file_sizes(root: Path, names: Sequence[str], listed_in: str) -> list[int]:
+    """Return the files' sizes in bytes; raise UsageError with the first missing or empty one and their number.
 
-    A folder is listed once, which takes a second for a hundred thousand files where a look at each takes minutes on a
-    network disk.
+    Lists each folder once: a second for 100,000 files, where one `stat` per file takes minutes on a network disk.
     """
-    known: dict[str, dict[str, int]] = {}
-    found = []
+    sizes_by_folder: dict[str, dict[str, int]] = {}
+    sizes = []
     for name in names:
         folder, _, last = name.rpartition("/")
-        if folder not in known:
-            known[folder] = _listed(root / folder)
-        found.append(known[folder].get(last, -1))
-    for what, wrong in (("missing", [n for n, size in zip(names, found, strict=True) if size < 0]),
-                        ("empty", [n for n, size in zip(names, found, strict=True) if size == 0])):
-        if wrong:
+        if folder not in sizes_by_folder:
+            sizes_by_folder[folder] = _sizes_in(root / folder)
+        sizes.append(sizes_by_folder[folder].get(last, -1))
+    for problem, bad in (("missing", -1), ("empty", 0)):
+        if wrong := [name for name, size in zip(names, sizes, strict=True) if size == bad]:
             count = f" ({len(wrong)} of {len(names)} images are)" if len(names) > 1 else ""
-            raise UsageError(f"image {root / wrong[0]}: {what}, listed in {listed_in}{count}")
-    return found
+            raise UsageError(f"image {root / wrong[0]}: {problem}, listed in {listed_in}{count}")
+    return sizes
 
 
-def _listed(folder: Path) -> dict[str, int]:
+def _sizes_in(folder: Path) -> dict[str, int]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
@@ -75,15 +74,15 @@ def _listed(folder: Path) -> dict[str, int]:
 
 
 def open_rgb(path: Path, background: int = GREY) -> Image.Image:
-    """Return an image as the camera meant it: turned as its EXIF says, in RGB, transparency over a uniform grey.
+    """Return an image after its EXIF rotation, in RGB, transparent parts over a uniform grey.
 
-    Greyscale, palette and 16-bit images are converted. Raises UsageError naming a file that is no image or cut short.
+    Greyscale, palette and 16-bit images are converted. Raises UsageError naming a file that is no image or truncated.
     """
     try:
         with Image.open(path) as file:
             file.load()
             image = ImageOps.exif_transpose(file)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except IMAGE_ERRORS as error:
         reason = "empty" if path.is_file() and path.stat().st_size == 0 else str(error).split("\n")[0]
         raise UsageError(f"image {path}: cannot be read: {reason}") from error
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip
@@ -95,31 +94,31 @@ def open_rgb(path: Path, background: int = GREY) -> Image.Image:
 
 
 def size_px(path: Path) -> tuple[int, int]:
-    """Return an image's (rows, columns) as `open_rgb` would show it, from its header alone."""
+    """Return an image's (rows, columns) after its EXIF rotation, from its header alone."""
     try:
         with Image.open(path) as file:
             columns, rows = file.size
-            turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations that lie on their side
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations that swap rows and columns
+    except IMAGE_ERRORS as error:
         raise UsageError(f"image {path}: cannot be read: {str(error).splitlines()[0]}") from error
     return (columns, rows) if turned else (rows, columns)
 
 
-def square_around(box_px: NDArray[np.floating], margin: float = 0.0) -> tuple[float, float, float]:
-    """Return (top, left, side) of the smallest square around a box (top, left, bottom, right), same centre.
+def square_around(box_px: NDArray[np.number], margin: float = 0.0) -> tuple[float, float, float]:
+    """Return (top, left, side) of the smallest square around a box (top, left, bottom, right), with the same centre.
 
-    ``margin`` is added on each side, as a share of the box's longer side.
+    ``margin`` is added on each side, in units of the box's longer side.
     """
     top, left, bottom, right = (float(edge) for edge in box_px)
     side = max(bottom - top, right - left) * (1 + 2 * margin)
     return (top + bottom - side) / 2, (left + right - side) / 2, side
 
 
-def cut(image: Image.Image, square_px: tuple[float, float, float], side_px: int, background: int = GREY
+def cut_square(image: Image.Image, square_px: tuple[float, float, float], side_px: int, background: int = GREY
         ) -> Float[Tensor, "3 h w"]:
-    """Return a square (top, left, side) of an image at ``side_px``, float in [0, 1]; beyond the image is background.
+    """Return a square (top, left, side) of an image at ``side_px``, in [0, 1]; outside the image is ``background``.
 
-    Scales both axes alike, so that distances stay comparable; antialiased when shrinking.
+    Scales both axes by the same factor; antialiased when it shrinks.
     """
     top, left, side = square_px
     if not side > 0:
@@ -133,13 +132,13 @@ def cut(image: Image.Image, square_px: tuple[float, float, float], side_px: int,
 
 
 def on_grey(rgba: UInt8[Tensor, "h w 4"], grey: int = GREY) -> UInt8[Tensor, "h w 3"]:
-    """Return the picture over a uniform grey, rounded to the nearest level. Source: Zero123++, to_rgb_image."""
+    """Return an RGBA image over a uniform grey, rounded to the nearest level. Source: Zero123++, to_rgb_image."""
     colour, alpha = rgba[..., :3].int(), rgba[..., 3:].int()
     blended = colour * alpha + grey * (255 - alpha)
     return ((2 * blended + 255) // 510).to(torch.uint8)
 
 
 def longest_side_px(silhouette: Bool[np.ndarray, "h w"]) -> float:
-    """Return the longer side of the silhouette's bounding box in pixels, 0 of an empty one."""
+    """Return the longer side of the silhouette's bounding box in pixels, 0 if it is empty."""
     sides = [np.flatnonzero(silhouette.any(axis)) for axis in (0, 1)]
     return float(max(where[-1] - where[0] + 1 if len(where) else 0 for where in sides))

@@ -1,4 +1,4 @@
-"""Datasets of objects in Zero123++'s six views: an index of objects, and how it is split."""
+"""Datasets of objects in Zero123++'s six views: an index of objects, and its split."""
 
 import hashlib
 from abc import abstractmethod
@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._splits import drawn, own_half
+from harness.data._splits import shuffle_rows, take_half
 from harness.data.base import Dataset
 from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
 from harness.registry import knob
@@ -17,7 +17,7 @@ from harness.registry import knob
 
 @dataclass(frozen=True)
 class Objects:
-    """What is known of a set of objects: their names, the rows of each published list, a hash of all that is read."""
+    """A set of objects: their names, the rows of each published list, and a hash of all files that were read."""
 
     names: tuple[str, ...]
     lists: Mapping[str, NDArray[np.int64]]
@@ -39,48 +39,41 @@ class ObjectData(Dataset):
                         choices=tuple(ZERO123PLUS_ELEVATIONS))
     share_train: bool = knob(False, "optimise and fit on the same objects")
 
+    has_condition = True
+    has_cameras = True
+
     @property
     def name(self) -> str:
-        """Return the variant's name."""
+        """The variant's name."""
         return type(self).__module__.rpartition(".")[2]
 
     @abstractmethod
     def read(self) -> Objects:
-        """Return the index; raise UsageError naming the file that is missing or wrong. Called once in a process."""
+        """Return the index; raise UsageError naming the file that is missing or wrong. Called once per process."""
 
     @property
     def objects(self) -> Objects:
-        """Return the index, read once for all datasets with the same knobs."""
+        """The index, read once for all datasets with the same knobs."""
         return _read(self)
 
     def rows(self, split: str) -> NDArray[np.int64]:
-        """Return the objects of a split, in an order that is the same everywhere."""
+        """Return the rows of a split's objects, in the same order on every machine."""
         kind = "test" if split == "test" else "train"
-        shuffled = drawn(self.objects.lists[kind], self.name, kind)
-        return shuffled if split == "test" or self.share_train else own_half(shuffled, split)
+        shuffled = shuffle_rows(self.objects.lists[kind], self.name, kind)
+        return shuffled if split == "test" or self.share_train else take_half(shuffled, split)
 
     def size(self, split: str) -> int:
-        """Return how many objects the split has."""
+        """Return the number of objects in a split."""
         return len(self.rows(split))
 
     def fingerprint(self) -> str:
-        """Return a hash of the knobs and of all files that are read; the folder's place is none of it."""
+        """Return a hash of the knobs and of all files that are read; the folder's path is not included."""
         knobs = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "root"}
         return hashlib.sha256(repr((self.name, knobs, self.objects.digest)).encode()).hexdigest()[:12]
 
     @property
-    def has_condition(self) -> bool:
-        """The views come with the one that they are painted from."""
-        return True
-
-    @property
-    def has_cameras(self) -> bool:
-        """Every view's camera is known."""
-        return True
-
-    @property
     def camera_version(self) -> str:
-        """As the knob says."""
+        """The `version` knob."""
         return self.version
 
 

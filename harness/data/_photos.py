@@ -1,4 +1,4 @@
-"""Datasets of single annotated photographs: a compact index, and how a photograph becomes a scene."""
+"""Datasets of single annotated photographs: a compact index, and the conversion of a photograph to a scene."""
 
 import hashlib
 from abc import abstractmethod
@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data._images import cut, open_rgb, size_px, square_around
-from harness.data._splits import drawn, own_half
+from harness.data._images import cut_square, open_rgb, size_px, square_around
+from harness.data._splits import shuffle_rows, take_half
 from harness.data.base import Dataset, Scene, Survey
 from harness.errors import UsageError
 from harness.registry import knob
@@ -23,12 +23,12 @@ Numbers = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Photos:
-    """What is known of M photographs, as arrays, so that a hundred thousand of them take megabytes.
+    """The annotations of M photographs in arrays: 100,000 photographs need megabytes.
 
-    Pixels are those of the file as it is seen, turned as its EXIF says, in corner coordinates: the centre of the first
-    pixel is at 0.5. Points that nobody annotated are NaN and not visible. ``boxes_px`` are (top, left, bottom, right)
-    of what is cut out, NaN for the whole image. ``normaliser_px`` is what errors are measured in.
-    ``splits`` gives the rows of each list that the dataset publishes. ``sizes`` are the files' sizes in bytes.
+    Coordinates are pixels of the file after its EXIF rotation, measured from the image's corner: the centre of the
+    first pixel is at 0.5. Points without annotation are NaN and not visible. ``boxes_px`` are the (top, left, bottom,
+    right) that are cut out, NaN for the whole image. ``normaliser_px`` is the unit of errors. ``lists`` holds the rows
+    of each list that the dataset publishes. ``sizes`` are the files' sizes in bytes.
     """
 
     root: Path
@@ -41,12 +41,12 @@ class Photos:
     sizes: tuple[int, ...]
     labels: str = ""  # hash of the annotation files
     captions: Mapping[int, str] = field(default_factory=dict)
-    names: tuple[str, ...] = ()  # of the keypoints, where only the annotations tell
+    names: tuple[str, ...] = ()  # of the keypoints, if the annotations alone name them
 
 
 @dataclass(frozen=True)
 class Label:
-    """What is known of one photograph, as in `Photos`."""
+    """The annotations of one photograph, as in `Photos`."""
 
     points_yx_px: Numbers  # K 2
     visible: NDArray[np.bool_]  # K
@@ -59,8 +59,8 @@ class PhotoData(Dataset):
     """A dataset of single photographs, each cut to a square and scaled alike on both axes.
 
     The published training list gives both `optimise` and `fit`, every second photograph of a fixed random order each,
-    or all of it to both with ``share_train``; the published test list gives `test`. Where the index has a list
-    "unlabelled", that is `optimise`, and all of the training list is `fit`.
+    or all of it to both with ``share_train``; the published test list gives `test`. If the index has a list
+    "unlabelled", this list is `optimise`, and all of the training list is `fit`.
     """
 
     views = 1
@@ -68,22 +68,25 @@ class PhotoData(Dataset):
     side_px: int = knob(512, "side of the square that the model sees, in pixels", low=16, high=2048)
     share_train: bool = knob(False, "optimise and fit on the same photographs, as StableKeypoints does")
 
+    has_condition = False
+    has_cameras = False
+
     @property
     def name(self) -> str:
-        """Return the variant's name."""
+        """The variant's name."""
         return type(self).__module__.rpartition(".")[2]
 
     @abstractmethod
     def read(self) -> Photos:
-        """Return the index; raise UsageError naming the file that is missing or wrong. Called once in a process."""
+        """Return the index; raise UsageError naming the file that is missing or wrong. Called once per process."""
 
     @property
     def photos(self) -> Photos:
-        """Return the index, read once for all datasets with the same knobs."""
+        """The index, read once for all datasets with the same knobs."""
         return _read(self)
 
     def rows(self, split: str) -> NDArray[np.int64]:
-        """Return the photographs of a split, in an order that is the same everywhere."""
+        """Return the rows of a split's photographs, in the same order on every machine."""
         return _rows(self, split)
 
     def size(self, split: str) -> int:
@@ -91,48 +94,38 @@ class PhotoData(Dataset):
         return len(self.rows(split))
 
     def fingerprint(self) -> str:
-        """Return a hash of knobs, annotations, and the files' names and sizes, wherever the folder lies."""
+        """Return a hash of knobs, annotations, and the files' names and sizes; the folder's path is not included."""
         return _fingerprint(self)
 
-    @property
-    def has_condition(self) -> bool:
-        """Photographs have no second view to start from."""
-        return False
-
-    @property
-    def has_cameras(self) -> bool:
-        """Nobody knows where a photograph was taken from."""
-        return False
-
     def survey(self) -> Survey:
-        """Return how many photographs there are, and which of them cannot be opened."""
-        photos, wrong, seen, bare = self.photos, [], 0, 0
+        """Return counts of photographs and visible keypoints, and the photographs that cannot be opened."""
+        photos, errors, visible, bare = self.photos, [], 0, 0
         for row in range(len(photos.files)):
             try:
                 self.image(row)
-                shown = int(_shown(self.label(row)).sum())
+                count = int(_usable(self.label(row)).sum())
             except UsageError as error:
-                wrong.append(str(error))
+                errors.append(str(error))
                 continue
-            seen, bare = seen + shown, bare + (shown == 0)
-        count, opened = len(self.keypoint_names), max(1, len(photos.files) - len(wrong))
+            visible, bare = visible + count, bare + (count == 0)
+        keypoints, opened = len(self.keypoint_names), max(1, len(photos.files) - len(errors))
         found = (f"{len(photos.files)} photographs in {photos.root}, {sum(photos.sizes) / 2**20:.0f} MB",
                  *(f"published list {name!r}: {len(rows)}" for name, rows in photos.lists.items()),
                  *super().survey().found,
-                 f"{count} keypoints, {seen / max(1, count * opened):.0%} of them visible; errors in: "
+                 f"{keypoints} keypoints, {visible / max(1, keypoints * opened):.0%} of them visible; errors in: "
                  f"{self.rules.normaliser}")
-        return Survey(found, (*wrong, *([f"{bare} photographs show no keypoint"] if bare else [])))
+        return Survey(found, (*errors, *([f"{bare} photographs show no keypoint"] if bare else [])))
 
     def path(self, row: int) -> Path:
         """Return the file that holds a photograph."""
         return self.photos.root / self.photos.files[row]
 
     def image(self, row: int) -> Image.Image:
-        """Return a photograph; raise UsageError naming the file where it cannot be read."""
+        """Return a photograph; raise UsageError naming a file that cannot be read."""
         return open_rgb(self.path(row))
 
     def label(self, row: int) -> Label:
-        """Return what is known of a photograph; a dataset whose index holds no points reads them here."""
+        """Return a photograph's annotations; a dataset whose index holds no points reads them here."""
         photos = self.photos
         return Label(photos.points_yx_px[row], photos.visible[row], photos.boxes_px[row],
                      float(photos.normaliser_px[row]))
@@ -155,17 +148,29 @@ class PhotoData(Dataset):
         points = torch.from_numpy((label.points_yx_px - np.array([top, left])) / side).float()
         return Scene(
             name=f"{self.name}/{photos.files[row]}",
-            views=cut(self.image(row), square, self.side_px)[None], condition=None,
-            points_yx=points.nan_to_num(nan=0.5)[None], visible=torch.from_numpy(_shown(label))[None],
+            views=cut_square(self.image(row), square, self.side_px)[None], condition=None,
+            points_yx=points.nan_to_num(nan=0.5)[None], visible=torch.from_numpy(_usable(label))[None],
             normaliser_px=torch.tensor([label.normaliser_px * self.side_px / side]),
             caption=photos.captions.get(row, ""),
         )
 
 
-def _shown(label: Label) -> NDArray[np.bool_]:
-    """Return which points are visible and known (K)."""
-    shown: NDArray[np.bool_] = label.visible & np.isfinite(label.points_yx_px).all(-1)
-    return shown
+def scale_label(label: Label, path: Path, side: int) -> Label:
+    """Return a label, given for an image ``side`` wide and high, in pixels of its file; reads the file's header.
+
+    Raises UsageError naming a labelled image that is not square: the place of its points is unknown.
+    """
+    rows, columns = size_px(path)
+    if rows != columns and label.visible.any():
+        raise UsageError(f"image {path}: {columns} x {rows} px, but its keypoints are those of a square image")
+    factor = max(rows, columns) / side
+    return Label(label.points_yx_px * factor, label.visible, label.box_px * factor, label.normaliser_px * factor)
+
+
+def _usable(label: Label) -> NDArray[np.bool_]:
+    """Return which points (K) are visible and have coordinates."""
+    usable: NDArray[np.bool_] = label.visible & np.isfinite(label.points_yx_px).all(-1)
+    return usable
 
 
 @lru_cache(maxsize=8)
@@ -176,11 +181,11 @@ def _read(data: PhotoData) -> Photos:
 @lru_cache(maxsize=32)
 def _rows(data: PhotoData, split: str) -> NDArray[np.int64]:
     lists, name = data.photos.lists, "test" if split == "test" else "train"
-    apart = "unlabelled" in lists  # what nobody annotated is there to optimise on, and all of the training list to fit
-    if apart and split == "optimise":
+    has_unlabelled = "unlabelled" in lists
+    if has_unlabelled and split == "optimise":
         name = "unlabelled"
-    shuffled = drawn(lists[name], data.name, name)
-    return shuffled if split == "test" or data.share_train or apart else own_half(shuffled, split)
+    shuffled = shuffle_rows(lists[name], data.name, name)
+    return shuffled if split == "test" or data.share_train or has_unlabelled else take_half(shuffled, split)
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""How published lists become the splits optimise, fit and test."""
+"""Published lists -> the splits optimise, fit and test."""
 
 from functools import lru_cache
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from harness.ops.tensors import generator
 
 
-def drawn(rows: NDArray[np.int64], data: str, kind: str) -> NDArray[np.int64]:
-    """Return a list's rows in a random order that is the same everywhere, for each dataset and kind of list its own."""
+def shuffle_rows(rows: NDArray[np.int64], data: str, kind: str) -> NDArray[np.int64]:
+    """Return a list's rows in a fixed random order, which depends on the dataset's name and the kind of list alone."""
     shuffled: NDArray[np.int64] = rows[_order(data, kind, len(rows))]
     return shuffled
 
 
-def own_half(shuffled: NDArray[np.int64], split: str) -> NDArray[np.int64]:
-    """Return `optimise`'s or `fit`'s half of a training list: every second row."""
+def take_half(shuffled: NDArray[np.int64], split: str) -> NDArray[np.int64]:
+    """Return the half of a training list that belongs to `optimise` or to `fit`: every second row."""
     return shuffled[0 if split == "optimise" else 1::2]
 
 

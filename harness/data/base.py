@@ -1,4 +1,4 @@
-"""What a dataset gives: scenes, by split and index."""
+"""The interface of datasets: `Dataset` returns a `Scene` for each split and index."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,7 +13,26 @@ SPLITS = ("optimise", "fit", "test")
 
 @dataclass(frozen=True)
 class Scene:
-    """One object: its views, and what is known about them."""
+    """One object in V views with K keypoints, as float32 tensors; all views are h x w pixels.
+
+    Args:
+        name: identifies the scene in records and caches.
+        views: images in [0, 1].
+        condition: image in [0, 1] from which Zero123++ paints the views, None for photographs.
+        points_yx: keypoints (row, column) as shares of the image's sides, from its upper left corner.
+        visible: whether a keypoint is annotated and seen in a view; the others are never scored.
+        normaliser_px: unit of errors in each view, in pixels of ``views``.
+        cameras: one camera per view, None if unknown.
+        points_xyz: keypoints in the world, NaN if unknown.
+        caption: text that describes the image, "" for none.
+        masks: M part masks per view.
+
+    Example:
+        >>> from harness.data.figures import Figures
+        >>> scene = Figures(views=6, side_px=32).scene("test", 0)
+        >>> scene.name, scene.views.shape, scene.points_yx.shape
+        ('figures/biped/test/0', torch.Size([6, 3, 32, 32]), torch.Size([6, 10, 2]))
+    """
 
     name: str
     views: Float[Tensor, "V 3 h w"]
@@ -29,12 +48,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Rules:
-    """How a dataset's errors are measured, and by what else than PCK its literature does.
+    """The error measures of a dataset.
 
-    ``normaliser`` says in words what `Scene.normaliser_px` is. ``official`` names the literature's own error measure, a
-    key of `harness.method.metrics.official.MEASURES`, empty where PCK is all there is. ``mirror`` gives each keypoint's
-    counterpart on the other side for data where left and right cannot be told apart, and is empty elsewhere.
-    ``by_image`` asks for PCK averaged image by image as well, beside PCK over all points.
+    ``normaliser`` is the meaning of `Scene.normaliser_px` in words. ``official`` is the error measure of the dataset's
+    literature beside PCK, a key of `harness.method.metrics.official.MEASURES`, "" for none. ``mirror`` is the index of
+    each keypoint's counterpart on the other side, if left and right cannot be distinguished, else empty. ``by_image``
+    adds PCK averaged over images to PCK over all points.
     """
 
     normaliser: str = "longer side of the bounding box"
@@ -45,57 +64,70 @@ class Rules:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is there of a dataset: lines about what was found, and lines about what is missing or odd."""
+    """The state of a dataset on disk: lines about its content, and lines about missing or damaged files."""
 
     found: tuple[str, ...]
     missing: tuple[str, ...] = ()
 
 
 class Dataset(ABC):
-    """Scenes in splits that share none: optimise (no labels), fit (labels tie tokens to keypoints), test."""
+    """Scenes in disjoint splits: optimise (no labels), fit (labels assign tokens to keypoints), test.
+
+    A dataset is a frozen dataclass in a file of this folder; the file's name is its name in YAML, its fields are knobs.
+
+    Example:
+        >>> from harness.data.figures import Figures
+        >>> data = Figures(family="bird", keypoints="joints")
+        >>> data.size("test") is None, data.keypoint_names[:2], data.has_cameras
+        (True, ('neck', 'head top'), True)
+    """
 
     keypoint_names: tuple[str, ...]
     views: int
 
     @property
     def rules(self) -> Rules:
-        """How errors are measured."""
+        """The error measures."""
         return Rules()
 
     @abstractmethod
     def scene(self, split: str, index: int) -> Scene:
-        """Return scene ``index`` of ``split``: the same scene on every machine and in every trial."""
+        """Return scene ``index`` of ``split``, the same one on every machine and in every trial.
+
+        Raises:
+            UsageError: a file of the scene is missing or damaged; the message names it.
+        """
 
     @abstractmethod
     def size(self, split: str) -> int | None:
-        """Return how many scenes the split has, None where there is no end."""
+        """Return the number of scenes in a split, None if it is endless."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Return a short hash that changes when the scenes change."""
+        """Return a short hash that changes whenever the scenes change."""
 
     def stamp(self, split: str, index: int) -> str:
-        """Return what changes when the scene's files do, such as their times of change; "" where there are no files."""
+        """Return text that changes when the scene's files change, such as their times of change; "" without files."""
         return ""
 
     def survey(self) -> Survey:
-        """Return what is there and what is missing, having looked at every file; raise UsageError where none is."""
+        """Check every file and return what was found and what is missing; raise UsageError if there is no file."""
         return Survey(tuple(f"{split}: {_count(self.size(split))} of {self.views} view{'s' * (self.views > 1)}"
                             for split in SPLITS))
 
     @property
     def has_condition(self) -> bool | None:
-        """Whether scenes have a condition image, None where only a scene tells."""
+        """Whether scenes have a condition image; None if it depends on the scene."""
         return None
 
     @property
     def has_cameras(self) -> bool | None:
-        """Whether scenes have cameras, None where only a scene tells."""
+        """Whether scenes have cameras; None if it depends on the scene."""
         return None
 
     @property
     def camera_version(self) -> str:
-        """The release of Zero123++ whose six cameras see the scenes; "" for other cameras, or none."""
+        """The release of Zero123++ whose six cameras see the scenes; "" for other cameras or none."""
         return ""
 
 

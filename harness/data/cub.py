@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data._images import data_root, sizes
+from harness.data._images import data_root, file_sizes
 from harness.data._photos import PhotoData, Photos
 from harness.data.base import Rules
 from harness.data.formats import cub_h5, cub_mat, cub_text
@@ -28,11 +28,11 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Cub(PhotoData):
-    """One bird in an image, cut square around its box; PCK by the box, StableKeypoints' figures by the image.
+    """One bird per image, cut square around its box. PCK is in units of the box, StableKeypoints' scores of the image.
 
-    ``layout`` raw: images.txt and the files beside it, in the root or in its folder CUB_200_2011. cmr: the images too,
-    and data/{train,val,test}_cub_cleaned.mat in cachedir/cub, beside or inside CUB_200_2011; no structure-from-motion
-    file is needed. aligned: cub.h5 alone. Images are scaled alike on both axes, but for what cub.h5 already stretched.
+    ``layout`` raw: images.txt and the files beside it, in the root or in its folder CUB_200_2011. cmr: also
+    data/{train,val,test}_cub_cleaned.mat in cachedir/cub, beside or inside CUB_200_2011; structure-from-motion files
+    are not needed. aligned: cub.h5 alone. Both axes are scaled by the same factor, but cub.h5 holds stretched images.
     Pixels are counted from 1 in the files of raw and cmr.
     """
 
@@ -49,9 +49,9 @@ class Cub(PhotoData):
 
     @property
     def rules(self) -> Rules:
-        """Errors in boxes or images; the literature's own measure is always in images."""
-        own = "longer side of the bird's box" if self.normaliser == "bbox" else "side of the cut image"
-        return Rules("side of the cut image" if self.layout == "aligned" else own, official="visible")
+        """PCK in units of the box or of the cut image; the literature's own measure always in those of the image."""
+        by_box = self.normaliser == "bbox" and self.layout != "aligned"
+        return Rules("longer side of the bird's box" if by_box else "side of the cut image", official="visible")
 
     def read(self) -> Photos:
         """Return the index; no image is opened."""
@@ -73,14 +73,14 @@ class Cub(PhotoData):
         return self.photos.root / cub_h5.NAME if self.layout == "aligned" else super().path(row)
 
     def image(self, row: int) -> Image.Image:
-        """Return an image; raise UsageError naming the file where it cannot be read."""
+        """Return an image; raise UsageError naming a file that cannot be read."""
         if self.layout == "aligned":
             return cub_h5.image(self.path(row), self.photos.files[row])
         return super().image(row)
 
     def _photos(self, folder: Path, listed_in: str, files: list[str], points: NDArray[np.float64],
                 boxes: NDArray[np.float64], classes: NDArray[np.int64], lists: dict[str, NDArray[np.bool_]]) -> Photos:
-        """Return the index of the subset, from points (M K x, y, visible) and boxes (M x1, y1, x2, y2) from 1."""
+        """Return the subset's index from points (M K x, y, visible) and boxes (M x1, y1, x2, y2), counted from 1."""
         kept = np.ones(len(files), bool) if self.subset == "all" else classes == int(self.subset)
         names = tuple(files[row] for row in np.flatnonzero(kept))
         lists = {name: members[kept] for name, members in lists.items()}
@@ -88,18 +88,18 @@ class Cub(PhotoData):
             if not lists[name].any():
                 raise UsageError(f"{listed_in}: the {name} list has no image of subset {self.subset!r}")
         left, top, right, bottom = (boxes[kept] - np.array([1, 1, 0, 0])).T
-        longer = np.maximum(right - left, bottom - top)
+        longer_side = np.maximum(right - left, bottom - top)
         wrong = ~((right > left) & (bottom > top))
         if wrong.any():
             raise UsageError(f"{listed_in}: the box of {names[int(np.flatnonzero(wrong)[0])]!r} holds no pixel")
-        side = longer * (1 + 2 * self.margin)
+        side = longer_side * (1 + 2 * self.margin)
         middle = np.stack((top + bottom, left + right), axis=-1) / 2
         squares = np.concatenate((middle - side[:, None] / 2, middle + side[:, None] / 2), axis=-1)
         points_yx = points[kept][..., 1::-1]
         visible = (points[kept][..., 2] > 0) & np.isfinite(points_yx).all(-1) & (points_yx >= 0).all(-1)
         return Photos(
             folder, names, np.where(visible[..., None], points_yx - 0.5, np.nan).astype(np.float32), visible,
-            squares.astype(np.float32), (longer if self.normaliser == "bbox" else side).astype(np.float32),
+            squares.astype(np.float32), (longer_side if self.normaliser == "bbox" else side).astype(np.float32),
             {name: np.flatnonzero(members) for name, members in lists.items()},
-            tuple(sizes(folder, names, listed_in)),
+            tuple(file_sizes(folder, names, listed_in)),
         )

@@ -5,29 +5,30 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data._images import longest_side_px
 from harness.data.base import Dataset, Scene
 from harness.data.rendering.bodies import FAMILIES, PARTS
 from harness.data.rendering.capsules import Array, Figure, turn
-from harness.data.rendering.raycast import Labels, Pixels, first_parts, rays, render, texture
+from harness.data.rendering.raycast import Pixels, SegmentMap, first_parts, rays, render, texture
 from harness.ops.geometry import Cameras, orbit, project, zero123plus_cameras
 from harness.ops.tensors import generator
 from harness.registry import knob
 
-VERSION = 2  # raise when a scene with the same name and knobs comes out different
+VERSION = 2  # raise when a scene of the same name and knobs changes
 PALETTE: dict[str, tuple[float, float, float]] = {
     "red": (0.87, 0.13, 0.13), "orange": (0.98, 0.53, 0.08), "yellow": (0.95, 0.87, 0.16), "green": (0.16, 0.62, 0.2),
     "cyan": (0.2, 0.8, 0.85), "blue": (0.14, 0.27, 0.85), "purple": (0.52, 0.2, 0.68), "pink": (0.98, 0.56, 0.74),
 }
 REACH = 1.03  # a ball of this radius at the origin stays inside every view: 4 * sin(15 degrees) = 1.035
-GRAY = 0.5  # Zero123++ paints on this
+GRAY = 0.5  # the background of Zero123++
 
 
 @dataclass(frozen=True)
 class Figures(Dataset):
-    """Bipeds, quadrupeds and birds of ten segments whose colours say nothing about which segment they are."""
+    """Bipeds, quadrupeds and birds of ten segments whose colours do not identify them."""
 
     family: str = knob("biped", "kind of figure", choices=tuple(PARTS))
     views: int = knob(6, "six views laid out as Zero123++'s, or one view from anywhere", choices=(1, 6))
@@ -35,14 +36,15 @@ class Figures(Dataset):
     keypoints: str = knob("centres", "segment centres, or joints and extremities", choices=("centres", "joints"))
     background: str = knob("auto", "behind the figure; auto: textured for one view, gray for six",
                            choices=("auto", "textured", "gray"))
+    has_cameras = True
 
     def __post_init__(self) -> None:
-        any_figure = FAMILIES[self.family](_rng("names"))
-        names = PARTS[self.family] if self.keypoints == "centres" else tuple(any_figure.joints)
+        example = FAMILIES[self.family](_rng("names"))
+        names = PARTS[self.family] if self.keypoints == "centres" else tuple(example.joints)
         object.__setattr__(self, "keypoint_names", names)
 
     def size(self, split: str) -> int | None:
-        """Return None: every split is endless."""
+        """Return None: all splits are endless."""
         return None
 
     def fingerprint(self) -> str:
@@ -51,26 +53,21 @@ class Figures(Dataset):
 
     @property
     def has_condition(self) -> bool:
-        """Six views come with the photograph that they are painted from."""
+        """True for six views: they come with the image that Zero123++ paints them from."""
         return self.views == 6
 
     @property
-    def has_cameras(self) -> bool:
-        """Every view's camera is known."""
-        return True
-
-    @property
     def camera_version(self) -> str:
-        """Six views are those of v1.2."""
+        """Version 1.2 for six views."""
         return "v1.2" if self.views == 6 else ""
 
     def phrases(self, split: str, index: int) -> tuple[str, ...]:
-        """Return "red head" and so on, in the order of the mask channels, each as it stands in the caption."""
+        """Return the phrases of the caption ("red head"), in the order of the mask channels."""
         pairs = zip(self._colours(split, index), PARTS[self.family], strict=True)
         return tuple(f"{colour} {part}" for colour, part in pairs)
 
     def scene(self, split: str, index: int) -> Scene:
-        """Return scene ``index`` of ``split``; any split name gives its own stream of scenes."""
+        """Return scene ``index`` of ``split``; each split name gives a different stream of scenes."""
         figure = self._figure(split, index)
         xyz, owners = self._keypoints(figure)
         cameras, condition_camera = self._cameras(split, index)
@@ -102,7 +99,7 @@ class Figures(Dataset):
         return [names[i] for i in self._stream(split, index, "colours").integers(len(names), size=len(parts))]
 
     def _figure(self, split: str, index: int) -> Figure:
-        """Return the figure in the world: scaled, turned, tilted and placed so that every camera sees all of it."""
+        """Return the figure in the world: scaled, rotated, tilted and placed so that every camera sees all of it."""
         rng = self._stream(split, index, "figure")
         figure = FAMILIES[self.family](rng)
         axis = rng.uniform(0, 360)
@@ -117,7 +114,7 @@ class Figures(Dataset):
         return figure.moved(1.0, np.eye(3), place)
 
     def _keypoints(self, figure: Figure) -> tuple[Array, list[tuple[int, ...]]]:
-        """Return the keypoints (K 3) and, for each, the segments that show it."""
+        """Return the keypoints (K 3), and for each the segments that it belongs to."""
         if self.keypoints == "centres":
             return figure.centres, [(part,) for part in range(len(figure.centres))]
         return np.stack([xyz for xyz, _ in figure.joints.values()]), [parts for _, parts in figure.joints.values()]
@@ -130,7 +127,7 @@ class Figures(Dataset):
         return orbit([azimuth], [float(rng.uniform(-15, 35))], rolls=[float(rng.uniform(-75, 75))]), None
 
     def _view(self, figure: Figure, split: str, index: int, cameras: Cameras, view: int, use: str = "view"
-              ) -> tuple[Pixels, Labels]:
+              ) -> tuple[Pixels, SegmentMap]:
         """Return one view's image (h w 3, uint8) and labels (h w)."""
         textured = self.background == "textured" or (self.background == "auto" and self.views == 1)
         background = np.full((self.side_px, self.side_px, 3), GRAY)
@@ -149,7 +146,7 @@ def _rng(*names: object) -> np.random.Generator:
 
 
 def _room(figure: Figure, heading: Array) -> float:
-    """Return how far the figure can go along the unit vector ``heading`` before it leaves the ball of radius REACH."""
+    """Return the distance along the unit vector ``heading`` at which the figure leaves the ball of radius REACH."""
     ends, radii = figure.solids.ends()
     along = ends @ heading
     return float((np.sqrt(along**2 - (ends**2).sum(1) + (REACH - radii) ** 2) - along).min())
@@ -159,13 +156,13 @@ def _float(image: Pixels) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1).float() / 255
 
 
-def _visible(figure: Figure, owners: list[tuple[int, ...]], cameras: Cameras, points_yx: Array) -> Array:
-    """Return (V K) whether the ray through each keypoint meets one of its own segments first, inside the image."""
+def _visible(figure: Figure, owners: list[tuple[int, ...]], cameras: Cameras, points_yx: Array) -> NDArray[np.bool_]:
+    """Return (V K) whether a keypoint is in the image and its ray first meets one of the keypoint's segments."""
     rows = []
     for matrix, points in zip(cameras.matrices.double().numpy(), points_yx, strict=True):
         parts = first_parts(figure.solids, rays(matrix, points))
         inside = ((points >= 0) & (points <= 1)).all(-1)
-        rows.append([part in own for part, own in zip(parts, owners, strict=True)] & inside)
+        rows.append([part in segments for part, segments in zip(parts, owners, strict=True)] & inside)
     return np.stack(rows)
 
 

@@ -1,18 +1,18 @@
 """Human3.6M: people acting before four cameras, with 32 joints from motion capture, the six actions that papers use.
 
-``layout: simplified`` is the release of the unsupervised literature (Zhang et al. 2018):
-``S<n>/WithBackground/<action>/<frame>.jpg``, cut to the person, ``S<n>/Landmarks/<action>/<frame>.mat`` whose
-``keypoints_2d`` (32 x 2) are shares of the image, and ``S<n>/BackgroudMask/<action>/<frame>.png``, so spelt. The points
-are (row, column): StableKeypoints and AutoLink take them so, turning round those of all other sets.
-``layout: raw`` is what github.com/anibali/h36m-fetch makes: ``S<n>/<action>/imageSequence/<camera>/img_<frame>.jpg``,
-six digits, and ``S<n>/<action>/annot.h5`` with ``camera``, ``frame`` and ``pose/2d`` (x, y) in pixels, counted from the
-image's upper left corner as StableKeypoints does. A square around the person is cut, 100 px wider on each side;
-StableKeypoints also shifts it at random, which would make another scene each time it is asked for.
+``layout: simplified`` is the release of the unsupervised literature (Zhang et al. 2018), cut to the person:
+``S<n>/WithBackground/<action>/<frame>.jpg`` are the images, ``S<n>/BackgroudMask/<action>/<frame>.png`` the masks (this
+spelling). ``S<n>/Landmarks/<action>/<frame>.mat`` holds ``keypoints_2d`` (32 x 2) as shares of the image, in the order
+(row, column) as in StableKeypoints and AutoLink.
+``layout: raw`` is the output of github.com/anibali/h36m-fetch: ``S<n>/<action>/imageSequence/<camera>/img_<frame>.jpg``
+(six digits), and ``S<n>/<action>/annot.h5`` with ``camera``, ``frame`` and ``pose/2d`` (x, y) in pixels from the upper
+left corner, as in StableKeypoints. A square around the person is cut, 100 px wider on each side. StableKeypoints also
+shifts it at random; here a scene must be the same each time.
 
-Subjects 1, 5, 6, 7, 8, 9 are for training, 11 for testing. An action's folder bears its name, followed by anything but
-a letter: StableKeypoints takes every folder whose name begins so, with raw images WalkingDog too. Errors are in sides
-of the square that is seen. All joints are visible, but for those at NaN or (-1, -1). They are in the order of the
-authors' skeleton: hips, right leg, left leg, spine and head, left arm, right arm.
+Subjects 1, 5, 6, 7, 8, 9 are for training, 11 for testing. An action's folder is its name, then anything but a letter;
+StableKeypoints takes every folder with this beginning, so with raw images WalkingDog too. The unit of errors is the
+side of the visible square. All joints are visible, except those at NaN or (-1, -1). Their order is that of the authors'
+skeleton: hips, right leg, left leg, spine and head, left arm, right arm.
 
 Ionescu et al.: Human3.6M, TPAMI 2014, http://vision.imar.ro/human3.6m (licence on request); Zhang et al.: Unsupervised
 Discovery of Object Landmarks as Structural Representations, CVPR 2018, github.com/YutingZhang/lmdis-rep
@@ -26,13 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data._images import data_root, demand, open_rgb, sizes
-from harness.data._photos import Label, Numbers, PhotoData, Photos
-from harness.data._squares import scaled
-from harness.data.base import Rules
+from harness.data._images import data_root, file_sizes, open_rgb, require_files
+from harness.data._photos import Label, Numbers, PhotoData, Photos, scale_label
+from harness.data.base import SPLITS, Rules
 from harness.data.formats import human36m_raw, human36m_simplified
 from harness.errors import UsageError
-from harness.ops.matching import HUMAN36M_MIRROR
 from harness.registry import knob
 
 SOURCE = "http://vision.imar.ro/human3.6m"
@@ -45,16 +43,20 @@ JOINTS = (
     "left hand end", "right collar", "right shoulder", "right elbow", "right wrist", "right thumb", "right thumb end",
     "right hand", "right hand end",
 )
-READ = 256  # scenes of each split whose points are part of the fingerprint
+# Left and right among the joints as in StableKeypoints and AutoLink: 28 is the counterpart of both 20 and 21. Surely
+# (21, 29) was meant, but scores that compare with theirs need the same list.
+HUMAN36M_MIRROR = (0, 6, 7, 8, 9, 10, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16, 25, 26, 27, 28, 28, 30, 31, 24, 17, 18, 19,
+                   21, 29, 22, 23)
+HASHED_SCENES = 256  # scenes of each split whose points are part of the fingerprint
 
 
 @dataclass(frozen=True)
 class Human36m(PhotoData):
-    """Human3.6M, subject 11 for testing. Points are read when an image is seen: the index holds none of its 800,000.
+    """Human3.6M, subject 11 for testing. Points are read together with an image: the index of 800,000 holds none.
 
-    The fingerprint hashes the names and sizes of all images, and the points of each split's first 256 scenes; a scene's
-    cached latents also depend on when its own files last changed, the mask among them. So a point that changes makes
-    new trials where one of those 256 changes, and new latents wherever it is used.
+    The fingerprint hashes the names and sizes of all images, and the points of each split's first 256 scenes. A change
+    of other points makes no new trials; cached latents notice it, because they depend on the times of change of the
+    scene's files.
     """
 
     layout: str = knob("simplified", "the folders' layout: images cut to the person, or whole ones",
@@ -72,46 +74,45 @@ class Human36m(PhotoData):
         root = data_root(self.name, self.root, SOURCE)
         if self.background == "black" and self.layout == "raw":
             raise UsageError("data human36m: background=black needs the masks of layout=simplified; raw has none")
-        demand(root, (f"S{subject}" for subject in (*TRAIN, *TEST)), SOURCE)
+        require_files(root, (f"S{subject}" for subject in (*TRAIN, *TEST)), SOURCE)
         listed = human36m_raw.files if self.layout == "raw" else human36m_simplified.files
         train, test = ([file for subject in subjects for file in listed(root, f"S{subject}", SOURCE)]
                        for subjects in (TRAIN, TEST))
         files = (*train, *test)
-        rows, unknown = np.arange(len(files)), np.float32(np.nan)
+        rows, nan = np.arange(len(files)), np.float32(np.nan)
         return Photos(root, files, np.empty((len(files), 0, 2), np.float32), np.empty((len(files), 0), bool),
-                      np.broadcast_to(unknown, (len(files), 4)), np.broadcast_to(unknown, len(files)),
+                      np.broadcast_to(nan, (len(files), 4)), np.broadcast_to(nan, len(files)),
                       lists={"train": rows[: len(train)], "test": rows[len(train):]},
-                      sizes=tuple(sizes(root, files, "annot.h5" if self.layout == "raw" else "WithBackground")))
+                      sizes=tuple(file_sizes(root, files, "annot.h5" if self.layout == "raw" else "WithBackground")))
 
     def label(self, row: int) -> Label:
-        """Return what is known of an image: its points, read now, and with raw images the box around them."""
+        """Return an image's points, read from their file, and with raw images the box around them."""
         if self.layout == "simplified":
             points = human36m_simplified.points(self.path(row), len(JOINTS))
-            return scaled(_label(points, np.full(4, np.nan, np.float32), 1.0), self.path(row), 1)
+            return scale_label(_label(points, np.full(4, np.nan, np.float32), 1.0), self.path(row), 1)
         points = human36m_raw.points(self.path(row), len(JOINTS))
-        known = points[_known(points)]
-        if not len(known):
-            raise UsageError(f"image {self.path(row)}: annot.h5 knows none of its joints")
-        low, high = known.min(0) - self.margin_px, known.max(0) + self.margin_px
+        annotated = points[_annotated(points)]
+        if not len(annotated):
+            raise UsageError(f"image {self.path(row)}: annot.h5 has none of its joints")
+        low, high = annotated.min(0) - self.margin_px, annotated.max(0) + self.margin_px
         return _label(points, np.concatenate((low, high)), float((high - low).max()))
 
     def image(self, row: int) -> Image.Image:
-        """Return an image, before black if so asked."""
+        """Return an image, with a black background if the knob says so."""
         image = super().image(row)
         if self.background == "keep":
             return image
-        mask = human36m_simplified.mask(self.path(row))
-        shown = open_rgb(mask).convert("L").point(lambda value: 255 * (value > 0))
-        if shown.size != image.size:
-            shown = shown.resize(image.size, Image.Resampling.BILINEAR)
-        return Image.composite(image, Image.new("RGB", image.size), shown)
+        mask = open_rgb(human36m_simplified.mask(self.path(row))).convert("L").point(lambda value: 255 * (value > 0))
+        if mask.size != image.size:
+            mask = mask.resize(image.size, Image.Resampling.BILINEAR)
+        return Image.composite(image, Image.new("RGB", image.size), mask)
 
     def fingerprint(self) -> str:
         """Return a hash of knobs, of all images' names and sizes, and of the first scenes' points."""
         return _fingerprint(self)
 
     def stamp(self, split: str, index: int) -> str:
-        """Return sizes and times of change of all files that a scene is made from."""
+        """Return sizes and times of change of all files of a scene."""
         path = self.path(int(self.rows(split)[index]))
         others = [human36m_raw.labels(path) if self.layout == "raw" else human36m_simplified.labels(path)]
         others += [human36m_simplified.mask(path)] * (self.background == "black")
@@ -119,20 +120,20 @@ class Human36m(PhotoData):
         return ",".join((super().stamp(split, index), *(f"{state.st_size}:{state.st_mtime_ns}" for state in states)))
 
 
-def _known(points_yx: Numbers) -> NDArray[np.bool_]:
+def _annotated(points_yx: Numbers) -> NDArray[np.bool_]:
     missing: NDArray[np.bool_] = np.isnan(points_yx).any(-1) | (points_yx == -1).all(-1)
     return ~missing
 
 
 def _label(points_yx_px: Numbers, box_px: Numbers, normaliser_px: float) -> Label:
-    return Label(points_yx_px, _known(points_yx_px), box_px.astype(np.float32), normaliser_px)
+    return Label(points_yx_px, _annotated(points_yx_px), box_px.astype(np.float32), normaliser_px)
 
 
 @lru_cache(maxsize=8)
 def _fingerprint(data: Human36m) -> str:
     digest = hashlib.sha256(repr((super(Human36m, data).fingerprint(), data.layout, data.background,
                                   data.margin_px)).encode())
-    for split in ("optimise", "fit", "test"):
-        for row in data.rows(split)[:READ]:
+    for split in SPLITS:
+        for row in data.rows(split)[:HASHED_SCENES]:
             digest.update(data.label(int(row)).points_yx_px.tobytes())
     return digest.hexdigest()[:12]

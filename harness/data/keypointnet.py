@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.data._images import data_root, demand, inside, on_grey, sizes
+from harness.data._images import data_root, file_sizes, on_grey, path_inside, require_files
 from harness.data._objects import ObjectData, Objects
 from harness.data.base import Rules, Scene, Survey
 from harness.data.formats.keypointnet_lists import read_annotations, read_list
 from harness.data.rendering.keypointnet_shapes import CloudShape, MeshShape, extent_px
-from harness.data.rendering.meshes import load_mesh, placed, placement
+from harness.data.rendering.meshes import apply_placement, load_mesh, placement
 from harness.data.rendering.point_clouds import read_pcd, surface
-from harness.data.rendering.raster import Array, Picture
+from harness.data.rendering.raster import Floats, Picture
 from harness.errors import UsageError
 from harness.ops.geometry import Cameras, orbit, project, zero123plus_cameras
 from harness.ops.tensors import generator
@@ -42,26 +42,25 @@ MESHES = ("{}.ply", "{}.obj", "{}.glb", "{}/models/model_normalized.ply", "{}/mo
 
 @dataclass(frozen=True)
 class Models(Objects):
-    """The models' files and keypoints: places in the file's frame (NaN: none), indices in the point cloud (-1)."""
+    """The models' files and keypoints: places in the file's frame (NaN: none), indices in the cloud (-1: none)."""
 
     root: Path
     annotation: Path
     files: tuple[str, ...]
-    xyz: Array  # M K 3
+    xyz: Floats  # M K 3
     point: np.ndarray[Any, np.dtype[np.int64]]  # M K
     semantic: tuple[int, ...]  # K
 
 
 @dataclass(frozen=True)
 class KeypointNet(ObjectData):
-    """One category's models; keypoints are its semantic ids, those that a model lacks are not visible in it.
+    """The models of one category; keypoints are its semantic ids. A model without some of them does not show these.
 
-    A model is scaled into the unit ball, which all cameras see, and turned with ShapeNet's front (-z, y up) along the
-    world's x, z up. The condition view is taken from a random azimuth, since ShapeNet's models all face one way.
-    Of several keypoints of one model with one semantic id the last counts, as in the publishers' benchmark. Symmetry
-    is not folded: a rotated mug's keypoints are where the annotation has them, so that errors on models with
-    rotational or mirror symmetry are upper bounds. Errors are in the longer side of the box around the model's vertices
-    or points in the view, which is the silhouette's.
+    A model is scaled to the unit ball, which all cameras see, and rotated from ShapeNet's axes (front -z, y up) to the
+    world's (front x, z up). The condition view has a random azimuth, because ShapeNet's models all face one way. If a
+    model has several keypoints with one semantic id, the last counts, as in the publishers' benchmark. Symmetry is
+    ignored, so errors on models with rotational or mirror symmetry are upper bounds. The unit of errors is the longer
+    side of the box around the model's vertices or points in the view, which is that of its silhouette.
     """
 
     rules = Rules(normaliser="longer side of the box around the model in the view")
@@ -71,57 +70,57 @@ class KeypointNet(ObjectData):
 
     @property
     def keypoint_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Return the semantic ids as names."""
+        """The semantic ids as names."""
         return tuple(f"kp{number}" for number in self.models.semantic)
 
     @property
     def models(self) -> Models:
-        """Return the index."""
-        found = self.objects
-        assert isinstance(found, Models)
-        return found
+        """The index."""
+        index = self.objects
+        assert isinstance(index, Models)
+        return index
 
     def read(self) -> Models:
-        """Return the models that the lists name; no model is opened."""
-        root, names = data_root(self.name, self.root, SOURCE), {number: name for name, number in CLASSES.items()}
-        name = names.get(self.category, self.category)
+        """Return the listed models; opens none of them."""
+        root, name_of = data_root(self.name, self.root, SOURCE), {number: name for name, number in CLASSES.items()}
+        name = name_of.get(self.category, self.category)
         annotation = root / "annotations" / f"{name}.json"
-        listed = {kind: root / "splits" / f"{kind}.txt" for kind in ("train", "val", "test")}
-        demand(root, [f"annotations/{name}.json", "splits/train.txt", "splits/test.txt"], SOURCE)
-        known = read_annotations(annotation, CLASSES[name])
-        lists = {kind: read_list(path, CLASSES[name], set(known), annotation)
-                 for kind, path in listed.items() if path.is_file()}
-        for path, models in ((listed[kind], models) for kind, models in lists.items() if kind != "val"):
+        list_files = {kind: root / "splits" / f"{kind}.txt" for kind in ("train", "val", "test")}
+        require_files(root, [f"annotations/{name}.json", "splits/train.txt", "splits/test.txt"], SOURCE)
+        keypoints = read_annotations(annotation, CLASSES[name], SOURCE)
+        lists = {kind: read_list(path, CLASSES[name], set(keypoints), annotation)
+                 for kind, path in list_files.items() if path.is_file()}
+        for path, models in ((list_files[kind], models) for kind, models in lists.items() if kind != "val"):
             if not models:
                 raise UsageError(f"{path}: names no model of {name} ({CLASSES[name]})")
         both = set(lists["train"]) & set(lists["test"])
         if both:
-            raise UsageError(f"{listed['test']}: {min(both)} is in {listed['train']} too")
+            raise UsageError(f"{list_files['test']}: {min(both)} is in {list_files['train']} too")
         order = sorted({model for models in lists.values() for model in models})
-        place_of = {model: row for row, model in enumerate(order)}
+        row_of = {model: row for row, model in enumerate(order)}
         files = tuple(self._file(root, CLASSES[name], model, annotation) for model in order)
-        lengths = sizes(root, files, str(annotation))
-        semantic = tuple(sorted({number for model in order for number in known[model]}))
+        lengths = file_sizes(root, files, str(annotation))
+        semantic = tuple(sorted({number for model in order for number in keypoints[model]}))
         xyz, point = np.full((len(order), len(semantic), 3), np.nan), np.full((len(order), len(semantic)), -1)
         for row, model in enumerate(order):
-            for number, (place, index) in known[model].items():
+            for number, (place, index) in keypoints[model].items():
                 xyz[row, semantic.index(number)], point[row, semantic.index(number)] = place, index
         digest = hashlib.sha256(repr((VERSION, list(zip(files, lengths, strict=True)))).encode())
-        for path in (annotation, *(listed[kind] for kind in lists)):
+        for path in (annotation, *(list_files[kind] for kind in lists)):
             digest.update(path.read_bytes())
-        rows = {kind: np.array([place_of[model] for model in models], dtype=np.int64) for kind, models in lists.items()}
+        rows = {kind: np.array([row_of[model] for model in models], dtype=np.int64) for kind, models in lists.items()}
         return Models(tuple(order), rows, digest.hexdigest(), root, annotation, files, xyz, point, semantic)
 
     def _file(self, root: Path, number: str, model: str, annotation: Path) -> str:
-        inside(root, model, str(annotation))
+        path_inside(root, model, str(annotation))
         if self.source == "points":
             return f"pcds/{number}/{model}.pcd"
         names = [f"models/{number}/{pattern.format(model)}" for pattern in MESHES]
-        found = next((name for name in names if (root / name).is_file()), None)
-        if found is None:
+        file = next((name for name in names if (root / name).is_file()), None)
+        if file is None:
             raise UsageError(f"mesh {root / names[0]}: missing, nor is there another of {', '.join(MESHES)}".format(
                 *(model for _ in MESHES)))
-        return found
+        return file
 
     def stamp(self, split: str, index: int) -> str:
         """Return the size and time of change of the model's file."""
@@ -142,42 +141,42 @@ class KeypointNet(ObjectData):
             visible.append(shape.shows(matrix, points_xyz.numpy(), points, views[-1]) & annotated)
             sides.append(extent_px(shape.points, matrix, self.side_px))
         first = shape.picture(condition.matrices[0].double().numpy(), self.side_px)
-        known = torch.from_numpy(annotated)[:, None]
+        is_known = torch.from_numpy(annotated)[:, None]
         return Scene(
             name=f"keypointnet/{models.files[row]}", views=torch.stack([_float(picture) for picture in views]),
-            condition=_float(first), points_yx=torch.where(known, points_yx, 0.5).float(),
+            condition=_float(first), points_yx=torch.where(is_known, points_yx, 0.5).float(),
             visible=torch.from_numpy(np.stack(visible)),
             normaliser_px=torch.tensor(sides),
-            cameras=cameras, points_xyz=torch.where(known, points_xyz, torch.nan).float(),
+            cameras=cameras, points_xyz=torch.where(is_known, points_xyz, torch.nan).float(),
         )
 
     def survey(self) -> Survey:
-        """Return how many models and keypoints there are, and which models cannot be opened."""
-        models, wrong = self.models, []
+        """Return counts of models and keypoints, and the models that cannot be opened."""
+        models, errors = self.models, []
         for row in range(len(models.names)):
             try:
                 self._shape(models, row)
             except UsageError as error:
-                wrong.append(str(error))
-        known = np.isfinite(models.xyz).all(-1)
+                errors.append(str(error))
+        counts = np.isfinite(models.xyz).all(-1).sum(1)
         found = (f"{len(models.names)} models of {self.category} in {models.root}",
                  *(f"published list {name!r}: {len(rows)}" for name, rows in models.lists.items()),
                  *super().survey().found,
-                 f"{known.shape[1]} semantic ids, {known.sum()} keypoints, {known.sum(1).mean():.1f} of a model")
-        return Survey(found, tuple(wrong))
+                 f"{len(models.semantic)} semantic ids, {counts.sum()} keypoints, {counts.mean():.1f} of a model")
+        return Survey(found, tuple(errors))
 
     def _cameras(self, model: str) -> tuple[Cameras, Cameras]:
         rng = np.random.default_rng(generator("keypointnet", "cameras", model).initial_seed())
         azimuth, elevation = float(rng.uniform(0, 360)) if self.turned else 0.0, float(rng.uniform(-10, 30))
         return zero123plus_cameras(azimuth, self.version), orbit([azimuth], [elevation])
 
-    def _shape(self, models: Models, row: int) -> tuple[CloudShape | MeshShape, Array]:
-        """Return a model that can be seen, and its keypoints (K 3) in the world."""
+    def _shape(self, models: Models, row: int) -> tuple[CloudShape | MeshShape, Floats]:
+        """Return a model's shape and its keypoints (K 3), both in the world."""
         path, name = models.root / models.files[row], models.names[row]
         if self.source == "mesh":
             mesh = load_mesh(path)
             turn, shift = placement(mesh.corners, "sphere", "shapenet")
-            return MeshShape(placed(mesh, turn, shift)), models.xyz[row] @ turn.T + shift
+            return MeshShape(apply_placement(mesh, turn, shift)), models.xyz[row] @ turn.T + shift
         points, colours = read_pcd(path)
         index = models.point[row]
         if index.max(initial=-1) >= len(points):

@@ -4,8 +4,8 @@ Deitke et al., Objaverse: A Universe of Annotated 3D Objects, CVPR 2023; layout:
 https://github.com/TencentARC/InstantMesh; `scripts/render_views.py` writes it. Each object has its own licence.
 
 Layout: lvis-annotations.json ``{category: [path, ...]}``, rendering_zero123plus/<path>/000.png ... 006.png, RGBA: 000
-is the condition view, 001 to 006 are Zero123++'s views, row by row. Of all paths in order, the last 16 are the test
-list; of fewer than 48 the last third.
+is the condition view, 001 to 006 are Zero123++'s views, row by row. The test list is the last 16 of all paths in order,
+or the last third of fewer than 48.
 """
 
 import hashlib
@@ -15,11 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from harness.data._images import GREY, data_root, demand, inside, longest_side_px, on_grey, sizes
+from harness.data._images import (
+    GREY,
+    IMAGE_ERRORS,
+    data_root,
+    file_sizes,
+    longest_side_px,
+    on_grey,
+    path_inside,
+    require_files,
+)
 from harness.data._objects import ObjectData, Objects
 from harness.data.base import Rules, Scene, Survey
+from harness.data.formats.json_labels import parse_json, read_bytes
 from harness.errors import UsageError
 from harness.ops.geometry import zero123plus_cameras
 from harness.registry import knob
@@ -32,17 +42,17 @@ BACKGROUNDS = {"grey": GREY, "white": 255}
 
 @dataclass(frozen=True)
 class Renders(Objects):
-    """The objects' folder."""
+    """The objects with their folder."""
 
     root: Path
 
 
 @dataclass(frozen=True)
 class Objaverse(ObjectData):
-    """Objects in six views without annotated keypoints: scores are those that need none.
+    """Objects in six views without keypoints: only scores without labels are computed.
 
-    Cameras are taken to be Zero123++'s around the condition view: azimuth 0 in the world is the condition's. An object
-    listed in two categories counts once. Errors would be in the longer side of the silhouette's bounding box.
+    Cameras are taken to be those of Zero123++ around the condition view: azimuth 0 in the world is the condition's. An
+    object listed in two categories counts once. The unit of errors is the longer side of the silhouette's box.
     """
 
     background: str = knob("grey", "behind the object: as Zero123++ paints, or white as InstantMesh does",
@@ -54,22 +64,22 @@ class Objaverse(ObjectData):
 
     @property
     def renders(self) -> Renders:
-        """Return the index."""
-        found = self.objects
-        assert isinstance(found, Renders)
-        return found
+        """The index."""
+        index = self.objects
+        assert isinstance(index, Renders)
+        return index
 
     def read(self) -> Renders:
-        """Return the objects that the list names; each one's folder is looked into, no image is opened."""
+        """Return the listed objects; lists their folders, but opens no image."""
         root = data_root(self.name, self.root, SOURCE)
-        demand(root, [LIST, FOLDER], SOURCE)
+        require_files(root, [LIST, FOLDER], SOURCE)
         path = root / LIST
-        names = tuple(f"{inside(root / FOLDER, name, str(path))}" for name in _listed(path))
+        names = tuple(path_inside(root / FOLDER, name, str(path)) for name in _listed_names(path))
         held_out = self.held_out or min(16, len(names) // 3)
         if not 0 < held_out <= len(names) - 2:
             raise UsageError(f"{path}: {len(names)} objects; with {held_out or 1} held out for the test at least "
                              f"{(held_out or 1) + 2} are needed")
-        lengths = sizes(root, [f"{FOLDER}/{name}/{file}" for name in names for file in FILES], str(path))
+        lengths = file_sizes(root, [f"{FOLDER}/{name}/{file}" for name in names for file in FILES], str(path))
         digest = hashlib.sha256(repr((names, lengths)).encode()).hexdigest()
         rows = np.arange(len(names))
         return Renders(names, {"train": rows[:-held_out], "test": rows[-held_out:]}, digest, root)
@@ -92,27 +102,27 @@ class Objaverse(ObjectData):
         )
 
     def survey(self) -> Survey:
-        """Return how many objects there are, and which of their files cannot be used."""
-        renders, wrong = self.renders, []
+        """Return counts of objects, and the files that cannot be used."""
+        renders, errors = self.renders, []
         for row in range(len(renders.names)):
             try:
                 self._check_cameras(row)
                 for path in self._paths(row):
                     self._view(path)
             except UsageError as error:
-                wrong.append(str(error))
+                errors.append(str(error))
         found = (f"{len(renders.names)} objects in {renders.root}",
                  *(f"list {name!r}: {len(rows)}" for name, rows in renders.lists.items()),
                  *super().survey().found, "no keypoints: PCK is left out")
-        return Survey(found, tuple(wrong))
+        return Survey(found, tuple(errors))
 
     def _paths(self, row: int) -> list[Path]:
         renders = self.renders
         return [renders.root / FOLDER / renders.names[row] / file for file in FILES]
 
     def _view(self, path: Path) -> tuple[torch.Tensor, float]:
-        """Return one view over the background, and its silhouette's longer side in its pixels."""
-        rgba = _open(path)
+        """Return one view over the background, and the longer side of its silhouette in pixels."""
+        rgba = _open_rgba(path)
         if rgba.width != rgba.height:
             raise UsageError(f"image {path}: {rgba.width} x {rgba.height}; a view is square")
         image = Image.fromarray(on_grey(torch.from_numpy(np.array(rgba)), BACKGROUNDS[self.background]).numpy())
@@ -121,11 +131,11 @@ class Objaverse(ObjectData):
             image, alpha = image.resize(size, Image.Resampling.BICUBIC), alpha.resize(size, Image.Resampling.BOX)
         side = longest_side_px(np.array(alpha) >= 128)  # at least half covered
         if not side:
-            raise UsageError(f"image {path}: nothing is to be seen; its alpha channel is empty")
+            raise UsageError(f"image {path}: shows nothing; its alpha channel is empty")
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255, side
 
     def _check_cameras(self, row: int) -> None:
-        """Raise UsageError where the renderer wrote down other cameras than the knob says."""
+        """Raise UsageError if the renderer recorded other cameras than those of the knob."""
         path = self._paths(row)[0].with_name("cameras.json")
         if not path.is_file():
             return
@@ -137,12 +147,9 @@ class Objaverse(ObjectData):
             raise UsageError(f"{path}: rendered with the cameras of {version}; data.version is {self.version}")
 
 
-def _listed(path: Path) -> list[str]:
+def _listed_names(path: Path) -> list[str]:
     """Return the paths of all categories in the file's order, each once."""
-    try:
-        categories = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{path}: no JSON: {error}") from error
+    categories = parse_json(read_bytes(path, SOURCE), path)
     lists = list(categories.values()) if isinstance(categories, dict) else [categories]
     names = [name for listed in lists if isinstance(listed, list) for name in listed]
     if not (isinstance(categories, dict) and all(isinstance(listed, list) for listed in lists)
@@ -151,13 +158,13 @@ def _listed(path: Path) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _open(path: Path) -> Image.Image:
-    """Return an RGBA image; raise UsageError for a file that is none, or has no alpha to tell the object by."""
+def _open_rgba(path: Path) -> Image.Image:
+    """Return an RGBA image; raise UsageError for a file that is not an image or has no alpha channel."""
     try:
         with Image.open(path) as file:
             file.load()
             image = file.copy()
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except IMAGE_ERRORS as error:
         raise UsageError(f"image {path}: cannot be read: {str(error).splitlines()[0]}") from error
     if image.mode not in ("RGBA", "LA") and "transparency" not in image.info:
         raise UsageError(f"image {path}: {image.mode}, no alpha channel; the object's outline is not known")

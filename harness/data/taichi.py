@@ -1,14 +1,13 @@
 """Tai-Chi-HD: frames of videos of people doing tai-chi, with 18 points that a pose detector found.
 
-Layout as AutoLink and StableKeypoints read it: ``landmark/taichi_{train,test}_gt.pkl``, a pandas table of
-``file_name`` and ``value``, 18 rows (x, y) at 256 px, -1 where the detector found nothing;
-``eval_images/taichi-256/{train,test}/`` the 5000 and 300 images that it names; ``train/<video>/`` the videos' frames,
-unlabelled. The pickle is read without running anything in it. ``taichi_{train,test}_gt.json``, a list of objects with
-the same two entries, goes before it.
+Layout as in AutoLink and StableKeypoints: ``landmark/taichi_{train,test}_gt.pkl``, a pandas table of ``file_name`` and
+``value``, 18 rows (x, y) at 256 px, -1 if the detector found nothing; ``eval_images/taichi-256/{train,test}/``, its
+5000 and 300 images; ``train/<video>/``, the videos' frames without labels. The pickle is read without running code in
+it. ``taichi_{train,test}_gt.json``, a list of objects with the same two entries, has precedence.
 
-Points are divided by 256 as both do, so they count from the image's upper left corner. The table names no keypoint, so
-they bear its numbers. What is negative or NaN is not visible; StableKeypoints leaves out what is exactly 0 as well.
-The whole image is seen; the unit of PCK is its side.
+Points are divided by 256 as in both, so they count from the image's upper left corner. The table names no keypoints, so
+their names are numbers. Negative or NaN means not visible; StableKeypoints also leaves out exact zeros. The whole image
+is seen; the unit of PCK is its side.
 
 Siarohin et al.: First Order Motion Model for Image Animation, NeurIPS 2019; keypoints of Siarohin et al.:
 Motion-supervised Co-Part Segmentation, 2020; links at github.com/xingzhehe/AutoLink-Self-supervised-Learning-of-Human-\
@@ -23,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.data._images import SUFFIXES, data_root, demand, inside, sizes
-from harness.data._photos import Label, Numbers, PhotoData, Photos
-from harness.data._squares import scaled
+from harness.data._images import SUFFIXES, data_root, file_sizes, path_inside, require_files
+from harness.data._photos import Label, Numbers, PhotoData, Photos, scale_label
 from harness.data.base import Rules
 from harness.data.formats.json_labels import parse_json, read_bytes
 from harness.data.formats.pandas_pickle import read_frame
@@ -33,13 +31,13 @@ from harness.errors import UsageError
 from harness.registry import knob
 
 SOURCE = "the links in AutoLink's README (github.com/xingzhehe)"
-SIDE = 256  # pixels of the images that the points were found in
+SIDE = 256  # pixels of the images that the points refer to
 KEYPOINTS = 18
 
 
 @dataclass(frozen=True)
 class Taichi(PhotoData):
-    """Tai-Chi-HD's labelled frames, and, to optimise on, the frames of all its training videos if you like."""
+    """Tai-Chi-HD's labelled frames, and optionally the frames of all training videos to optimise on."""
 
     optimise_on: str = knob("labelled", "what tokens are optimised on: half of the labelled training images, or all "
                             "frames in train/, which leaves all labelled ones to fit", choices=("labelled", "videos"))
@@ -54,8 +52,8 @@ class Taichi(PhotoData):
         points: list[Numbers] = []
         lists = {}
         for part in ("train", "test"):
-            demand(root, (f"eval_images/taichi-256/{part}",), SOURCE)
-            names, places = _table(root, part, digest)
+            require_files(root, (f"eval_images/taichi-256/{part}",), SOURCE)
+            names, places = _read_table(root, part, digest)
             lists[part] = np.arange(len(files), len(files) + len(names))
             files += names
             points.append(places)
@@ -67,22 +65,22 @@ class Taichi(PhotoData):
         joined, count = np.concatenate(points), len(files)
         return Photos(root, tuple(files), joined, ~np.isnan(joined[..., 0]), np.full((count, 4), np.nan, np.float32),
                       np.full(count, SIDE, np.float32), lists=lists, labels=digest.hexdigest(),
-                      sizes=tuple(sizes(root, files, f"{root / 'landmark'}")))
+                      sizes=tuple(file_sizes(root, files, f"{root / 'landmark'}")))
 
     def label(self, row: int) -> Label:
-        """Return what is known of an image, in its own pixels."""
-        return scaled(super().label(row), self.path(row), SIDE)
+        """Return an image's annotations in its own pixels."""
+        return scale_label(super().label(row), self.path(row), SIDE)
 
 
-def _table(root: Path, part: str, digest: Any) -> tuple[list[str], Numbers]:
-    """Return the files that a table lists, relative to the root, and their points (row, column), NaN if missing."""
+def _read_table(root: Path, part: str, digest: Any) -> tuple[list[str], Numbers]:
+    """Return the files of a table, relative to the root, and their points (row, column), NaN if missing."""
     path = root / f"landmark/taichi_{part}_gt.pkl"
     if path.with_suffix(".json").is_file():
         path = path.with_suffix(".json")
     content = read_bytes(path, SOURCE)
     digest.update(content)
     names, values = _columns(path, content)
-    files = [f"eval_images/taichi-256/{part}/" + inside(root, str(name), f"{path}, row {row}")
+    files = [f"eval_images/taichi-256/{part}/" + path_inside(root, str(name), f"{path}, row {row}")
              for row, name in enumerate(names)]
     if len(set(files)) < len(files):
         raise UsageError(f"{path}: {next(n for n in names if list(names).count(n) > 1)!r} is listed twice")
@@ -120,9 +118,9 @@ def _points(value: Any, where: str) -> Numbers:
 
 def _frames(root: Path) -> list[str]:
     """Return the files of the videos' frames, relative to the root."""
-    demand(root, ("train",), SOURCE)
-    found = sorted(f"train/{video.name}/{frame.name}" for video in (root / "train").iterdir() if video.is_dir()
-                   for frame in video.iterdir() if frame.suffix.lower() in SUFFIXES)
-    if not found:
+    require_files(root, ("train",), SOURCE)
+    frames = sorted(f"train/{video.name}/{frame.name}" for video in (root / "train").iterdir() if video.is_dir()
+                    for frame in video.iterdir() if frame.suffix.lower() in SUFFIXES)
+    if not frames:
         raise UsageError(f"data folder {root}: no images in train/<video>/; get it from {SOURCE}")
-    return found
+    return frames

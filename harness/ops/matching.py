@@ -7,10 +7,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-# Human3.6M's left and right among 32 keypoints, as StableKeypoints and AutoLink write it: 28 is the counterpart of both
-# 20 and 21. Surely (21, 29) was meant; figures to compare with theirs need the list as it is.
-HUMAN36M_MIRROR = (0, 6, 7, 8, 9, 10, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16, 25, 26, 27, 28, 28, 30, 31, 24, 17, 18, 19,
-                   21, 29, 22, 23)
 ROUNDS = 100  # of exchanging left and right; a list that is no involution may never settle
 
 Regressor = Float[Tensor, "J2 K2"]  # two coordinates of each found point to two of each annotated one

@@ -118,15 +118,15 @@ WRONG = [
     ({"protocol": "wild"}, lambda root: [replace(BOXES, COVERING, "0 0 1 1")(root) for _ in range(6)],
      f"{WILD}: the train list has no face whose box covers 0.3 of its image"),
     ({}, replace(ALIGNED, r"^(000003.jpg.*) 15$", r"\1"), f"{ALIGNED}, line 5: 10 columns, expected 11"),
-    ({}, replace(ALIGNED, r"^000003.jpg  3", "000003.jpg  x"), f"{ALIGNED}, line 5: 'x 4 .*' are no numbers"),
+    ({}, replace(ALIGNED, r"^000003.jpg  3", "000003.jpg  x"), f"{ALIGNED}, line 5: 'x 4 .*' are not numbers"),
     ({}, replace(ALIGNED, r"^000008.*\n", ""), f"{ALIGNED}, line 1: says '8' faces, found 7; the file may be cut"),
     ({"list": "celeba"}, replace("MAFL/training.txt", "^", "000005.jpg\n000008.jpg\n"),
      f"{ALIGNED}: the unlabelled list has no face$"),
-    ({}, replace(ALIGNED, "^000003.jpg", "000002.jpg"), f"{ALIGNED}: '000002' stands twice"),
-    ({}, replace(ALIGNED, "^000003.jpg", "../000003.jpg"), f"{ALIGNED}: '../000003.jpg' is no image's name"),
+    ({}, replace(ALIGNED, "^000003.jpg", "000002.jpg"), f"{ALIGNED}: '000002' is listed twice"),
+    ({}, replace(ALIGNED, "^000003.jpg", "../000003.jpg"), f"{ALIGNED}: '../000003.jpg' is not an image name"),
     ({}, replace("MAFL/testing.txt", "000006.jpg", "000066.jpg"), "testing.txt: image '000066' is not in Anno/"),
     ({}, replace("MAFL/testing.txt", "000006.jpg", "000001.jpg"), "MAFL: '000001' is in both the training and"),
-    ({}, replace("MAFL/testing.txt", "000006.jpg", "000007.png"), "testing.txt: '000007' stands twice"),
+    ({}, replace("MAFL/testing.txt", "000006.jpg", "000007.png"), "testing.txt: '000007' is listed twice"),
 ]
 
 

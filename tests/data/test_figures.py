@@ -19,7 +19,7 @@ def balls(*places_and_radii: tuple[tuple[float, float, float], float]) -> Solids
     sculptor = Sculptor([str(part) for part in range(len(places_and_radii))])
     for part, (place, radius) in enumerate(places_and_radii):
         sculptor.ball(str(part), Frame(), place, (radius, radius, radius))
-        sculptor.centre(str(part), np.array(place))
+        sculptor.centre(str(part), np.array(place, float))
     return sculptor.figure().solids
 
 

@@ -120,7 +120,7 @@ def test_what_nobody_annotated_counts_in_no_box(tmp_path, place, seen):
 def test_points_that_nobody_annotated_are_not_visible(tmp_path, place):
     tree(tmp_path, table=None)
     (tmp_path / "keypoints.csv").write_text(f"image,keypoint,x,y\n0.png,spot,{place}\n0.png,tip,3,4\n")
-    data = Folder(root=str(tmp_path), test_share=0)
+    data = Folder(root=str(tmp_path), test_share=0.0)
     shown = data.photos.visible[data.photos.files.index("0.png")]
     assert shown.tolist() == [False, True]
     scene = next(data.scene(split, i) for split in ("optimise", "fit") for i in range(4)

@@ -8,9 +8,8 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from harness.data.human36m import JOINTS, TEST, TRAIN
+from harness.data.human36m import HUMAN36M_MIRROR, JOINTS, TEST, TRAIN
 from harness.errors import UsageError
-from harness.ops.matching import HUMAN36M_MIRROR
 from harness.registry import build
 from tests.data.pictures import picture, tear
 
@@ -196,7 +195,7 @@ def test_wrong_poses_are_named_when_they_are_read(raw):
     with pytest.raises(UsageError, match=r"S11/Walking/annot\.h5: pose/2d: expected 32 x 2 numbers, has 17 x 2"):
         human36m(raw, layout="raw").scene("test", 0)
     annotate(raw, 11, **{"pose/2d": np.full((2, 32, 2), np.nan)})
-    with pytest.raises(UsageError, match=r"img_00000[16]\.jpg: annot\.h5 knows none of its joints"):
+    with pytest.raises(UsageError, match=r"img_00000[16]\.jpg: annot\.h5 has none of its joints"):
         human36m(raw, layout="raw").scene("test", 0)
 
 

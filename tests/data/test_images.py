@@ -64,23 +64,23 @@ def test_a_picture_cut_short_is_named(tmp_path):
 @pytest.mark.parametrize("name", ["../a.png", "/a.png", "b/../../a.png", "C:\\a.png", "..\\a.png", ""])
 def test_a_path_out_of_the_root_is_refused(tmp_path, name):
     with pytest.raises(UsageError, match=r"list\.txt: .* leads out of"):
-        _images.inside(tmp_path, name, "list.txt")
+        _images.path_inside(tmp_path, name, "list.txt")
 
 
 def test_a_path_inside_is_kept_with_forward_slashes(tmp_path):
-    assert _images.inside(tmp_path, "a\\b.png", "list.txt") == "a/b.png"
-    assert _images.inside(tmp_path, "./a/b.png", "list.txt") == "a/b.png"
+    assert _images.path_inside(tmp_path, "a\\b.png", "list.txt") == "a/b.png"
+    assert _images.path_inside(tmp_path, "./a/b.png", "list.txt") == "a/b.png"
 
 
 def test_sizes_name_the_missing_and_the_empty(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a").write_bytes(b"123")
     (tmp_path / "b").write_bytes(b"")
-    assert _images.sizes(tmp_path, ["d/a"], "list") == [3]
+    assert _images.file_sizes(tmp_path, ["d/a"], "list") == [3]
     with pytest.raises(UsageError, match=r"c: missing, listed in list \(2 of 3 images are\)"):
-        _images.sizes(tmp_path, ["d/a", "c", "e/f"], "list")
+        _images.file_sizes(tmp_path, ["d/a", "c", "e/f"], "list")
     with pytest.raises(UsageError, match=r"b: empty, listed in list"):
-        _images.sizes(tmp_path, ["d/a", "b"], "list")
+        _images.file_sizes(tmp_path, ["d/a", "b"], "list")
 
 
 def test_a_square_keeps_the_centre_and_scales_both_axes_alike():
@@ -92,7 +92,7 @@ def test_cutting_lands_where_points_do_and_pads_with_grey():
     image = Image.new("RGB", (10, 10), (0, 0, 0))
     image.paste((255, 255, 255), (6, 2, 8, 4))  # centre (row, column) = (3, 7)
     square = (-2.0, 2.0, 10.0)  # rows -2 to 8, columns 2 to 12
-    pixels = _images.cut(image, square, 20)
+    pixels = _images.cut_square(image, square, 20)
     assert pixels.shape == (3, 20, 20)
     assert torch.allclose(pixels[:, :3, :], torch.tensor(127 / 255), atol=0.05)  # bicubic edges overshoot
     assert torch.allclose(pixels[:, :, 17:], torch.tensor(127 / 255), atol=0.05)
@@ -104,7 +104,7 @@ def test_cutting_lands_where_points_do_and_pads_with_grey():
 def test_shrinking_averages_what_it_leaves_out():
     rows = np.indices((64, 64)).sum(0) % 2 * 255
     image = Image.fromarray(np.repeat(rows[..., None], 3, 2).astype(np.uint8))
-    small = _images.cut(image, (0.0, 0.0, 64.0), 8)
+    small = _images.cut_square(image, (0.0, 0.0, 64.0), 8)
     assert (small - 0.5).abs().max() < 0.05
 
 
@@ -119,4 +119,4 @@ def test_a_folder_is_looked_for_in_both_places(tmp_path, monkeypatch):
     assert _images.data_root("cub", "", "here") == tmp_path / "cub"
     assert _images.data_root("cub", os.fspath(tmp_path), "here") == tmp_path
     with pytest.raises(UsageError, match=r"b\.txt is missing"):
-        _images.demand(tmp_path, ["cub", "b.txt"], "here")
+        _images.require_files(tmp_path, ["cub", "b.txt"], "here")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.data.keypointnet import CLASSES
-from harness.data.rendering.point_clouds import read_pcd, shown
+from harness.data.rendering.point_clouds import read_pcd, visible_points
 from harness.errors import UsageError
 from harness.ops.geometry import project
 from harness.registry import build
@@ -114,7 +114,7 @@ def test_every_point_of_a_ball_is_seen_from_its_own_side():
     points = rng.standard_normal((2048, 3))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     camera = np.array([4.0, 0, 0])
-    seen = shown(points, camera)
+    seen = visible_points(points, camera)
     horizon = points[:, 0] - 1 / 4  # seen where (camera - p) p > 0
     assert seen[horizon > 0.1].all()
     assert not seen[horizon < -0.2].any()
@@ -159,10 +159,10 @@ PCD = f"pcds/{CLASS}/{MODELS[6]}.pcd"
 MALFORMED = {
     "no annotation": (lambda root: (root / "annotations/chair.json").unlink(), "annotations/chair.json is missing"),
     "no split": (lambda root: (root / "splits/test.txt").unlink(), "splits/test.txt is missing"),
-    "no json": (text("annotations/chair.json", lambda old: old[:-9]), "chair.json: no JSON"),
+    "no json": (text("annotations/chair.json", lambda old: old[:-9]), "chair.json: not a JSON file"),
     "no keypoints": (annotated(lambda entries: entries[2].update(keypoints=[{}])), "chair.json: entry 2: KeyError"),
     "not a list": (annotated(lambda entries: [3]), "chair.json: entry 0: TypeError"),
-    "twice": (annotated(lambda entries: [*entries, entry(MODELS[0])]), f"model {MODELS[0]} is there twice"),
+    "twice": (annotated(lambda entries: [*entries, entry(MODELS[0])]), f"model {MODELS[0]} is listed twice"),
     "nan": (first("xyz", [0.0, 1.0, float("nan")]), "chair.json: model .* keypoint 0 has xyz"),
     "two numbers": (first("xyz", [0.0, 1.0]), "chair.json: model .* keypoint 0 has xyz"),
     "negative index": (first("pcd_info", {"point_index": -3}), "chair.json: model .*point_index -3"),

@@ -102,7 +102,7 @@ def view(change):
 
 MALFORMED = {
     "no list": (lambda root: (root / "lvis-annotations.json").unlink(), "lvis-annotations.json is missing"),
-    "no json": (listed("{"), "lvis-annotations.json: no JSON"),
+    "no json": (listed("{"), "lvis-annotations.json: not a JSON file"),
     "a list": (listed(["a"]), "lvis-annotations.json: not of the form"),
     "a word": (listed({"mug": "abc"}), "lvis-annotations.json: not of the form"),
     "numbers": (listed({"mug": [1, 2, 3]}), "lvis-annotations.json: not of the form"),
@@ -117,7 +117,7 @@ MALFORMED = {
     "RGB": (view(lambda path: Image.new("RGB", (32, 32)).save(path)), "003.png: RGB, no alpha channel"),
     "grey": (view(lambda path: Image.new("L", (32, 32)).save(path)), "003.png: L, no alpha channel"),
     "not square": (view(lambda path: Image.new("RGBA", (32, 24)).save(path)), "003.png: 32 x 24; a view is square"),
-    "nothing": (view(lambda path: Image.new("RGBA", (32, 32)).save(path)), "003.png: nothing is to be seen"),
+    "nothing": (view(lambda path: Image.new("RGBA", (32, 32)).save(path)), "003.png: shows nothing"),
     "cameras": (view(lambda path: path.with_name("cameras.json").write_text("{}")), "cameras.json: cannot be read"),
 }
 

@@ -2,8 +2,8 @@
 
 import torch
 
+from harness.data.human36m import HUMAN36M_MIRROR
 from harness.method.metrics import _autolink as autolink
-from harness.ops.matching import HUMAN36M_MIRROR
 from tests.parity.golden import covers
 
 

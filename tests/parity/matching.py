@@ -2,7 +2,8 @@
 
 import torch
 
-from harness.ops.matching import HUMAN36M_MIRROR, apply_regressor, fit_regressor, fit_regressor_mirrored
+from harness.data.human36m import HUMAN36M_MIRROR
+from harness.ops.matching import apply_regressor, fit_regressor, fit_regressor_mirrored
 from tests.parity.golden import covers
 
 

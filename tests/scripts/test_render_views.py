@@ -10,7 +10,7 @@ import torch
 import trimesh
 from PIL import Image
 
-from harness.data.rendering.meshes import load_mesh, normals_of, placed, placement
+from harness.data.rendering.meshes import apply_placement, load_mesh, normals_of, placement
 from harness.data.rendering.raster import render
 from harness.errors import UsageError
 from harness.ops.geometry import orbit, project, zero123plus_cameras
@@ -142,7 +142,7 @@ def textured(path):
 @pytest.mark.parametrize("name", ["square.obj", "square.glb"])
 def test_textures_are_upright(tmp_path, name):
     mesh = load_mesh(textured(tmp_path / name))
-    picture = render(placed(mesh, *placement(mesh.corners, "sphere", "y")), FRONT, 64)
+    picture = render(apply_placement(mesh, *placement(mesh.corners, "sphere", "y")), FRONT, 64)
     image = picture.rgba.astype(int)
     assert (image[20, 20, :3] > 100).tolist() == [True, False, False]
     assert (image[44, 20, :3] > 100).tolist() == [False, True, False]

@@ -1,7 +1,5 @@
 """CUB as AutoLink cut and stored it: images, points and visibility in one HDF5 file."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data._images import demand
+from harness.data._images import require_files
 from harness.data._photos import Photos
+from harness.data.formats.hdf5 import open_h5
 from harness.errors import UsageError
 
 NAME = "cub.h5"
@@ -19,28 +18,28 @@ NAME = "cub.h5"
 def read(root: Path, subset: str, parts: int, source: str) -> Photos:
     """Return the index: points are (row, column) in [0, 1] of images cut around the bird and made square.
 
-    A class's images are known in the test list alone, so that a subset is trained on every class, as AutoLink does.
-    Cutting stopped at the image's border and the rest was stretched to a square: this layout, and it alone, is not
-    scaled alike on both axes.
+    Classes are recorded for the test list alone, so a subset is trained on all classes, as in AutoLink. AutoLink cut at
+    most up to the image's border and stretched the result to a square: only this layout scales the axes differently.
     """
-    demand(root, [NAME], source)
+    require_files(root, [NAME], source)
     path = root / NAME
     lists = {"train": "train", "test": "test" if subset == "all" else f"test{subset}"}
     files: list[str] = []
-    points, seen, sides, rows = [], [], [], {}
-    with opened(path) as file:
+    points, visibility, sides, rows = [], [], [], {}
+    with open_h5(path) as file:
         for name, key in lists.items():
-            side, own_points, own_seen = _list(path, file, key, parts)
-            rows[name] = np.arange(len(files), len(files) + len(own_points))
-            files += [f"{key}_img/{index}" for index in range(len(own_points))]
-            sides += [side] * len(own_points)
-            points.append(own_points)
-            seen.append(own_seen)
-    every, visible, side_px = np.concatenate(points), np.concatenate(seen) > 0, np.array(sides, np.float32)
-    visible &= np.isfinite(every).all(-1) & (every > -1).all(-1)  # a little outside the cut is no mistake
+            side, list_points, list_visibility = _read_list(path, file, key, parts)
+            count = len(list_points)
+            rows[name] = np.arange(len(files), len(files) + count)
+            files += [f"{key}_img/{index}" for index in range(count)]
+            sides += [side] * count
+            points.append(list_points)
+            visibility.append(list_visibility)
+    points_yx, visible, side_px = np.concatenate(points), np.concatenate(visibility) > 0, np.array(sides, np.float32)
+    visible &= np.isfinite(points_yx).all(-1) & (points_yx > -1).all(-1)  # points just outside the cut are valid
     zero = np.zeros_like(side_px)
     return Photos(
-        root, tuple(files), np.where(visible[..., None], every * side_px[:, None, None], np.nan).astype(np.float32),
+        root, tuple(files), np.where(visible[..., None], points_yx * side_px[:, None, None], np.nan).astype(np.float32),
         visible, np.stack((zero, zero, side_px, side_px), axis=-1), side_px, rows,
         tuple(3 * side * side for side in sides), f"{path.stat().st_size}",
     )
@@ -49,41 +48,26 @@ def read(root: Path, subset: str, parts: int, source: str) -> Photos:
 def image(path: Path, entry: str) -> Image.Image:
     """Return an image by its entry, such as `train_img/12`."""
     key, _, index = entry.partition("/")
-    with opened(path) as file:
+    with open_h5(path) as file:
         try:
             return Image.fromarray(np.moveaxis(file[key][int(index)], 0, -1).astype(np.uint8))
         except (OSError, KeyError, IndexError, ValueError) as error:
             raise UsageError(f"{path}: {entry}: cannot be read: {error}") from None
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """Open a file for reading; raise UsageError where h5py is missing or the file is no HDF5."""
-    try:
-        import h5py
-    except ImportError:
-        raise UsageError(f"{path}: reading it takes h5py: pip install 'harness[data]'") from None
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read as HDF5: {str(error).splitlines()[0]}") from None
-    with file:
-        yield file
-
-
-def _list(path: Path, file: Any, key: str, parts: int) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
-    """Return a list's side of images, points and visibility."""
-    lacking = [f"{key}_{what}" for what in ("img", "kp", "vis") if f"{key}_{what}" not in file]
-    if lacking:
-        raise UsageError(f"{path}: {lacking[0]} is missing")
+def _read_list(path: Path, file: Any, key: str, parts: int) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+    """Return a list's image side, points and visibility."""
+    missing = [f"{key}_{item}" for item in ("img", "kp", "vis") if f"{key}_{item}" not in file]
+    if missing:
+        raise UsageError(f"{path}: {missing[0]} is missing")
     shape = tuple(file[f"{key}_img"].shape)
     try:
-        points, seen = (np.asarray(file[f"{key}_{what}"][...], np.float64) for what in ("kp", "vis"))
+        points, visibility = (np.asarray(file[f"{key}_{item}"][...], np.float64) for item in ("kp", "vis"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: {key}: cannot be read: {error}") from None
     if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
         raise UsageError(f"{path}: {key}_img has shape {shape}, expected (images, 3, side, side)")
-    if points.shape != (shape[0], parts, 2) or seen.shape != (shape[0], parts):
-        raise UsageError(f"{path}: {key}_kp and {key}_vis have shapes {points.shape} and {seen.shape}, expected "
+    if points.shape != (shape[0], parts, 2) or visibility.shape != (shape[0], parts):
+        raise UsageError(f"{path}: {key}_kp and {key}_vis have shapes {points.shape} and {visibility.shape}, expected "
                          f"{(shape[0], parts, 2)} and {(shape[0], parts)}")
-    return shape[2], points, seen
+    return shape[2], points, visibility

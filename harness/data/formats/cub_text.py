@@ -1,12 +1,12 @@
-"""CUB-200-2011 as it is published: text files beside the images."""
+"""CUB-200-2011 as published: text files beside the images."""
 
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._images import demand, inside
-from harness.data.formats.text_columns import Table, demand_unique, lines, table
+from harness.data._images import path_inside, require_files
+from harness.data.formats.text_columns import Columns, demand_unique, lines, table
 from harness.errors import UsageError
 
 FILES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt", "parts/parts.txt",
@@ -14,18 +14,18 @@ FILES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "boundi
 
 
 def read(folder: Path, parts: int, source: str
-         ) -> tuple[list[str], Table, Table, NDArray[np.int64], dict[str, NDArray[np.bool_]]]:
-    """Return files, points (M K x, y, visible), boxes (M x1, y1, x2, y2), classes, and which are in which list.
+         ) -> tuple[list[str], Columns, Columns, NDArray[np.int64], dict[str, NDArray[np.bool_]]]:
+    """Return files, points (M K x, y, visible), boxes (M x1, y1, x2, y2), classes, and the members of each list.
 
-    Pixels are counted from 1, and a box holds the pixels at both its ends: the annotation files of CMR repeat these
-    numbers and its code subtracts 1.
+    Pixels are counted from 1, and a box includes the pixels at both ends: CMR's annotation files hold the same numbers
+    and its code subtracts 1.
     """
-    demand(folder, FILES, source)
+    require_files(folder, FILES, source)
     path = folder / "images.txt"
     ids, names = table(path, 2, word=1)
     demand_unique(ids[:, 0].tolist(), str(path))
     demand_unique(names, str(path))
-    files = [f"images/{inside(folder / 'images', name, str(path))}" for name in names]
+    files = [f"images/{path_inside(folder / 'images', name, str(path))}" for name in names]
     names_of_parts = folder / "parts" / "parts.txt"
     count = sum(1 for _ in lines(names_of_parts))
     if count != parts:
@@ -42,25 +42,25 @@ def read(folder: Path, parts: int, source: str
     return files, points, boxes, classes, {"train": is_train == 1, "test": is_train == 0}
 
 
-def _by_image(path: Path, columns: int, ids: NDArray[np.float64], each: int = 1) -> Table:
-    """Return a file's lines by image (M, each, columns - 1): one, or one for each of the parts numbered from 1."""
-    found, _ = table(path, columns)
+def _by_image(path: Path, columns: int, ids: NDArray[np.float64], parts: int = 1) -> Columns:
+    """Return a file's lines by image (M, parts, columns - 1): one, or one for each of the parts numbered from 1."""
+    numbers, _ = table(path, columns)
     order = np.argsort(ids)
-    place = np.searchsorted(ids, found[:, 0], sorter=order).clip(max=len(ids) - 1)
+    place = np.searchsorted(ids, numbers[:, 0], sorter=order).clip(max=len(ids) - 1)
     image = order[place]
-    unknown = ids[image] != found[:, 0]
+    unknown = ids[image] != numbers[:, 0]
     if unknown.any():
-        raise UsageError(f"{path}: image {found[unknown][0, 0]:g} is not in images.txt")
-    part = found[:, 1] if each > 1 else np.ones(len(found))
-    if not np.isin(part, np.arange(1, each + 1)).all():
-        wrong = found[~np.isin(part, np.arange(1, each + 1))][0]
+        raise UsageError(f"{path}: image {numbers[unknown][0, 0]:g} is not in images.txt")
+    part = numbers[:, 1] if parts > 1 else np.ones(len(numbers))
+    if not np.isin(part, np.arange(1, parts + 1)).all():
+        wrong = numbers[~np.isin(part, np.arange(1, parts + 1))][0]
         raise UsageError(f"{path}: image {wrong[0]:g}: there is no part {wrong[1]:g}")
-    cell = image * each + part.astype(np.int64) - 1
-    counts = np.bincount(cell, minlength=len(ids) * each)
+    cell = image * parts + part.astype(np.int64) - 1
+    counts = np.bincount(cell, minlength=len(ids) * parts)
     if (counts != 1).any():
-        at = int(np.flatnonzero(counts != 1)[0])
-        what = f"image {ids[at // each]:g}" + (f", part {at % each + 1}" if each > 1 else "")
-        raise UsageError(f"{path}: {what} has {counts[at]} lines, expected 1")
-    arranged = np.empty((len(ids) * each, columns - 1))
-    arranged[cell] = found[:, 1:]
-    return arranged.reshape(len(ids), each, columns - 1)
+        cell_index = int(np.flatnonzero(counts != 1)[0])
+        name = f"image {ids[cell_index // parts]:g}" + (f", part {cell_index % parts + 1}" if parts > 1 else "")
+        raise UsageError(f"{path}: {name} has {counts[cell_index]} lines, expected 1")
+    arranged = np.empty((len(ids) * parts, columns - 1))
+    arranged[cell] = numbers[:, 1:]
+    return arranged.reshape(len(ids), parts, columns - 1)

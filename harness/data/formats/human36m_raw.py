@@ -1,4 +1,4 @@
-"""Human3.6M as h36m-fetch lays it out: whole frames of four cameras, and one HDF5 file for each action."""
+"""Human3.6M as h36m-fetch stores it: whole frames of four cameras, and one HDF5 file for each action."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data._photos import Numbers
-from harness.data.formats.cub_h5 import opened
+from harness.data.formats.hdf5 import open_h5
 from harness.data.formats.human36m_simplified import actions
 from harness.errors import UsageError
 
@@ -17,12 +17,12 @@ FILE, POSES = "annot.h5", "pose/2d"
 
 
 def files(root: Path, subject: str, source: str) -> Iterator[str]:
-    """Yield a subject's annotated images, relative to the root; others, which nothing is known of, are left out."""
+    """Yield a subject's annotated images, relative to the root; images without annotation are left out."""
     for folder in actions(root, subject, source):
         path = root / folder / FILE
         if not path.is_file():
             raise UsageError(f"{path}: missing; get it from {source}")
-        with opened(path) as file:
+        with open_h5(path) as file:
             cameras, frames = _numbers(path, file)
         names = [f"{folder}/imageSequence/{camera}/img_{frame:06d}.jpg"
                  for camera, frame in zip(cameras.tolist(), frames.tolist(), strict=True)]
@@ -38,20 +38,19 @@ def labels(image: Path) -> Path:
 
 
 def points(image: Path, joints: int) -> Numbers:
-    """Return an image's points (row, column) in pixels; raise UsageError where they cannot be read."""
+    """Return an image's points (row, column) in pixels; raise UsageError if they cannot be read."""
     path = labels(image)
-    poses, places = _poses(path, path.stat().st_mtime_ns)
-    held: Numbers = poses[places[int(image.parent.name), int(image.stem.removeprefix("img_"))]]
-    if held.shape != (joints, 2) or np.isinf(held).any():
-        raise UsageError(f"{path}: {POSES}: expected {joints} x 2 numbers, has {' x '.join(map(str, held.shape))}")
-    held = held[:, ::-1]
-    return held
+    poses, row_of = _poses(path, path.stat().st_mtime_ns)
+    points_xy: Numbers = poses[row_of[int(image.parent.name), int(image.stem.removeprefix("img_"))]]
+    if points_xy.shape != (joints, 2) or np.isinf(points_xy).any():
+        raise UsageError(f"{path}: {POSES}: expected {joints} x 2 numbers, has {' x '.join(map(str, points_xy.shape))}")
+    return points_xy[:, ::-1]
 
 
 @lru_cache(maxsize=4)
 def _poses(path: Path, changed_ns: int) -> tuple[Numbers, dict[tuple[int, int], int]]:
-    """Return an action's poses, and where each camera's frames stand in them."""
-    with opened(path) as file:
+    """Return an action's poses, and the row of each camera and frame in them."""
+    with open_h5(path) as file:
         cameras, frames = _numbers(path, file)
         poses = np.asarray(file[POSES], np.float32)
     return poses, {key: row for row, key in enumerate(zip(cameras.tolist(), frames.tolist(), strict=True))}
@@ -64,6 +63,6 @@ def _numbers(path: Path, file: Any) -> tuple[NDArray[np.int64], NDArray[np.int64
             raise UsageError(f"{path}: has no {name}")
     shapes = {name: file[name].shape[:1] for name in ("camera", "frame", POSES)}
     if len(set(shapes.values())) > 1 or () in shapes.values():
-        told = ", ".join(f"{name} {shape[0] if shape else 'none'}" for name, shape in shapes.items())
-        raise UsageError(f"{path}: needs one entry per pose; has {told}")
+        lengths = ", ".join(f"{name} {shape[0] if shape else 'none'}" for name, shape in shapes.items())
+        raise UsageError(f"{path}: needs one entry per pose; has {lengths}")
     return np.asarray(file["camera"], np.int64), np.asarray(file["frame"], np.int64)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data._images import demand
+from harness.data._images import require_files
 from harness.data._photos import Numbers
 from harness.errors import UsageError
 
@@ -16,20 +16,20 @@ ACTIONS = re.compile(r"(Directions|Discussion|Posing|Waiting|Greeting|Walking)(?
 
 
 def actions(root: Path, folder: str, source: str) -> Iterator[str]:
-    """Yield the folders of the six actions in a folder, relative to the root; raise UsageError where there is none."""
-    demand(root, (folder,), source)
-    found = sorted(entry.name for entry in os.scandir(root / folder) if ACTIONS.match(entry.name) and entry.is_dir())
-    if not found:
+    """Yield the folders of the six actions in a folder, relative to the root; raise UsageError if there is none."""
+    require_files(root, (folder,), source)
+    names = sorted(entry.name for entry in os.scandir(root / folder) if ACTIONS.match(entry.name) and entry.is_dir())
+    if not names:
         raise UsageError(f"data folder {root / folder}: holds none of the six actions' folders; get it from {source}")
-    yield from (f"{folder}/{name}" for name in found)
+    yield from (f"{folder}/{name}" for name in names)
 
 
 def files(root: Path, subject: str, source: str) -> Iterator[str]:
     """Yield a subject's images, relative to the root; raise UsageError naming one that has no points."""
     for folder in actions(root, f"{subject}/{IMAGES}", source):
-        known = _names(root / subject / LABELS / folder.rpartition("/")[2])
+        label_files = _names(root / subject / LABELS / folder.rpartition("/")[2])
         for frame in sorted(name for name in _names(root / folder) if name.endswith(".jpg")):
-            if f"{frame[:-4]}.mat" not in known:
+            if f"{frame[:-4]}.mat" not in label_files:
                 image = root / folder / frame
                 raise UsageError(f"image {image}: its points, {labels(image)}, are missing; get them from {source}")
             yield f"{folder}/{frame}"
@@ -41,23 +41,24 @@ def labels(image: Path) -> Path:
 
 
 def mask(image: Path) -> Path:
-    """Return the file of an image's mask, which is not 0 where the person is."""
+    """Return the file of an image's mask, 0 for the background."""
     return _beside(image, MASKS, ".png")
 
 
 def points(image: Path, joints: int) -> Numbers:
-    """Return an image's points (row, column) as shares of its sides; raise UsageError where they cannot be read."""
+    """Return an image's points (row, column) as shares of its sides; raise UsageError if they cannot be read."""
     from scipy.io import loadmat
 
     path = labels(image)
     try:
-        held = np.asarray(loadmat(path, variable_names=["keypoints_2d"])["keypoints_2d"], np.float32)
-    except Exception as error:  # a damaged file raises anything
+        points_yx = np.asarray(loadmat(path, variable_names=["keypoints_2d"])["keypoints_2d"], np.float32)
+    except Exception as error:  # a damaged file can raise any exception
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UsageError(f"{path}: not a MATLAB file with keypoints_2d: {reason}") from error
-    if held.shape != (joints, 2) or np.isinf(held).any():
-        raise UsageError(f"{path}: keypoints_2d: expected {joints} x 2 numbers, has {' x '.join(map(str, held.shape))}")
-    return held
+    if points_yx.shape != (joints, 2) or np.isinf(points_yx).any():
+        shape = " x ".join(map(str, points_yx.shape))
+        raise UsageError(f"{path}: keypoints_2d: expected {joints} x 2 numbers, has {shape}")
+    return points_yx
 
 
 def _names(folder: Path) -> set[str]:

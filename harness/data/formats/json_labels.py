@@ -1,4 +1,4 @@
-"""Annotation files as users have them: read whole, or refused in one line that names the file."""
+"""Annotation files in JSON and text: read them, or raise UsageError naming the file."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from harness.errors import UsageError
 
 
 def read_bytes(path: Path, source: str) -> bytes:
-    """Return a file's content; raise UsageError where it is missing or empty."""
+    """Return a file's content; raise UsageError if it is missing or empty."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -19,7 +19,7 @@ def read_bytes(path: Path, source: str) -> bytes:
 
 
 def parse_json(content: bytes, path: Path) -> Any:
-    """Return what a JSON file holds; raise UsageError where it is cut short or no JSON."""
+    """Return the content of a JSON file; raise UsageError if it is truncated or not JSON."""
     try:
         return json.loads(content)
     except ValueError as error:  # bad JSON and bad UTF-8 alike
@@ -27,7 +27,7 @@ def parse_json(content: bytes, path: Path) -> Any:
 
 
 def parse_lines(content: bytes, path: Path) -> list[str]:
-    """Return a text file's lines, blanks around them removed; raise UsageError where it is no text."""
+    """Return a text file's lines without surrounding blanks; raise UsageError if it is not text."""
     try:
         return [line.strip() for line in content.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:

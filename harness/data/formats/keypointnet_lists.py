@@ -1,21 +1,18 @@
 """KeypointNet's annotation files and lists of models."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.data.formats.json_labels import parse_json, read_bytes
 from harness.errors import UsageError
 
 
-def read_annotations(path: Path, number: str) -> dict[str, dict[int, tuple[list[float], int]]]:
-    """Return each model's keypoints by semantic id: place and index in its point cloud."""
-    try:
-        entries = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{path}: no JSON: {error}") from error
-    found: dict[str, dict[int, tuple[list[float], int]]] = {}
+def read_annotations(path: Path, number: str, source: str) -> dict[str, dict[int, tuple[list[float], int]]]:
+    """Return each model's keypoints by semantic id: place (x, y, z) and index in its point cloud."""
+    entries = parse_json(read_bytes(path, source), path)
+    keypoints: dict[str, dict[int, tuple[list[float], int]]] = {}
     for place, entry in enumerate(entries if isinstance(entries, list) else [entries]):
         try:
             if entry["class_id"] != number:
@@ -24,30 +21,30 @@ def read_annotations(path: Path, number: str) -> dict[str, dict[int, tuple[list[
             points = {int(point["semantic_id"]): _keypoint(point) for point in entry["keypoints"]}
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{path}: entry {place}: {type(error).__name__}: {error}") from error
-        if model in found:
-            raise UsageError(f"{path}: entry {place}: model {model} is there twice")
+        if model in keypoints:
+            raise UsageError(f"{path}: entry {place}: model {model} is listed twice")
         for semantic, (xyz, index) in points.items():
             if len(xyz) != 3 or not np.isfinite(xyz).all() or index < 0 or semantic < 0:
                 raise UsageError(f"{path}: model {model}: keypoint {semantic} has xyz {xyz}, point_index {index}")
-        found[model] = points
-    return found
+        keypoints[model] = points
+    return keypoints
 
 
 def _keypoint(point: Any) -> tuple[list[float], int]:
     return [float(value) for value in point["xyz"]], int(point["pcd_info"]["point_index"])
 
 
-def read_list(path: Path, number: str, known: set[str], annotation: Path) -> list[str]:
-    """Return the models of one class that a list names."""
-    seen: dict[str, None] = {}
+def read_list(path: Path, number: str, annotated: set[str], annotation: Path) -> list[str]:
+    """Return the listed models of one class; ``annotated`` are the models of the file ``annotation``."""
+    models: dict[str, None] = {}
     for line, text in enumerate(path.read_text().splitlines(), 1):
-        found, _, model = text.strip().partition("-")
-        if text.strip() and not (found.isdigit() and model):
+        class_id, _, model = text.strip().partition("-")
+        if text.strip() and not (class_id.isdigit() and model):
             raise UsageError(f"{path} line {line}: {text!r} is no <class id>-<model id>")
-        if found != number:
+        if class_id != number:
             continue
-        if model not in known or model in seen:
-            why = "is there twice" if model in seen else f"is not in {annotation}"
-            raise UsageError(f"{path} line {line}: model {model} {why}")
-        seen[model] = None
-    return list(seen)
+        if model not in annotated or model in models:
+            reason = "is listed twice" if model in models else f"is not in {annotation}"
+            raise UsageError(f"{path} line {line}: model {model} {reason}")
+        models[model] = None
+    return list(models)

@@ -1,9 +1,8 @@
-"""Tables that pandas pickled, read without pandas and without running anything that the file asks for.
+"""Pickled pandas tables, read without pandas and without running code from the file.
 
-A pickle is a program. Here it may build plain containers; whatever it wants of pandas or numpy becomes an object that
-only remembers what it was given, and anything else is refused. Arrays of numbers and of objects, and then the table,
-are made from what was remembered. That works alike whichever pandas is installed; pandas itself can no longer read all
-that its old versions wrote.
+A pickle is a program. This reader lets it build plain containers. Objects of pandas and numpy become `Recorded`
+objects, which only store their arguments; all other names are refused. Arrays of numbers or objects, and then the
+table, are built from the stored arguments. So the installed pandas, which cannot read all old files, does not matter.
 """
 
 import io
@@ -19,58 +18,58 @@ from harness.errors import UsageError
 FORMAT = "0.14.1"  # the name under which pandas until 1.2 wrote the state of its blocks
 
 
-class Remembered:
-    """Stands for an object of pandas or numpy: what it was made from, and its state."""
+class Recorded:
+    """In place of an object of pandas or numpy: its constructor's arguments, and its state."""
 
     args: tuple[Any, ...]
     state: Any = None
 
-    def __new__(cls, *args: Any) -> "Remembered":
-        """Keep the arguments; pickle calls this instead of the class that the file names."""
-        made = super().__new__(cls)
-        made.args = args
-        return made
+    def __new__(cls, *args: Any) -> "Recorded":
+        """Store the arguments; pickle calls this instead of the class in the file."""
+        recorded = super().__new__(cls)
+        recorded.args = args
+        return recorded
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
 
-class _Array(Remembered):
-    """An array, of which numpy wrote (version, shape, type, column by column, content)."""
+class _Array(Recorded):
+    """An array with numpy's state (version, shape, type, is Fortran order, content)."""
 
     def array(self) -> NDArray[Any]:
         _, shape, kind, fortran, content = self.state
-        return _filled(kind, content).reshape(shape, order="F" if fortran else "C")
+        return _flat_array(kind, content).reshape(shape, order="F" if fortran else "C")
 
 
-class _Buffer(Remembered):
-    """An array, of which numpy wrote (content, type, shape, order) with pickle's protocol 5."""
+class _Buffer(Recorded):
+    """An array with numpy's arguments (content, type, shape, order) in pickle's protocol 5."""
 
     def array(self) -> NDArray[Any]:
         content, kind, shape, order = self.args
-        return _filled(kind, content).reshape(shape, order=order)
+        return _flat_array(kind, content).reshape(shape, order=order)
 
 
-def _filled(kind: Any, content: Any) -> NDArray[Any]:
-    """Return a flat array of numbers or of objects; numpy's other types could name memory that is not theirs."""
+def _flat_array(kind: Any, content: Any) -> NDArray[Any]:
+    """Return a flat array of numbers or objects; other types of numpy could refer to foreign memory."""
     name, order = str(kind.args[0]), kind.state[1]
     if name[0] == "O":
         flat = np.empty(len(content), object)
         for place, item in enumerate(content):
-            flat[place] = unwrapped(item)
+            flat[place] = unwrap(item)
         return flat
     if name[0] not in "biuf":
         raise TypeError(f"an array of type {name}")
     return np.frombuffer(content, np.dtype(name).newbyteorder(order))
 
 
-def unwrapped(item: Any) -> Any:
-    """Return an array where one was remembered, and anything else as it is."""
+def unwrap(item: Any) -> Any:
+    """Return the array of a recorded one, and any other object unchanged."""
     return item.array() if isinstance(item, _Array | _Buffer) else item
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """Return bytes that an old pickle wrote as text."""
+    """Return bytes that an old pickle stored as text."""
     return text.encode("latin1")
 
 
@@ -84,15 +83,15 @@ class _Unpickler(pickle.Unpickler):
         if package == "numpy" and name in ("_reconstruct", "_frombuffer"):
             return {"_reconstruct": _Array, "_frombuffer": _Buffer}[name]
         if package == "pandas" or (package == "numpy" and name in ("ndarray", "dtype")):
-            return type(name, (Remembered,), {})
+            return type(name, (Recorded,), {})
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a table does not need")
 
 
 def read_frame(content: bytes, path: Path) -> dict[str, list[Any]]:
-    """Return a pickled table's columns by name; raise UsageError where it holds anything else, or is damaged."""
+    """Return a pickled table's columns by name; raise UsageError if it holds anything else, or is damaged."""
     try:
         return _columns(_Unpickler(io.BytesIO(content)).load())
-    except Exception as error:  # a damaged pickle raises anything
+    except Exception as error:  # a damaged pickle can raise any exception
         reason, new = (str(error) or type(error).__name__).splitlines()[0], path.with_suffix(".json").name
         raise UsageError(
             f"{path}: not a table that can be read safely: {reason}; if you trust it: python -c \"import pandas; "
@@ -101,14 +100,14 @@ def read_frame(content: bytes, path: Path) -> dict[str, list[Any]]:
 
 
 def _columns(frame: Any) -> dict[str, list[Any]]:
-    if not isinstance(frame, Remembered) or not isinstance(frame.state, dict):
+    if not isinstance(frame, Recorded) or not isinstance(frame.state, dict):
         raise TypeError(f"it holds a {type(frame).__name__}")
     axes, blocks = _parts(frame.state.get("_mgr", frame.state.get("_data")))  # "_data" until pandas 1.0
-    names = unwrapped(axes[0].args[1]["data"])  # an index is made by _new_Index(class, {"data": labels, ...})
+    names = unwrap(axes[0].args[1]["data"])  # an index is made by _new_Index(class, {"data": labels, ...})
     columns: dict[str, list[Any]] = {}
     for held, places in blocks:
-        values = unwrapped(held)
-        taken = np.arange(len(names))[unwrapped(places)]
+        values = unwrap(held)
+        taken = np.arange(len(names))[unwrap(places)]
         columns |= {str(names[place]): list(row) for place, row in zip(taken, values, strict=True)}
     return columns
 

@@ -1,4 +1,4 @@
-"""Annotation files of numbers in columns, as the data sets of photographs have them."""
+"""Annotation files with numbers in columns (CelebA, CUB)."""
 
 from array import array
 from collections.abc import Hashable, Iterable, Sequence
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from harness.errors import UsageError
 
-Table = NDArray[np.float64]
+Columns = NDArray[np.float64]
 
 
 def lines(path: Path, skip: int = 0) -> Iterable[tuple[int, list[str]]]:
-    """Yield the words of each line that has any, with the line's number from 1; the first ``skip`` lines are left out.
+    """Yield number (from 1) and words of each line that is not blank, after the first ``skip`` lines.
 
-    Raises UsageError naming a file that is missing or is no text.
+    Raises UsageError naming a file that is missing or not text.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -29,10 +29,10 @@ def lines(path: Path, skip: int = 0) -> Iterable[tuple[int, list[str]]]:
         raise UsageError(f"{path}: not a text file (UTF-8)") from None
 
 
-def table(path: Path, columns: int, word: int | None = None, skip: int = 0) -> tuple[Table, list[str]]:
-    """Return the numbers of a file in columns, and the words of the one column that holds words.
+def table(path: Path, columns: int, word: int | None = None, skip: int = 0) -> tuple[Columns, list[str]]:
+    """Return a file's numbers, and the words of the column ``word``, which holds names.
 
-    Raises UsageError naming file and line where a line has another number of columns, or no number where one belongs.
+    Raises UsageError naming file and line of a wrong number of columns, or of a cell that is not a number.
     """
     numbers, words = array("d"), []
     for place, row in lines(path, skip):
@@ -43,30 +43,30 @@ def table(path: Path, columns: int, word: int | None = None, skip: int = 0) -> t
         try:
             numbers.extend([float(cell) for cell in row])
         except ValueError:
-            raise UsageError(f"{path}, line {place}: {' '.join(row)!r} are no numbers") from None
+            raise UsageError(f"{path}, line {place}: {' '.join(row)!r} are not numbers") from None
     return np.array(numbers, dtype=np.float64).reshape(-1, columns - (word is not None)), words
 
 
 def listed(path: Path) -> list[str]:
-    """Return the first word of every line; raise UsageError where one stands twice or there is none."""
-    found = [row[0] for _, row in lines(path)]
-    if not found:
+    """Return the first word of every line; raise UsageError if one is listed twice or there is none."""
+    names = [row[0] for _, row in lines(path)]
+    if not names:
         raise UsageError(f"{path}: is empty")
-    demand_unique(found, str(path))
-    return found
+    demand_unique(names, str(path))
+    return names
 
 
 def demand_unique(names: Sequence[Hashable], where: str) -> None:
-    """Raise UsageError for the first of these that stands twice."""
-    seen: set[Hashable] = set()
+    """Raise UsageError for the first name that is listed twice."""
+    earlier: set[Hashable] = set()
     for name in names if len(set(names)) < len(names) else ():
-        if name in seen:
-            raise UsageError(f"{where}: {name!r} stands twice")
-        seen.add(name)
+        if name in earlier:
+            raise UsageError(f"{where}: {name!r} is listed twice")
+        earlier.add(name)
 
 
 def demand_apart(train: Iterable[str], test: Iterable[str], where: str) -> None:
-    """Raise UsageError where the lists for training and for testing share an image."""
+    """Raise UsageError if the lists for training and testing share an image."""
     both = sorted(set(train) & set(test))
     if both:
         raise UsageError(f"{where}: {both[0]!r} is in both the training and the test list ({len(both)} images are)")

@@ -1,1 +1,1 @@
-"""Drawing scenes: bodies, meshes and point clouds to pixels, masks and visibility."""
+"""Renderers of scenes: bodies, meshes and point clouds -> pixels, masks and visibility."""

@@ -1,8 +1,7 @@
-"""The three families: proportions and joint angles drawn at random, then the figure they give.
+"""The three families of figures (biped, quadruped, bird), with random proportions and joint angles.
 
-Colours are drawn elsewhere and say nothing about identity, so every family wears fixed marks: a white face with
-dark eyes, a pale belly, dark feet that point forward, and a band around each limb, white on the left and dark on the
-right.
+Segment colours are drawn elsewhere and do not identify the segments, so every family has fixed marks: a white face with
+dark eyes, a pale belly, dark feet that point forward, and a band around each limb, white left and dark right.
 """
 
 from collections.abc import Callable
@@ -121,7 +120,7 @@ def _quadruped_head(sculptor: Sculptor, chest: Frame, rng: np.random.Generator) 
     sculptor.limb("neck", neck, length, (0.11, 0.11, 0.11))
     sculptor.centre("neck", neck.at((0, 0, length * 0.55)))
     sculptor.joint("withers", neck.origin, "body", "neck")
-    level = turn(Y, between(-60, 0))  # most of the neck's pitch is undone, so that the head looks ahead
+    level = turn(Y, between(-60, 0))  # undoes most of the neck's pitch, so that the head looks ahead
     head = neck.child((0, 0, length), level, turn(Z, between(-30, 30)))
     middle = head.child((0.08, 0, 0.06))
     sculptor.ball("head", middle, (0, 0, 0), (0.2 * size, 0.18 * size, 0.18 * size))

@@ -1,4 +1,4 @@
-"""Coloured point clouds as surfaces: PCD files, and a small cone around each point that closes the gaps."""
+"""Coloured point clouds as surfaces: read PCD files, and close the gaps with a small cone around each point."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,48 +6,48 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.rendering.raster import Array, Triangles
+from harness.data.rendering.raster import Floats, Triangles
 from harness.errors import UsageError
 
-NEIGHBOURS = 16  # that a point's plane is fitted to, and whose planes are averaged
-REACHED = 4  # the neighbour that a cone reaches: of scattered points, one place in 50 then stays uncovered
-SLOPE = 1.0  # of a cone, which comes from the camera's axis: of two points side by side each shows its half
+NEIGHBOURS = 16  # points that a point's plane is fitted to; their planes are averaged
+REACHED = 4  # a cone extends to this neighbour: with scattered points, one place in 50 stays uncovered
+SLOPE = 1.0  # of a cone around the axis to the camera: two points side by side show a half each
 SIDES = 6
-FLIP = 100.0  # radius of the sphere that points are flipped at, in distances of the farthest point
+FLIP = 100.0  # radius of the sphere at which points are flipped, in distances of the farthest point
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """N points in the file's frame, their colours in [0, 1], and the planes and sizes of the surface around them."""
+    """N points in the file's frame, their colours in [0, 1], and planes and sizes of the surface around them."""
 
-    points: Array  # N 3
-    colours: Array  # N 3
-    normals: Array  # N 3, either way
-    radii: Array  # N
+    points: Floats  # N 3
+    colours: Floats  # N 3
+    normals: Floats  # N 3, sign arbitrary
+    radii: Floats  # N
 
 
-def read_pcd(path: Path) -> tuple[Array, Array]:
-    """Return points (N 3) and colours (N 3) in [0, 1] of an ASCII PCD file; raise UsageError naming what is wrong.
+def read_pcd(path: Path) -> tuple[Floats, Floats]:
+    """Return points (N 3) and colours (N 3) in [0, 1] of an ASCII PCD file; raise UsageError naming the problem.
 
-    ``rgb`` is red * 65536 + green * 256 + blue as an integer, or the bits of a float where its TYPE is F; grey where
-    there is none. Source: the Point Cloud Library's file format, version 0.7.
+    ``rgb`` is red * 65536 + green * 256 + blue as an integer, or these bits as a float if its TYPE is F; without it all
+    points are grey. Source: the Point Cloud Library's file format, version 0.7.
     """
     try:
         text = path.read_text(encoding="ascii", errors="replace")
     except OSError as error:
         raise UsageError(f"point cloud {path}: {'missing' if not path.exists() else error.strerror}") from error
-    head, found, body = text.partition("\nDATA ascii")
+    head, separator, body = text.partition("\nDATA ascii")
     header = {line.split()[0]: line.split()[1:] for line in head.splitlines() if line.strip()}
     fields = header.get("FIELDS", [])
-    if not found or not {"x", "y", "z"} <= set(fields):
+    if not separator or not {"x", "y", "z"} <= set(fields):
         raise UsageError(f"point cloud {path}: {'empty' if not text else 'no PCD file with x, y, z and DATA ascii'}")
     try:
         table = np.array(body.split(), dtype=np.float64).reshape(-1, len(fields))
     except ValueError as error:
         raise UsageError(f"point cloud {path}: a row does not hold {len(fields)} numbers") from error
-    promised = header.get("POINTS", [str(len(table))])[0]
-    if str(len(table)) != promised or len(table) <= NEIGHBOURS:
-        raise UsageError(f"point cloud {path}: {len(table)} points of {promised}; more than {NEIGHBOURS} are needed")
+    declared = header.get("POINTS", [str(len(table))])[0]
+    if str(len(table)) != declared or len(table) <= NEIGHBOURS:
+        raise UsageError(f"point cloud {path}: {len(table)} points of {declared}; more than {NEIGHBOURS} are needed")
     columns = {name: table[:, index] for index, name in enumerate(fields)}
     points = np.stack([columns[axis] for axis in "xyz"], -1)
     finite = np.isfinite(points).all()
@@ -61,26 +61,26 @@ def read_pcd(path: Path) -> tuple[Array, Array]:
     return points, np.stack([packed >> shift & 255 for shift in (16, 8, 0)], -1) / 255
 
 
-def surface(points: Array, colours: Array) -> Cloud:
-    """Return a cloud with the plane through each point's nearest neighbours and how far the gaps around it go."""
+def surface(points: Floats, colours: Floats) -> Cloud:
+    """Return a cloud with the plane through each point's nearest neighbours, and the radius of the gap around it."""
     from scipy.spatial import cKDTree
 
     distances, nearest = cKDTree(points).query(points, k=NEIGHBOURS + 1)
     around = points[nearest] - points[nearest].mean(1, keepdims=True)
     normals = np.linalg.eigh(np.einsum("nki,nkj->nij", around, around))[1][..., 0]
-    # A plane has no direction: the mean of planes is that of their tensors.
+    # The sign of a normal is arbitrary, so the tensors of the planes are averaged.
     tensors = np.einsum("nki,nkj->nij", normals[nearest], normals[nearest])
     normals = np.linalg.eigh(tensors)[1][..., 2]
     typical = float(np.median(distances[:, REACHED]))
     return Cloud(points, colours, normals, distances[:, REACHED].clip(typical / 2, typical * 1.5))
 
 
-def shown(points: Array, camera: Array) -> NDArray[np.bool_]:
+def visible_points(points: Floats, camera: Floats) -> NDArray[np.bool_]:
     """Return which points of a cloud a camera sees directly: those on the hull of the cloud flipped at a sphere.
 
-    Needs no surface, so that what is seen does not hang on how the points are drawn. Against z-buffers of the meshes
-    that clouds of 2048 points were taken from, it is right for 97% to 99% of the points of a ball, a torus and a box,
-    and for 89% of a chair's, whose seat and legs are thinner than the points are apart.
+    Needs no surface, so the result does not depend on the rendering. Compared with z-buffers of the meshes from which
+    clouds of 2048 points were taken, it is correct for 97% to 99% of the points of a ball, a torus and a box, and for
+    89% of those of a chair, whose seat and legs are thinner than the distance between points.
     Source: Katz, Tal and Basri, Direct visibility of point sets, SIGGRAPH 2007.
     """
     from scipy.spatial import ConvexHull
@@ -88,13 +88,13 @@ def shown(points: Array, camera: Array) -> NDArray[np.bool_]:
     away = points - camera
     distance = np.linalg.norm(away, axis=1, keepdims=True)
     flipped = away * (2 * FLIP * distance.max() / distance - 1)
-    seen = np.zeros(len(points) + 1, dtype=np.bool_)
-    seen[ConvexHull(np.concatenate([flipped, np.zeros((1, 3))])).vertices] = True
-    return seen[:-1]
+    visible = np.zeros(len(points) + 1, dtype=np.bool_)
+    visible[ConvexHull(np.concatenate([flipped, np.zeros((1, 3))])).vertices] = True
+    return visible[:-1]
 
 
-def cones(cloud: Cloud, turn: Array, shift: Array, camera: Array) -> Triangles:
-    """Return a cone on each placed point, its tip towards the camera, shaded as the surface around the point is."""
+def cones(cloud: Cloud, turn: Floats, shift: Floats, camera: Floats) -> Triangles:
+    """Return a cone on each placed point, its tip towards the camera, shaded like the surface around the point."""
     points, scale = cloud.points @ turn.T + shift, float(np.linalg.norm(turn[0]))
     radii, normals = cloud.radii * scale, cloud.normals @ turn.T / scale
     normals = normals * np.where(((camera - points) * normals).sum(1) < 0, -1, 1)[:, None]
@@ -109,8 +109,9 @@ def cones(cloud: Cloud, turn: Array, shift: Array, camera: Array) -> Triangles:
     tips = np.repeat(points[:, None], SIDES, 1)
     corners = np.stack([tips, rim, np.roll(rim, -1, 1)], 2).reshape(-1, 3, 3)
 
-    def each(values: Array) -> Array:
+    def per_corner(values: Floats) -> Floats:
         return np.broadcast_to(values[:, None, None], (len(points), SIDES, 3, 3)).reshape(-1, 3, 3)
 
     faces = len(corners)
-    return Triangles(corners, each(normals), each(cloud.colours), np.zeros((faces, 3, 2)), np.full(faces, -1))
+    uv, texture = np.zeros((faces, 3, 2)), np.full(faces, -1)
+    return Triangles(corners, per_corner(normals), per_corner(cloud.colours), uv, texture)

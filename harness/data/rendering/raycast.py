@@ -1,4 +1,4 @@
-"""Cast rays at solids: which segment each sees first, how it is shaded, and what stands behind."""
+"""Ray casting of solids: the first segment on each ray, its shading, and the background."""
 
 from dataclasses import dataclass
 
@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 from harness.data.rendering.capsules import Array, Solids
 
 Pixels = NDArray[np.uint8]
-Labels = NDArray[np.int64]
-SAMPLES = 3  # rays per pixel and axis; odd, so that one of them goes through the pixel's centre
-# Two segments share the ball at their joint. The earlier solid wins by this much per place: far above rounding errors,
-# so that every machine draws the same pixels, and far below anything visible.
+SegmentMap = NDArray[np.int64]
+SAMPLES = 3  # rays per pixel and axis; odd, so that one ray passes through the pixel's centre
+# Depth added per index of a solid: two segments share the ball at their joint, and the earlier one must win. Far above
+# rounding errors, so that every machine renders the same pixels, and far below a visible size.
 TIE = 1e-9
 
 
 @dataclass(frozen=True)
 class Rays:
-    """Rays from one camera: depth t along ``directions`` is the camera's depth."""
+    """Rays from one camera; t along ``directions`` is the camera's depth."""
 
     origin: Array  # 3
     directions: Array  # ... 3
 
 
-def rays(matrix: Array, points_yx: Array) -> Rays:
+def rays(matrix: Array, points_yx: NDArray[np.floating]) -> Rays:
     """Return the rays through image points of a camera matrix (3 x 4, see `harness.ops.geometry.Cameras`)."""
     inverse = np.linalg.inv(matrix[:, :3])
     y, x = points_yx[..., :1], points_yx[..., 1:]
@@ -33,8 +33,8 @@ def rays(matrix: Array, points_yx: Array) -> Rays:
 def intersect(origin: Array, direction: Array, half: Array | float) -> Array:
     """Return the smallest t at which origin + t * direction meets a capsule of radius 1 on the z segment [-half, half].
 
-    Shapes broadcast over the leading axes; infinite where the ray misses. The capsule lies inside its endless cylinder,
-    so where that is entered decides which piece is met: the side, or the ball at the nearer end.
+    Shapes broadcast over the leading axes; infinite if the ray misses. The capsule lies inside its infinite cylinder,
+    so the entry point of the cylinder decides which piece is hit: the side, or the ball at the nearer end.
     """
     ox, oy, oz = np.moveaxis(origin, -1, 0)
     dx, dy, dz = np.moveaxis(direction, -1, 0)
@@ -53,26 +53,26 @@ def intersect(origin: Array, direction: Array, half: Array | float) -> Array:
     return np.where(hit, np.where(on_side, side, ball), np.inf)
 
 
-def first_parts(solids: Solids, seen: Rays) -> NDArray[np.int64]:
-    """Return the segment each ray (R) meets first, -1 where it meets none."""
-    origins = np.einsum("pij,pj->pi", solids.maps, seen.origin - solids.centres)[:, None]
-    directions = np.einsum("pij,rj->pri", solids.maps, seen.directions)
+def first_parts(solids: Solids, cast: Rays) -> NDArray[np.int64]:
+    """Return the first segment on each ray (R), -1 if the ray meets none."""
+    origins = np.einsum("pij,pj->pi", solids.maps, cast.origin - solids.centres)[:, None]
+    directions = np.einsum("pij,rj->pri", solids.maps, cast.directions)
     depth = intersect(origins, directions, solids.halves[:, None]) + TIE * np.arange(len(solids.parts))[:, None]
     return np.where(np.isfinite(depth.min(0)), solids.parts[depth.argmin(0)], -1)
 
 
-def _depth_buffer(solids: Solids, matrix: Array, seen: Rays) -> tuple[Array, NDArray[np.int64]]:
-    """Return depth and first solid (-1: none) for a square grid of rays, testing each solid only near its image."""
-    n = len(seen.directions)
+def _depth_buffer(solids: Solids, matrix: Array, cast: Rays) -> tuple[Array, NDArray[np.int64]]:
+    """Return depth and first solid (-1: none) for a square grid of rays; tests each solid near its image alone."""
+    n = len(cast.directions)
     depth, first = np.full((n, n), np.inf), np.full((n, n), -1)
     projected = solids.centres @ matrix[:, :3].T + matrix[:, 3]
-    focal = 1 / np.linalg.norm(seen.directions[0, -1] - seen.directions[0, 0]) * (n - 1) / n
+    focal = 1 / np.linalg.norm(cast.directions[0, -1] - cast.directions[0, 0]) * (n - 1) / n
     for p, (x, y, z) in enumerate(projected):
-        radius = 1.1 * focal * solids.reach[p] / (z - solids.reach[p])  # 1.1: off the axis a ball is seen wider
+        radius = 1.1 * focal * solids.reach[p] / (z - solids.reach[p])  # 1.1: off the axis a ball looks wider
         low_y, low_x = (max(0, int(n * (v / z - radius))) for v in (y, x))
         high_y, high_x = (max(0, int(n * (v / z + radius)) + 2) for v in (y, x))
         box = slice(low_y, high_y), slice(low_x, high_x)
-        t = intersect(solids.maps[p] @ (seen.origin - solids.centres[p]), seen.directions[box] @ solids.maps[p].T,
+        t = intersect(solids.maps[p] @ (cast.origin - solids.centres[p]), cast.directions[box] @ solids.maps[p].T,
                       solids.halves[p]) + TIE * p
         nearer = t < depth[box]
         depth[box][nearer] = t[nearer]
@@ -91,18 +91,18 @@ def _shade(solids: Solids, hits: Array, first: NDArray[np.int64], light: Array, 
     return shade
 
 
-def render(solids: Solids, colours: Array, matrix: Array, light: Array, background: Array) -> tuple[Pixels, Labels]:
-    """Return an image (h w 3) over ``background`` and the segment seen at each pixel's centre (h w), -1 for none."""
+def render(solids: Solids, colours: Array, matrix: Array, light: Array, background: Array) -> tuple[Pixels, SegmentMap]:
+    """Return an image (h w 3) over ``background``, and the segment at each pixel's centre (h w), -1 for none."""
     side_px = len(background)
     n = side_px * SAMPLES
     ticks = (np.arange(n) + 0.5) / n
-    seen = rays(matrix, np.stack(np.meshgrid(ticks, ticks, indexing="ij"), -1))
-    depth, first = _depth_buffer(solids, matrix, seen)
+    cast = rays(matrix, np.stack(np.meshgrid(ticks, ticks, indexing="ij"), -1))
+    depth, first = _depth_buffer(solids, matrix, cast)
     hit = first >= 0
     solid, t = first[hit], depth[hit]
     surface = np.where(np.isnan(solids.tints), colours[solids.parts], solids.tints)[solid]
-    towards = seen.origin / np.linalg.norm(seen.origin)
-    brightness = _shade(solids, seen.origin + t[:, None] * seen.directions[hit], solid, light, towards)
+    towards = cast.origin / np.linalg.norm(cast.origin)
+    brightness = _shade(solids, cast.origin + t[:, None] * cast.directions[hit], solid, light, towards)
     row, column = np.nonzero(hit)
     pixel = row // SAMPLES * side_px + column // SAMPLES
     light_sum = np.stack([np.bincount(pixel, channel, side_px**2)
@@ -118,7 +118,7 @@ def texture(style: np.random.Generator, view: np.random.Generator, side_px: int)
     """Return a smooth random background (h w 3): ``style`` sets colours and strengths, ``view`` the waves."""
     ticks = (np.arange(side_px) + 0.5) / side_px
     waves, grain = style.integers(2, 6), style.uniform(0.0, 0.03)
-    # Paler and greyer than any figure, so that a figure stands out without being the only thing in the image.
+    # Paler and greyer than any figure: a figure is visible, but not the only content of the image.
     base = style.uniform(0.3, 0.75) + style.uniform(-0.1, 0.1, 3)
     colours = (style.normal(0, 0.08, (waves, 1)) + style.normal(0, 0.04, (waves, 3))) / np.sqrt(waves / 2)
     cycles, angles = style.uniform(0.3, 3.0, waves), view.uniform(0, 2 * np.pi, waves)
