@@ -1,4 +1,4 @@
-"""What becomes of an attempt at a trial: kept, tried again with what other options, or given up."""
+"""Attempts at a trial, and the verdict on each: its result counts, it is tried again, or the trial has failed."""
 
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.spec import RunOptions
 from harness.runner.executors.base import Done, Failed
-from harness.search.trial_source import Planned
+from harness.search.trial_source import PlannedTrial
 from harness.store import lock
 
 if TYPE_CHECKING:
     from harness.method.optimise import Step
 
-REPEATED = ("died", "error", "timeout")  # may go well another time; bad settings and NaN never do
+RETRIED_CAUSES = ("died", "error", "timeout")  # another attempt may succeed; bad settings and NaN fail again
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How often a failed trial is tried again, how long an attempt may take, and when a run gives up.
+    """The number of retries, the time limit of an attempt, and the limit at which a run gives up.
 
-    ``timeout`` is in seconds from the start of an attempt, None for as long as it takes. ``failures_in_a_row`` counts
-    trials that failed for good, 0 for no limit. ``probe_every`` is in steps, 0 for what the source of trials asks for.
+    ``timeout`` is in seconds from the start of an attempt, None for no limit. ``failures_in_a_row`` counts trials that
+    failed after their last attempt, 0 for no limit. ``probe_every`` is in steps, 0 for the source's own choice.
     """
 
     retries: int = 2
@@ -31,86 +31,87 @@ class Policy:
 
 @dataclass
 class Attempt:
-    """An attempt at a trial that is under way: how it is run, where it stands, and how earlier ones ended.
+    """A running attempt at a trial: its options, its last step, and the records of earlier attempts.
 
-    ``number`` counts from 0 in this run of the trial, which ``started`` names; ``repeats`` of them used up a retry.
-    ``since`` is the monotonic clock's. ``stopped`` says why the coordinator has stopped it: `timeout`, `pruned`,
-    `interrupted`, or nothing, and ``why`` in words.
+    ``number`` counts from 0 in this run of the trial, ``retries`` those that used up a retry. ``started`` is the time
+    in the start marker, ``clock_start`` that of time.monotonic. If the coordinator has stopped the attempt,
+    ``stop_cause`` is `timeout`, `pruned` or `interrupted`, else "".
     """
 
-    trial: Planned
+    trial: PlannedTrial
     options: RunOptions
     earlier: list[dict[str, Any]] = field(default_factory=list)
     number: int = 0
-    repeats: int = 0
+    retries: int = 0
     started: str = ""
-    since: float = 0.0
+    clock_start: float = 0.0
     worker: str = ""
     step: "Step | None" = None
-    stopped: str = ""
-    why: str = ""
+    stop_cause: str = ""
+    stop_reason: str = ""
 
     @property
-    def how(self) -> str:
-        """Return which attempt this is, and what is changed for it, in words."""
+    def description(self) -> str:
+        """The attempt's number, and its micro-batch if it has one, in words."""
         batch = f" with {self.options.micro_batch} scenes per backward pass" if self.options.micro_batch else ""
         return f"attempt {self.number + 1}{batch}"
 
     @property
     def state(self) -> dict[str, Any]:
-        """Return where it stands, as plain data."""
+        """The attempt's progress, as plain data for the heartbeat."""
         state = {"label": self.trial.label, "worker": self.worker, "attempt": self.number + 1,
-                 "seconds": time.monotonic() - self.since, "step": 0, "steps": self.trial.spec.steps}
+                 "seconds": time.monotonic() - self.clock_start, "step": 0, "steps": self.trial.spec.steps}
         if self.step is None:
             return state
         return {**state, "step": self.step.step, "steps": self.step.steps, "losses": self.step.losses,
                 "probe": self.step.probe}
 
-    def note(self, verdict: "Verdict") -> dict[str, Any]:
-        """Return what the trial's record keeps of this attempt when another one follows."""
+    def to_record(self, verdict: "Verdict") -> dict[str, Any]:
+        """Return the entry for this attempt in the trial's record, if another attempt follows."""
         return {"reason": verdict.reason, "cause": verdict.cause, "ended": lock.now(), "options": asdict(self.options)}
 
-    def after(self, verdict: "Verdict") -> "Attempt":
-        """Return the next attempt."""
-        return Attempt(self.trial, verdict.again or self.options, [*self.earlier, self.note(verdict)], self.number + 1,
-                       self.repeats + (verdict.cause in REPEATED), self.started)
+    def next_attempt(self, verdict: "Verdict") -> "Attempt":
+        """Return the attempt that follows this one."""
+        earlier = [*self.earlier, self.to_record(verdict)]
+        return Attempt(self.trial, verdict.retry or self.options, earlier, self.number + 1,
+                       self.retries + (verdict.cause in RETRIED_CAUSES), self.started)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How an attempt ended: the trial's status and reason if it is the last; with ``again``, how it is tried again."""
+    """The end of an attempt: the trial's status and reason if it is the last; ``retry`` has the next one's options."""
 
     status: str
     reason: str = ""
     cause: str = ""
-    again: RunOptions | None = None
+    retry: RunOptions | None = None
 
 
 def judge(attempt: Attempt, event: Done | Failed, policy: Policy) -> Verdict:
-    """Return what becomes of an attempt that has ended."""
+    """Return the verdict on an attempt that has ended."""
     if isinstance(event, Done):
-        reason = event.result.reason or _foreign(attempt.trial, event)
+        reason = event.result.reason or _fingerprint_fault(attempt.trial, event)
         return Verdict("failed", reason) if reason or event.result.status == "failed" else Verdict("finished")
     cause, reason = str(event.cause), event.reason
-    if attempt.stopped and cause in ("cancelled", "died"):
-        cause, reason = attempt.stopped, attempt.why
+    if attempt.stop_cause and cause in ("cancelled", "died"):
+        cause, reason = attempt.stop_cause, attempt.stop_reason
     if cause == "cancelled":
         cause, reason = "interrupted", "stopped on request"
     if cause in ("pruned", "interrupted"):
         return Verdict(cause, reason, cause)
-    return Verdict("failed", reason, cause, _again(attempt, cause, policy))
+    return Verdict("failed", reason, cause, _retry_options(attempt, cause, policy))
 
 
-def _again(attempt: Attempt, cause: str, policy: Policy) -> RunOptions | None:
-    """Return how a failed trial is tried again, None where it is not: halving the micro-batch costs no retry."""
+def _retry_options(attempt: Attempt, cause: str, policy: Policy) -> RunOptions | None:
+    """Return the options of the next attempt, None if there is none; halving the micro-batch uses up no retry."""
     if cause == "memory" and policy.retries:
         batch = attempt.options.micro_batch or attempt.trial.spec.scenes_per_step
         return replace(attempt.options, micro_batch=batch // 2) if batch > 1 else None
-    return attempt.options if cause in REPEATED and attempt.repeats < policy.retries else None
+    return attempt.options if cause in RETRIED_CAUSES and attempt.retries < policy.retries else None
 
 
-def _foreign(trial: Planned, event: Done) -> str:
-    """Return why a result is not the trial's own, or nothing: its id stands for certain data and weights."""
-    prints = event.result.fingerprints
-    same = trial.spec.id(prints["data"], prints["weights"]) == trial.id
+def _fingerprint_fault(trial: PlannedTrial, event: Done) -> str:
+    """Return a message if the result is of other data or weights than the trial's id, else ""."""
+    fingerprints = event.result.fingerprints
+    same = trial.spec.id(fingerprints["data"], fingerprints["weights"]) == trial.id
     return "" if same else "the data or the weights changed while it ran"

@@ -1,4 +1,4 @@
-"""What a trial ran on: source, versions, machine. Kept in its record so that a number can be traced."""
+"""The environment of a trial: source code, versions, machine. Its record holds them, so that scores can be traced."""
 
 import hashlib
 import os
@@ -16,22 +16,22 @@ PACKAGES = ("harness", "torch", "diffusers", "transformers", "safetensors", "num
 
 @cache
 def source() -> dict[str, Any]:
-    """Return the command line, and the commit and dirty flag of the harness's source, None outside a repository."""
+    """Return the command line, and the commit and dirty flag of this package, None if it is not in a repository."""
     program = Path(sys.argv[0]).name if sys.argv else ""
-    start = ["python", "-m", "harness"] if program == "__main__.py" else [program]
+    command = ["python", "-m", "harness"] if program == "__main__.py" else [program]
     folder = Path(__file__).parents[1]
-    # A package installed inside some other repository is not that repository's source.
+    # A package that is installed inside another repository does not belong to it.
     tracked = _git(folder, "ls-files", "--error-unmatch", "__init__.py") is not None
     changes = _git(folder, "status", "--porcelain", "--", ".") if tracked else None
     return {
-        "command": shlex.join([*start, *sys.argv[1:]]) if program else "",
+        "command": shlex.join([*command, *sys.argv[1:]]) if program else "",
         "git_commit": _git(folder, "rev-parse", "HEAD") if tracked else None,
         "git_dirty": bool(changes) if changes is not None else None,
     }
 
 
-def code() -> str:
-    """Return a hash of the package's modules as they lie there, by which two machines tell if they run the same."""
+def code_hash() -> str:
+    """Return a hash of the package's modules; equal hashes on two machines mean equal code."""
     folder, digest = Path(__file__).parents[1], hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes() + b"\0")

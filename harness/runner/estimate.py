@@ -1,4 +1,4 @@
-"""What a plan will cost: from finished trials alike in all that costs time, or from a few steps measured here."""
+"""The cost of a plan, estimated from finished trials of equal cost, or from a few steps measured now."""
 
 import json
 import statistics
@@ -13,15 +13,15 @@ from harness.runner.executors.base import Done, Event, Executor, Failed, Stepped
 if TYPE_CHECKING:
     from harness.method.optimise import Step
 
-# Settings that change what is computed, not how long it takes; of losses, fusion and selection the names count.
-FREE = ("seed", "steps", "learning_rate", "gate_learning_rate", "timestep", "sigma_px", "warp_degrees", "warp_scale",
-        "warp_translate", "guidance")
-STEPS = 3  # of a measured trial; the first one warms up and is not counted
+# Settings that do not change the time of a step; for losses, fusion and selection only the names do.
+COST_FREE = ("seed", "steps", "learning_rate", "gate_learning_rate", "timestep", "sigma_px", "warp_degrees",
+             "warp_scale", "warp_translate", "guidance")
+STEPS = 3  # of a measured trial; the first one is a warm-up and does not count
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a trial apart from its steps, seconds of a step, and peak memory in MB of the process and the GPU."""
+    """A trial's seconds outside its steps, its seconds per step, and peak memory in MB of the process and the GPU."""
 
     fixed: float
     per_step: float
@@ -29,13 +29,13 @@ class Cost:
     gpu_memory_mb: float = 0.0
 
     def seconds(self, spec: TrialSpec) -> float:
-        """Return how long a trial takes."""
+        """Return the seconds of a whole trial."""
         return self.fixed + self.per_step * spec.steps
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of the trials to do: how many, how many of them no cost is known of, and what the others take together."""
+    """The trials to do: how many, how many of unknown cost, and the total seconds and peak memory of the rest."""
 
     trials: int
     unknown: int
@@ -45,34 +45,33 @@ class Estimate:
 
 
 def cost_class(spec: TrialSpec) -> str:
-    """Return what trials that take the same time for a step have in common."""
-    plain = {name: value for name, value in spec.to_dict().items() if name not in FREE}
-    plain |= {"fusion": spec.fusion.name, "selection": spec.selection.name,
-              "losses": sorted(loss.name for loss in spec.losses)}
-    return json.dumps(plain, sort_keys=True)
+    """Return a text that is equal for trials whose steps take equal time."""
+    settings = {name: value for name, value in spec.to_dict().items() if name not in COST_FREE}
+    settings |= {"fusion": spec.fusion.name, "selection": spec.selection.name,
+                 "losses": sorted(loss.name for loss in spec.losses)}
+    return json.dumps(settings, sort_keys=True)
 
 
 def finished_costs(records: Iterable[Mapping[str, Any]], device: str) -> dict[str, Cost]:
-    """Return the median cost of each class among the finished trials that ran on this device."""
-    found: dict[str, list[Cost]] = {}
+    """Return the median cost of each cost class over the finished trials that ran on this device."""
+    costs_by_class: dict[str, list[Cost]] = {}
     for record in records:
-        cost, where = record["cost"], record["environment"].get("device")
-        if record["status"] == "finished" and where == device and {"seconds_total", "seconds_per_step"} <= cost.keys():
+        cost, ran_on = record["cost"], record["environment"].get("device")
+        if record["status"] == "finished" and ran_on == device and {"seconds_total", "seconds_per_step"} <= cost.keys():
             spec = TrialSpec.from_dict(record["spec"])
             fixed = cost["seconds_total"] - cost["seconds_per_step"] * spec.steps
-            found.setdefault(cost_class(spec), []).append(Cost(
+            costs_by_class.setdefault(cost_class(spec), []).append(Cost(
                 max(0.0, fixed), cost["seconds_per_step"], cost.get("peak_memory_mb", 0.0),
                 cost.get("peak_gpu_memory_mb", 0.0)))
     return {key: Cost(*(statistics.median(values) for values in zip(*map(astuple, costs), strict=True)))
-            for key, costs in found.items()}
+            for key, costs in costs_by_class.items()}
 
 
 def measure(spec: TrialSpec, executor: Executor) -> Cost:
-    """Run a few steps of one trial, all of its scoring included, and return its cost; raise UsageError if it fails.
+    """Run a few steps of one trial with all of its scoring, and return its cost; raise UsageError if it fails.
 
-    What it loads is counted, so that a class is never thought cheaper than its first trial.
+    The time to load model and data counts, so that the first trial of a cost class is not underestimated.
     """
-    short = replace(spec, steps=STEPS)
     steps: list[Step] = []
     ended: list[Done | Failed] = []
 
@@ -82,7 +81,7 @@ def measure(spec: TrialSpec, executor: Executor) -> Cost:
         else:
             ended.append(event)
 
-    executor.submit(Task("measured", short, "measured"))
+    executor.submit(Task("measured", replace(spec, steps=STEPS), "measured"))
     while not ended:
         executor.wait(handle)
     event = ended[0]
@@ -96,9 +95,9 @@ def measure(spec: TrialSpec, executor: Executor) -> Cost:
 
 
 def estimate(specs: Sequence[TrialSpec], costs: Mapping[str, Cost]) -> Estimate:
-    """Return what the trials take together, one after the other."""
-    found = [(spec, costs.get(cost_class(spec))) for spec in specs]
-    known = [(spec, cost) for spec, cost in found if cost is not None]
+    """Return the cost of all trials, run one after the other."""
+    pairs = [(spec, costs.get(cost_class(spec))) for spec in specs]
+    known = [(spec, cost) for spec, cost in pairs if cost is not None]
     return Estimate(len(specs), len(specs) - len(known), sum(cost.seconds(spec) for spec, cost in known),
                     max((cost.memory_mb for _, cost in known), default=0.0),
                     max((cost.gpu_memory_mb for _, cost in known), default=0.0))

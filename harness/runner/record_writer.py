@@ -1,31 +1,32 @@
-"""What ended is written to the store and told; a store that cannot be written is waited for, and nothing is lost."""
+"""Writes the records of ended trials and notifies whoever follows them; retries for a minute if the disk refuses."""
 
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from harness.errors import Resumable
 from harness.runner import environment
 from harness.runner.attempts import Attempt, Verdict
 from harness.runner.callbacks import Progress
 from harness.runner.executors.base import Done, Failed
-from harness.search.trial_source import Source
+from harness.search.trial_source import TrialSource
 from harness.store.mlflow_tracker import Tracker
 from harness.store.store import Store
 
-PATIENCE = 60.0  # seconds that a store which cannot be written is waited for
-AGAIN = 1.0  # seconds between two tries of it
+PATIENCE = 60.0  # seconds until a store that cannot be written ends the run
+RETRY_SECONDS = 1.0  # between two tries
 
 
-class Keeper:
-    """The only writer of trials. Holds what could not be written, and tries again; meanwhile it is `blocked`."""
+class RecordWriter:
+    """The only writer of records. While the disk refuses, it holds what is to be written and is `blocked`."""
 
-    def __init__(self, store: Store, source: Source, tracker: Tracker, progress: Progress,
-                 kept: Callable[[Verdict], None]) -> None:
+    def __init__(self, store: Store, source: TrialSource, tracker: Tracker, progress: Progress,
+                 count: Callable[[Verdict], None]) -> None:
         self._store, self._source, self._tracker, self._progress = store, source, tracker, progress
-        self._kept = kept
+        self._count = count
         self._waiting: deque[tuple[Attempt, Done | Failed, Verdict]] = deque()
         self._patience = PATIENCE
         self._since = self._tried = 0.0
@@ -33,17 +34,17 @@ class Keeper:
 
     @property
     def blocked(self) -> bool:
-        """Whether something cannot be written, and it is not yet time to try again."""
-        return bool(self._waiting) or (bool(self._problem) and time.monotonic() - self._tried < AGAIN)
+        """True if something could not be written, and the next try is not due yet."""
+        return bool(self._waiting) or (bool(self._problem) and time.monotonic() - self._tried < RETRY_SECONDS)
 
-    def begin(self, attempt: Attempt) -> bool:
-        """Note that an attempt starts; return False, and be blocked, when that cannot be written."""
+    def mark_started(self, attempt: Attempt) -> bool:
+        """Write the start marker of an attempt; return False, and be blocked, if the disk refuses."""
         trial = attempt.trial
         try:
             if attempt.number:
-                self._store.again(trial.id, attempt.earlier)
+                self._store.mark_retried(trial.id, attempt.earlier)
             else:
-                attempt.started = self._store.begin(trial.id, trial.spec, trial.fingerprints, attempt.earlier)
+                attempt.started = self._store.mark_started(trial.id, trial.spec, trial.fingerprints, attempt.earlier)
         except OSError as error:
             self._block(f"cannot note that trial {trial.id} starts", error)
             return False
@@ -52,18 +53,18 @@ class Keeper:
             self._tracker.started(trial.id, attempt.started, trial.label, trial.spec.to_dict())
         return True
 
-    def keep(self, attempt: Attempt, event: Done | Failed, verdict: Verdict) -> None:
-        """Write the trial's record and tell of it, now or when it can be written."""
+    def write(self, attempt: Attempt, event: Done | Failed, verdict: Verdict) -> None:
+        """Write the trial's record and notify, now or once the disk accepts it."""
         self._waiting.append((attempt, event, verdict))
         self._flush()
 
     def retry(self) -> None:
-        """Write what could not be written, if it is time; raise Resumable when patience is at an end."""
-        if self._waiting and time.monotonic() - self._tried >= AGAIN:
+        """Write what waits, if a try is due; raise Resumable when patience has run out."""
+        if self._waiting and time.monotonic() - self._tried >= RETRY_SECONDS:
             self._flush()
 
     def close(self) -> None:
-        """Try a last time; raise Resumable when something stays unwritten."""
+        """Try a last time; raise Resumable if something stays unwritten."""
         self._patience = 0.0
         self._flush()
 
@@ -71,40 +72,52 @@ class Keeper:
         while self._waiting:
             attempt, event, verdict = self._waiting[0]
             try:
-                verdict = self._write(attempt, event, verdict)
+                verdict = self._save(attempt, event, verdict)
             except OSError as error:
                 self._block(f"cannot keep trial {attempt.trial.id}", error)
                 return
             self._problem = ""
             self._waiting.popleft()
-            self._tell(attempt, event, verdict)
+            self._notify(attempt, event, verdict)
 
-    def _write(self, attempt: Attempt, event: Done | Failed, verdict: Verdict) -> Verdict:
-        """Write the record; return the verdict, failed when the result is nothing that can be written."""
-        trial = attempt.trial
-        surroundings = {**environment.software(), **event.environment, **environment.source()}
-        trace = event.traceback if isinstance(event, Failed) else ""
-        if isinstance(event, Done):
-            result = replace(event.result, status=verdict.status, reason=verdict.reason)
-            try:
-                self._store.save(trial.id, trial.spec, result, event.panels, surroundings)
+    def _save(self, attempt: Attempt, event: Done | Failed, verdict: Verdict) -> Verdict:
+        """Write the record and return its verdict, which is a failure if the result cannot be written."""
+        trial, surroundings = attempt.trial, {**environment.software(), **event.environment, **environment.source()}
+        if isinstance(event, Failed):
+            trace = event.traceback
+        else:
+            problem, trace = self._save_result(attempt, event, verdict, surroundings)
+            if not problem:
                 return verdict
-            except OSError:
-                raise
-            except Exception as error:  # a plug-in's scores may be of any kind that no file holds
-                verdict = Verdict("failed", f"its result cannot be kept: {type(error).__name__}: {error}", "error")
-                trace = traceback.format_exc()
+            verdict = Verdict("failed", problem, "error")
         self._store.fail(trial.id, trial.spec, verdict.reason, surroundings, status=verdict.status,
                          fingerprints=trial.fingerprints, traceback=trace)
         return verdict
 
-    def _tell(self, attempt: Attempt, event: Done | Failed, verdict: Verdict) -> None:
+    def _save_result(self, attempt: Attempt, event: Done, verdict: Verdict,
+                     surroundings: Mapping[str, Any]) -> tuple[str, str]:
+        """Write a result; return the problem and its traceback if no file can hold it, else "" and ""."""
+        trial, result = attempt.trial, replace(event.result, status=verdict.status, reason=verdict.reason)
+        try:
+            self._store.save(trial.id, trial.spec, result, event.panels, surroundings)
+        except OSError:
+            raise
+        except Exception as error:  # a plug-in's scores may be of any type
+            return f"its result cannot be kept: {type(error).__name__}: {error}", traceback.format_exc()
+        return "", ""
+
+    def _notify(self, attempt: Attempt, event: Done | Failed, verdict: Verdict) -> None:
+        """Notify the coordinator's count, the tracker, the source of trials, and the screen."""
         trial = attempt.trial
-        self._kept(verdict)
+        self._count(verdict)
         self._tracker.ended(trial.id, trial.label)
         record = self._store.record(trial.id)
         if record is not None:
-            self._source.ended(trial, record)
+            self._source.report_end(trial, record)
+        self._show(attempt, event, verdict)
+
+    def _show(self, attempt: Attempt, event: Done | Failed, verdict: Verdict) -> None:
+        trial = attempt.trial
         if isinstance(event, Done):
             for warning in event.warnings:
                 self._progress.warning(f"{trial.label}: {warning}")
@@ -117,9 +130,9 @@ class Keeper:
         elif verdict.status == "interrupted":
             self._progress.interrupted(trial)
 
-    def _block(self, what: str, error: OSError) -> None:
-        """Note what cannot be written; warn of it once, and raise Resumable when it has lasted too long."""
-        line = f"{self._store.folder}: {what}: {error.strerror or error}"
+    def _block(self, problem: str, error: OSError) -> None:
+        """Remember what cannot be written; warn once, and raise Resumable when patience has run out."""
+        line = f"{self._store.folder}: {problem}: {error.strerror or error}"
         self._tried = time.monotonic()
         if not self._problem:
             self._since = self._tried

@@ -1,4 +1,4 @@
-"""Before a run: whatever a dead coordinator or a torn disk left is put in order, and named."""
+"""Repair of a store before a run, after a coordinator's death or damage to its files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,38 +7,37 @@ from harness.config.spec import TrialSpec
 from harness.store.store import Store
 
 
-def reconcile(store: Store) -> list[str]:
-    """Put the store in order, return what was found, a line each; only for the process that holds the store's lock.
+def repair_store(store: Store) -> list[str]:
+    """Repair the store and return a line for each problem; only for the process that holds the store's lock.
 
-    A folder that is not whole is moved out of the trials. A trial that began and never ended becomes an interrupted
-    record, which runs again.
+    A damaged folder is moved out of the trials. A trial that started and never ended gets an interrupted record, so
+    that it runs again.
     """
-    found = []
+    lines = []
     for trial, problem in store.unreadable().items():
-        place = store.set_aside(trial)
-        found.append(f"{store.path(trial)} is not trusted: {problem}; set aside as {place}")
-    cut: dict[str, list[str]] = {}
-    for trial, begun in store.orphans().items():
-        if _has_ended(store.record(trial), begun):
-            store.forget(trial)
+        lines.append(f"{store.path(trial)} is not trusted: {problem}; set aside as {store.set_aside(trial)}")
+    interrupted: dict[str, list[str]] = {}  # trials by the pid of their coordinator
+    for trial, marker in store.start_markers().items():
+        if _has_ended(store.record(trial), marker):
+            store.remove_marker(trial)
             continue
-        holder = f"process {begun.get('pid', '?')} on {begun.get('host', '?')} since {begun.get('since', '?')}"
-        _note_interrupted(store, trial, begun, f"cut off when its coordinator died ({holder})")
-        cut.setdefault(str(begun.get("pid", "?")), []).append(trial)
-    for pid, trials in cut.items():
-        found.append(f"{len(trials)} under way when process {pid} died, to be run again: {', '.join(trials)}")
-    return found
+        holder = f"process {marker.get('pid', '?')} on {marker.get('host', '?')} since {marker.get('since', '?')}"
+        _write_interrupted(store, trial, marker, f"cut off when its coordinator died ({holder})")
+        interrupted.setdefault(str(marker.get("pid", "?")), []).append(trial)
+    for pid, trials in interrupted.items():
+        lines.append(f"{len(trials)} under way when process {pid} died, to be run again: {', '.join(trials)}")
+    return lines
 
 
-def _has_ended(record: Mapping[str, Any] | None, begun: Mapping[str, Any]) -> bool:
-    """Return whether the record is of the run that was noted as begun, or is finished and stands anyhow."""
-    return record is not None and (record["status"] == "finished" or record["started"] == begun.get("since"))
+def _has_ended(record: Mapping[str, Any] | None, marker: Mapping[str, Any]) -> bool:
+    """Return True if the record is finished, or is of the run that the marker started."""
+    return record is not None and (record["status"] == "finished" or record["started"] == marker.get("since"))
 
 
-def _note_interrupted(store: Store, trial: str, begun: Mapping[str, Any], reason: str) -> None:
+def _write_interrupted(store: Store, trial: str, marker: Mapping[str, Any], reason: str) -> None:
     try:
-        spec = TrialSpec.from_dict(begun["spec"])
-    except (KeyError, TypeError, AttributeError, ValueError):  # torn, or of a version with other settings
-        store.forget(trial)
+        spec = TrialSpec.from_dict(marker["spec"])
+    except (KeyError, TypeError, AttributeError, ValueError):  # damaged, or of a version with other settings
+        store.remove_marker(trial)
         return
-    store.fail(trial, spec, reason, {}, status="interrupted", fingerprints=begun.get("fingerprints", {}))
+    store.fail(trial, spec, reason, {}, status="interrupted", fingerprints=marker.get("fingerprints", {}))

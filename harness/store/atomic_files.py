@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all, whatever dies while they are written."""
+"""Atomic writes: after a crash a folder or file is the old one or the new one, never half of it."""
 
 import os
 import shutil
@@ -10,37 +10,37 @@ from pathlib import Path
 
 
 def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
-    """Write ``files`` (name to content) as folder ``target``, replacing one that is there.
+    """Write ``files`` (name to content) as folder ``target``; an existing one is replaced.
 
-    The files go to a hidden sibling, each forced to disk, and the sibling is renamed. A process killed at any point
-    leaves the old folder, the new one, or a hidden leftover that `recover` resolves.
+    The files go to a hidden sibling folder. Each is synced to disk, then the sibling is renamed. A process killed at
+    any point leaves the old folder, the new one, or a hidden leftover that `recover` resolves.
     """
     make_folder(target.parent)
     new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
     shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir()
-        written = [_writers().submit(write_file, new / name, content) for name, content in files.items()]
-        wait(written)  # all of them, before anything is put away
-        for each in written:
-            each.result()
-        _flush(new)
+        writes = [_writers().submit(write_file, new / name, content) for name, content in files.items()]
+        wait(writes)  # all of them, before a folder is renamed
+        for write in writes:
+            write.result()
+        _sync_folder(new)
         if target.exists():
             target.rename(old)
         new.rename(target)
-        _flush(target.parent)
+        _sync_folder(target.parent)
     finally:
         recover_one(target)
 
 
 @cache
 def _writers() -> ThreadPoolExecutor:
-    """Return threads that force files to disk together, which takes a third of the time."""
+    """Return threads that sync several files at once, in a third of the time."""
     return ThreadPoolExecutor(8, "harness-disk")
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write one file and force it to disk."""
+    """Write one file and sync it to disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -48,40 +48,40 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new one."""
+    """Write a file so that a reader sees the old content or the new one, also after a power cut."""
     make_folder(path.parent)
     new = path.with_name(f".{path.name}.new")
     write_file(new, content)
     new.replace(path)
-    _flush(path.parent)
+    _sync_folder(path.parent)
 
 
-def put_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new one; a power cut may lose both."""
+def replace_file_unsynced(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new one; after a power cut perhaps neither."""
     new = path.with_name(f".{path.name}.new")
     new.write_bytes(content)
     new.replace(path)
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents, each entry forced to disk."""
+    """Create a folder and its parents, and sync each entry to disk."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
-        _flush(folder.parent)
+        _sync_folder(folder.parent)
 
 
 def size_of(path: str) -> int:
-    """Return a file's size, -1 where there is no file; a report asks for tens of thousands, so no `Path` is made."""
+    """Return a file's size, -1 if it is no file. Takes no `Path`: a report asks for tens of thousands of sizes."""
     try:
-        found = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
         return -1
-    return found.st_size if stat.S_ISREG(found.st_mode) else -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
 def recover_one(target: Path) -> None:
-    """Resolve what a killed `write_folder` left: put the old folder back or remove it; drop a torn new one."""
+    """Resolve the leftovers of a killed `write_folder`: restore or remove the old folder, remove a partial new one."""
     new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
     if old.exists() and not target.exists():
         old.rename(target)
@@ -91,13 +91,13 @@ def recover_one(target: Path) -> None:
 
 
 def recover(parent: Path) -> None:
-    """Resolve every leftover in a folder; only for the process that alone writes there."""
+    """Resolve every leftover in a folder; only for the one process that writes there."""
     for leftover in parent.glob(".*"):
         if leftover.suffix in (".new", ".old") and leftover.is_dir():
             recover_one(parent / leftover.stem[1:])
 
 
-def _flush(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

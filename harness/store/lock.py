@@ -1,4 +1,4 @@
-"""One coordinator at a time: a lock file that names its holder and dies with it."""
+"""The lock of an experiment: one coordinator at a time. A lock file names its holder and ends with it."""
 
 import json
 import os
@@ -17,9 +17,9 @@ if sys.platform != "win32":
     import fcntl
 
 
-def me() -> dict[str, Any]:
-    """Return what names this process in a lock or a marker: pid, host, when it was born, and the time in UTC."""
-    return {"pid": os.getpid(), "host": socket.gethostname(), "born": born(os.getpid()), "since": now()}
+def process_identity() -> dict[str, Any]:
+    """Return this process's pid, host and start, and the time in UTC, as locks and start markers hold them."""
+    return {"pid": os.getpid(), "host": socket.gethostname(), "born": process_start(os.getpid()), "since": now()}
 
 
 def now() -> str:
@@ -28,9 +28,9 @@ def now() -> str:
 
 
 def alive(holder: dict[str, Any]) -> bool:
-    """Return whether the named process may still live: on another host that cannot be told, so yes.
+    """Return True if the process may still be running; on another host this cannot be checked, so True.
 
-    A pid is used again some time after its process died; such a process was born at another time.
+    Pids are reused. A later process with the same pid has another start.
     """
     if holder.get("host") != socket.gethostname():
         return True
@@ -40,14 +40,14 @@ def alive(holder: dict[str, Any]) -> bool:
         return False
     except PermissionError:
         pass
-    now_there = born(int(holder["pid"]))
-    return not holder.get("born") or not now_there or now_there == holder["born"]
+    start = process_start(int(holder["pid"]))
+    return not holder.get("born") or not start or start == holder["born"]
 
 
-def born(pid: int) -> str:
-    """Return which boot of this machine and which tick of it a process started at, "" where that cannot be told.
+def process_start(pid: int) -> str:
+    """Return a process's start as the machine's boot id and a clock tick, "" where /proc does not tell.
 
-    A zombie, dead but not yet waited for by its parent, was born never.
+    Returns "never" for a zombie process: it has died, but its parent has not yet waited for it.
     """
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -59,10 +59,10 @@ def born(pid: int) -> str:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``; raise UsageError that names the holder when another process has it.
+    """Hold the lock file ``path``; raise UsageError that names the holder if another process holds it.
 
-    The kernel releases the lock when its holder dies, so a stale file is taken over. Where the file system has no
-    locks, the pid and host written in the file decide.
+    The kernel releases the lock when its holder dies, so a stale file is no obstacle. Where the file system has no
+    locks, the pid and host in the file decide.
     """
     try:
         make_folder(path.parent)
@@ -76,7 +76,7 @@ def exclusive(path: Path) -> Iterator[None]:
             who = f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')}" if holder else "?"
             raise UsageError(f"{path.parent}: already being run by {who}; if that one is gone, delete {path}")
         try:
-            _write(file, json.dumps(me()))
+            _write(file, json.dumps(process_identity()))
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
         try:
@@ -87,7 +87,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 def _lock(file: IO[str]) -> bool | None:
-    """Return True when locked, False when another holds it, None where there are no locks."""
+    """Return True if locked, False if another process holds the lock, None where the file system has no locks."""
     if sys.platform == "win32":
         return None
     try:

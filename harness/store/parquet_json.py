@@ -1,4 +1,4 @@
-"""JSON and Parquet as the store writes and reads them."""
+"""Reading and writing JSON and Parquet for the store."""
 
 import io
 import json
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the mapping that a file holds; None where it cannot be read or holds something else."""
+    """Return the mapping in a JSON file, None if the file cannot be read or holds something else."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -22,37 +22,37 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def strict(value: Any) -> Any:
-    """Return plain JSON data: mappings and sequences copied, numbers that are not finite as None."""
+def to_plain_json(value: Any) -> Any:
+    """Return a copy in JSON's types: string keys, lists, and None for numbers that are not finite."""
     if isinstance(value, Mapping):
-        return {str(key): strict(item) for key, item in value.items()}
+        return {str(key): to_plain_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [strict(item) for item in value]
+        return [to_plain_json(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value
 
 
 def to_parquet(columns: Mapping[str, list[Any]]) -> bytes:
-    """Return a table's bytes; raise pyarrow.ArrowInvalid where its columns are not equally long."""
+    """Return a table as Parquet bytes; raise pyarrow.ArrowInvalid if its columns differ in length."""
     import pyarrow as pa
     from pyarrow import parquet
 
     buffer = io.BytesIO()
     table = pa.table({name: list(column) for name, column in columns.items()})
-    table.validate()  # columns of several lengths would be written, and read back as something else
+    table.validate()  # else columns of different lengths are written, and read back as something else
     parquet.write_table(table, buffer)
     return buffer.getvalue()
 
 
 def read_parquet(path: Path) -> dict[str, list[Any]]:
-    """Return a table's columns; raise UsageError as `read_table` does."""
+    """Return a table's columns as lists; raise UsageError as `read_table` does."""
     columns: dict[str, list[Any]] = read_table(path).to_pydict()
     return columns
 
 
 def read_table(path: Path) -> "pa.Table":
-    """Return a table; raise UsageError that names a file which cannot be read, or holds something else."""
+    """Return a table; raise UsageError that names the file if it cannot be read or is no table."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -61,5 +61,5 @@ def read_table(path: Path) -> "pa.Table":
     except FileNotFoundError as error:
         raise UsageError(f"{path}: there is no such file") from error
     except (OSError, pa.ArrowException) as error:
-        why = getattr(error, "strerror", None) or "it is damaged"
-        raise UsageError(f"{path}: cannot be read: {why}") from error
+        reason = getattr(error, "strerror", None) or "it is damaged"
+        raise UsageError(f"{path}: cannot be read: {reason}") from error

@@ -1,20 +1,20 @@
-"""What a record.json holds: every key, of the kind that its readers rely on, and the result that it is written from."""
+"""The content of record.json: its keys, their types, and checks of both."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-KINDS: Mapping[str, type] = {
+KEY_TYPES: Mapping[str, type] = {
     "id": str, "experiment": str, "spec": dict, "scores": dict, "cost": dict, "status": str, "reason": str,
     "environment": dict, "fingerprints": dict, "started": str, "ended": str, "attempts": list, "keypoints": list,
     "results_version": int, "files": dict,
 }
 WORDS = {str: "text", dict: "a mapping", list: "a list", int: "a whole number"}
-KEPT = ("finished", "failed", "pruned", "interrupted")  # what a trial of which something is kept has become
+RECORD_STATUSES = ("finished", "failed", "pruned", "interrupted")  # of trials that have a record
 CHOICES = ("model", "data", "fusion", "selection")
 
 
 class Result(Protocol):
-    """What the store keeps of a trial's result; `harness.method.results.TrialResult` is one."""
+    """The part of a trial's result that the store saves; `harness.method.results.TrialResult` has it."""
 
     @property
     def status(self) -> str: ...  # noqa: D102
@@ -42,31 +42,31 @@ class Result(Protocol):
     def fingerprints(self) -> dict[str, str]: ...  # noqa: D102
 
 
-def fault(record: Mapping[str, Any]) -> str:
-    """Return what keeps a mapping from being a record, nothing where it is one."""
-    wrong = [key for key, kind in KINDS.items() if not isinstance(record.get(key), kind)]
+def find_fault(record: Mapping[str, Any]) -> str:
+    """Return a message about the first fault of a record, "" if it has none."""
+    wrong = [key for key, kind in KEY_TYPES.items() if not isinstance(record.get(key), kind)]
     if wrong:
         missing = [key for key in wrong if key not in record]
         return (f"record.json lacks {', '.join(missing)}" if missing else
-                f"{wrong[0]} in record.json is not {WORDS[KINDS[wrong[0]]]}")
-    if record["status"] not in KEPT:
+                f"{wrong[0]} in record.json is not {WORDS[KEY_TYPES[wrong[0]]]}")
+    if record["status"] not in RECORD_STATUSES:
         return f"status in record.json is {record['status']!r}"
     if not all(isinstance(attempt, dict) for attempt in record["attempts"]):
         return "attempts in record.json are not mappings"
-    return _of_spec(record["spec"])
+    return _find_spec_fault(record["spec"])
 
 
-def of_other_version(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record of another results version, empty where that version has something else, or nothing."""
-    found = {key: record[key] if isinstance(record.get(key), kind) else kind() for key, kind in KINDS.items()}
-    found["attempts"] = [attempt for attempt in found["attempts"] if isinstance(attempt, dict)]
-    if _of_spec(found["spec"]):
-        found["spec"] = {}
-    return {**record, **found, "results_version": record.get("results_version"), "status": "stale"}
+def stale_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of another results version with status `stale`; values of a wrong type become empty ones."""
+    values = {key: record[key] if isinstance(record.get(key), kind) else kind() for key, kind in KEY_TYPES.items()}
+    values["attempts"] = [attempt for attempt in values["attempts"] if isinstance(attempt, dict)]
+    if _find_spec_fault(values["spec"]):
+        values["spec"] = {}
+    return {**record, **values, "results_version": record.get("results_version"), "status": "stale"}
 
 
-def _of_spec(spec: Mapping[str, Any]) -> str:
-    """Return what keeps a mapping from being a trial's setting."""
+def _find_spec_fault(spec: Mapping[str, Any]) -> str:
+    """Return a message about the first fault of a trial's setting, "" if it has none."""
     if type(spec.get("seed")) is not int:  # True is one too
         return "spec in record.json has no seed"
     for key in CHOICES:

@@ -1,8 +1,8 @@
-"""The store: one folder per trial, written whole or not at all; what it holds is the truth.
+"""The records of an experiment on disk: one folder per trial, replaced as a whole; all else is derived from them.
 
 ``<results>/<experiment>/trials/<id>/`` holds ``record.json``, ``curve.parquet``, ``points.parquet``, ``fit.parquet``,
-``scenes.parquet``, ``tokens.safetensors``, pictures, and ``traceback.txt`` where a trial raised. Hidden entries are the
-store's own.
+``scenes.parquet``, ``tokens.safetensors``, pictures, and ``traceback.txt`` if the trial raised an exception. Hidden
+entries are start markers and partial writes.
 """
 
 import json
@@ -18,16 +18,34 @@ from typing import Any
 
 from harness.config.spec import RESULTS_VERSION, TrialSpec
 from harness.store import lock
-from harness.store.atomic_files import make_folder, put_file, recover, replace_file, size_of, write_folder
-from harness.store.parquet_json import read_json, read_parquet, strict, to_parquet
-from harness.store.record import KEPT, KINDS, Result, fault, of_other_version
+from harness.store.atomic_files import make_folder, recover, replace_file, replace_file_unsynced, size_of, write_folder
+from harness.store.parquet_json import read_json, read_parquet, to_parquet, to_plain_json
+from harness.store.record import KEY_TYPES, RECORD_STATUSES, Result, find_fault, stale_record
 
-STATUSES = (*KEPT, "running", "stale", "unreadable", "missing")
-KEYS = tuple(KINDS)
+STATUSES = (*RECORD_STATUSES, "running", "stale", "unreadable", "missing")
 
 
 class Store:
-    """The records of one experiment. Reading needs nothing; writing is for the process that holds `lock`."""
+    """The records of one experiment. Any process may read; only the process that holds `lock` may write.
+
+    Args:
+        results: the results folder, which may hold several experiments
+        experiment: the experiment's name, which is its folder's name
+
+    Raises:
+        UsageError: `lock`, if another coordinator holds the experiment; `points`, `curve`, `fit`, for a damaged file
+        OSError: any method that writes, if the disk refuses
+
+    >>> from harness.config.load import load
+    >>> from harness.method.results import TrialResult
+    >>> spec, marks = load("quick").trials[0], {"data": "d1", "weights": "w1"}
+    >>> trial, store = spec.id(*marks.values()), Store("results", "quick")
+    >>> scores, curve, points = {"pck@0.1": 0.5}, {"step": [0.0], "loss": [2.0]}, {"scene": [0], "error": [1.5]}
+    >>> with store.lock():
+    ...     store.save(trial, spec, TrialResult("finished", "", scores, {}, curve, points, {}, None, marks), {}, {})
+    >>> Store("results", "quick").record(trial)["scores"]
+    {'pck@0.1': 0.5}
+    """
 
     def __init__(self, results: Path | str, experiment: str) -> None:
         self.results = Path(results)
@@ -37,14 +55,14 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the experiment for one coordinator and clean up after a killed one; raise UsageError when taken."""
+        """Hold the experiment for one coordinator and resolve a killed one's writes; raise UsageError if it is held."""
         with lock.exclusive(self.folder / "lock.json"):
             recover(self.trials)
             yield
 
     @cached_property
     def identity(self) -> str:
-        """Return the name of this very store, made once, so that mirrors on a shared server are told apart."""
+        """Return a random name for this store, made once; it distinguishes stores that share an MLflow server."""
         path = self.folder / "identity"
         if not path.exists():
             replace_file(path, uuid.uuid4().hex.encode())
@@ -55,39 +73,39 @@ class Store:
         return self.trials / trial
 
     def status(self, trial: str) -> str:
-        """Return one of STATUSES: `stale` is of another results version, `unreadable` a torn or foreign folder."""
-        kept = self._kept(trial)
-        if kept != "missing":
-            return kept
+        """Return one of STATUSES: `stale` is of another results version, `unreadable` a damaged or foreign folder."""
+        recorded = self._recorded_status(trial)
+        if recorded != "missing":
+            return recorded
         marker = read_json(self._marker(trial))
         if marker is None:
             return "missing"
         return "running" if lock.alive(marker) else "interrupted"
 
-    def known(self) -> set[str]:
-        """Return the ids that have left any trace: a folder, or a marker of having begun."""
+    def started_ids(self) -> set[str]:
+        """Return the ids of all trials that were ever started: they have a folder or a start marker."""
         if not self.trials.is_dir():
             return set()
         names = (path.name for path in self.trials.iterdir())
         return {name[1:].removesuffix(".started") if name.startswith(".") else name for name in names}
 
     def record(self, trial: str) -> dict[str, Any] | None:
-        """Return a trial's record, scores that were null as NaN; None where there is none that can be trusted."""
-        record, problem = self._read(trial)
+        """Return a trial's record, with NaN for null scores; None if there is no valid one."""
+        record, problem = self._read_record(trial)
         return None if problem else record
 
     def survey(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
-        """Return every record that can be trusted, sorted by id, and why other folders are not, each read once."""
-        read = {trial: self._read(trial) for trial in self._ids()}
-        return ([record for record, problem in read.values() if not problem],
-                {trial: problem for trial, (_, problem) in read.items() if problem})
+        """Return every valid record, sorted by id, and the fault of each other folder by id; reads each folder once."""
+        content = {trial: self._read_record(trial) for trial in self._folder_ids()}
+        return ([record for record, problem in content.values() if not problem],
+                {trial: problem for trial, (_, problem) in content.items() if problem})
 
     def records(self) -> list[dict[str, Any]]:
-        """Return every record that can be trusted, whatever its status, sorted by id."""
+        """Return every valid record of any status, sorted by id."""
         return self.survey()[0]
 
     def unreadable(self) -> dict[str, str]:
-        """Return the folders that hold no whole record, and why."""
+        """Return the fault of each folder without a valid record, by id."""
         return self.survey()[1]
 
     def points(self, trial: str) -> dict[str, list[Any]]:
@@ -99,7 +117,7 @@ class Store:
         return read_parquet(self.path(trial) / "curve.parquet")
 
     def fit(self, trial: str) -> dict[str, list[Any]]:
-        """Return the columns of fit.parquet, one row per scene of the fit split; none of a record that is older."""
+        """Return the columns of fit.parquet, one row per scene of the fit split; empty for older records without it."""
         path = self.path(trial) / "fit.parquet"
         return read_parquet(path) if path.is_file() else {}
 
@@ -109,26 +127,26 @@ class Store:
 
         return dict(load_file(self.path(trial) / "tokens.safetensors"))
 
-    def begin(self, trial: str, spec: TrialSpec | None = None, fingerprints: Mapping[str, str] | None = None,
-              attempts: Sequence[Mapping[str, Any]] = ()) -> str:
-        """Note that a trial starts, so that a kill leaves a trace; return the time, which names this run of it.
+    def mark_started(self, trial: str, spec: TrialSpec | None = None, fingerprints: Mapping[str, str] | None = None,
+                     attempts: Sequence[Mapping[str, Any]] = ()) -> str:
+        """Write a start marker, which outlives a kill; return the start time, which identifies this run of the trial.
 
-        ``attempts`` are earlier ones: each a reason, a cause, when it ended and how it was run.
+        ``attempts`` are earlier ones, each with its reason, cause, end and options.
         """
         make_folder(self.trials)
-        marker = {**lock.me(), "spec": spec and spec.to_dict(), "fingerprints": dict(fingerprints or {}),
+        marker = {**lock.process_identity(), "spec": spec and spec.to_dict(), "fingerprints": dict(fingerprints or {}),
                   "attempts": list(attempts)}
-        put_file(self._marker(trial), json.dumps(marker).encode())
+        replace_file_unsynced(self._marker(trial), json.dumps(marker).encode())
         return str(marker["since"])
 
-    def again(self, trial: str, attempts: Sequence[Mapping[str, Any]]) -> None:
-        """Note that a trial that has begun starts once more, after these attempts."""
-        put_file(self._marker(trial), json.dumps({**(read_json(self._marker(trial)) or lock.me()),
-                                                  "attempts": list(attempts)}).encode())
+    def mark_retried(self, trial: str, attempts: Sequence[Mapping[str, Any]]) -> None:
+        """Add the failed attempts to the start marker of a trial that is tried again."""
+        marker = {**(read_json(self._marker(trial)) or lock.process_identity()), "attempts": list(attempts)}
+        replace_file_unsynced(self._marker(trial), json.dumps(marker).encode())
 
     def save(self, trial: str, spec: TrialSpec, result: Result, panels: Mapping[str, bytes],
              environment: Mapping[str, Any]) -> None:
-        """Keep a trial's result; ``panels`` are PNG bytes by name. Scores that are not finite are kept as null."""
+        """Write a trial's result; ``panels`` are PNG bytes by name. Scores that are not finite become null."""
         from safetensors.torch import save
 
         tokens = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in result.tokens.items()}
@@ -143,81 +161,81 @@ class Store:
         }
         head = {"status": result.status, "reason": result.reason, "scores": result.scores, "cost": result.cost,
                 "fingerprints": result.fingerprints, "keypoints": list(result.keypoints)}
-        self._put(trial, spec, head, environment, files)
+        self._write(trial, spec, head, environment, files)
 
     def fail(self, trial: str, spec: TrialSpec, reason: str, environment: Mapping[str, Any], *, status: str = "failed",
              fingerprints: Mapping[str, str] | None = None, traceback: str = "") -> None:
-        """Keep a trial that gave no result, as ``failed`` or ``interrupted``; a finished record stays."""
+        """Write the record of a trial without a result, with this status; a finished record is never replaced."""
         files = {"traceback.txt": traceback.encode()} if traceback else {}
         head = {"status": status, "reason": reason, "scores": {}, "cost": {}, "keypoints": [],
                 "fingerprints": dict(fingerprints or {})}
-        self._put(trial, spec, head, environment, files)
+        self._write(trial, spec, head, environment, files)
 
     def set_aside(self, trial: str) -> Path:
-        """Move a folder that is not trusted out of the trials, as it is not ours to destroy; return where it lies."""
+        """Move a folder without a valid record out of the trials instead of deleting it; return its new place."""
         place = self.folder / "set_aside" / f"{trial}-{time.time_ns()}"
         make_folder(place.parent)
         return self.path(trial).rename(place)
 
-    def orphans(self) -> dict[str, dict[str, Any]]:
-        """Return what was noted of each trial that began and left no newer record; all dead to the lock's holder."""
-        found = {path.name[1:].removesuffix(".started"): path for path in self.trials.glob(".*.started")}
-        return {trial: read_json(path) or {} for trial, path in sorted(found.items())}
+    def start_markers(self) -> dict[str, dict[str, Any]]:
+        """Return the start markers of trials without a newer record, by id; with the lock held, none of them runs."""
+        paths = {path.name[1:].removesuffix(".started"): path for path in self.trials.glob(".*.started")}
+        return {trial: read_json(path) or {} for trial, path in sorted(paths.items())}
 
-    def forget(self, trial: str) -> None:
-        """Drop the note that a trial began."""
+    def remove_marker(self, trial: str) -> None:
+        """Remove a trial's start marker."""
         self._marker(trial).unlink(missing_ok=True)
 
-    def _put(self, trial: str, spec: TrialSpec, head: dict[str, Any], environment: Mapping[str, Any],
-             files: dict[str, bytes]) -> None:
-        marker, before, ended = self._marker(trial), self._kept(trial), lock.now()
-        begun = read_json(marker) or {}
-        started = begun.get("since", ended)
+    def _write(self, trial: str, spec: TrialSpec, head: dict[str, Any], environment: Mapping[str, Any],
+               files: dict[str, bytes]) -> None:
+        before, ended = self._recorded_status(trial), lock.now()
+        marker = read_json(self._marker(trial)) or {}
+        started = marker.get("since", ended)
         sizes = {name: len(content) for name, content in files.items()}
         record = {"id": trial, "experiment": self.experiment, "spec": spec.to_dict(), **head, "started": started,
-                  "ended": ended, "environment": environment, "attempts": begun.get("attempts", []),
+                  "ended": ended, "environment": environment, "attempts": marker.get("attempts", []),
                   "results_version": RESULTS_VERSION, "files": sizes}
         if before == "unreadable":
             self.set_aside(trial)
         if before != "finished" or head["status"] == "finished":
-            text = json.dumps(strict({key: record[key] for key in KEYS}), indent=1, allow_nan=False)
+            text = json.dumps(to_plain_json({key: record[key] for key in KEY_TYPES}), indent=1, allow_nan=False)
             write_folder(self.path(trial), {**files, "record.json": text.encode()})
-        marker.unlink(missing_ok=True)
+        self.remove_marker(trial)
 
-    def _kept(self, trial: str) -> str:
-        """Return the status of what is kept of a trial, whether or not it is under way again."""
+    def _recorded_status(self, trial: str) -> str:
+        """Return the status in a trial's record, also if the trial is running again."""
         if not self.path(trial).exists():
             return "missing"
-        record, problem = self._read(trial)
+        record, problem = self._read_record(trial)
         return "unreadable" if problem else str(record["status"])
 
-    def _read(self, trial: str) -> tuple[dict[str, Any], str]:
-        """Return a record and "", or what is wrong with the folder."""
+    def _read_record(self, trial: str) -> tuple[dict[str, Any], str]:
+        """Return a record and "", or an empty one and a message about the folder's fault."""
         record = read_json(self.path(trial) / "record.json")
         if record is None:
             return {}, "no readable record.json"
         if (record.get("id"), record.get("experiment")) != (trial, self.experiment):
             return {}, f"it is the record of {record.get('experiment')}/{record.get('id')}"
         if record.get("results_version") != RESULTS_VERSION:
-            return of_other_version(record), ""
-        for late in ("attempts", "keypoints"):  # older records lack them
-            record.setdefault(late, [])
-        problem = fault(record) or self._torn(trial, record["files"])
+            return stale_record(record), ""
+        for key in ("attempts", "keypoints"):  # older records lack them
+            record.setdefault(key, [])
+        problem = find_fault(record) or self._find_wrong_size(trial, record["files"])
         if problem:
             return {}, problem
         for kind in ("scores", "cost"):
             record[kind] = {name: math.nan if value is None else value for name, value in record[kind].items()}
         return record, ""
 
-    def _torn(self, trial: str, files: Mapping[str, Any]) -> str:
-        """Return which file has not the size it was written with, nothing where all have."""
+    def _find_wrong_size(self, trial: str, files: Mapping[str, Any]) -> str:
+        """Return a message naming the first file with a wrong size, "" if none."""
         folder = os.fspath(self.path(trial))
         for name, size in files.items():
             if size_of(f"{folder}/{name}") != size:
                 return f"{name} is missing or torn"
         return ""
 
-    def _ids(self) -> list[str]:
+    def _folder_ids(self) -> list[str]:
         if not self.trials.is_dir():
             return []
         return sorted(path.name for path in self.trials.iterdir() if not path.name.startswith("."))

@@ -11,12 +11,12 @@ import pytest
 
 from harness.config.spec import Experiment, ReportSpec, RunOptions
 from harness.errors import Resumable, UsageError
-from harness.runner import heartbeat
-from harness.runner.coordinator import Policy, Progress, conduct
+from harness.runner.coordinator import Policy, Progress, run_trials
 from harness.runner.executors.inline import Inline
 from harness.runner.executors.processes import Processes
+from harness.runner.heartbeat import read_heartbeat
 from harness.search.grid import Grid
-from harness.store.mlflow_tracker import Untracked
+from harness.store.mlflow_tracker import Tracker
 from harness.store.store import Store
 from tests.runner.executors import fake
 
@@ -60,7 +60,7 @@ class Heard(Progress):
         self.notes.append(("warning", text))
 
 
-class Recorder(Untracked):
+class Recorder(Tracker):
     """Notes what the mirror is told."""
 
     def __init__(self):
@@ -100,7 +100,7 @@ def grid(store, *specs, force=False):
 
 
 def go(store, *specs, executor=None, force=False, policy=ONCE, **options):
-    return conduct(grid(store, *specs, force=force), store, executor or Inline(RUN), policy=policy, **options)
+    return run_trials(grid(store, *specs, force=force), store, executor or Inline(RUN), policy=policy, **options)
 
 
 def counts(summary):
@@ -236,7 +236,7 @@ def test_the_third_interrupt_kills(store):
 
 def test_a_killed_coordinator_resumes_where_it_was(store, journal, tmp_path, monkeypatch):
     script = textwrap.dedent(f"""
-        from harness.runner.coordinator import conduct
+        from harness.runner.coordinator import run_trials
         from harness.runner.executors.processes import Processes
         from harness.search.grid import Grid
         from harness.config.spec import Experiment, ReportSpec, RunOptions
@@ -247,7 +247,7 @@ def test_a_killed_coordinator_resumes_where_it_was(store, journal, tmp_path, mon
             experiment = Experiment("quick", tuple(specs), (), (0,), ReportSpec(), "quick.yaml")
             store = Store({str(store.results)!r}, "quick")
             with Processes("tests.runner.executors.fake:run", threads=1) as executor:
-                conduct(Grid(experiment, store, fake.fingerprints), store, executor)
+                run_trials(Grid(experiment, store, fake.fingerprints), store, executor)
     """)
     (tmp_path / "script.py").write_text(script)
     coordinator = subprocess.Popen([sys.executable, tmp_path / "script.py"],
@@ -278,17 +278,17 @@ def full(*arguments):
 
 def test_a_disk_that_stays_full_ends_the_run_with_one_line(store, monkeypatch):
     monkeypatch.setattr("harness.runner.record_writer.PATIENCE", 0.0)
-    monkeypatch.setattr("harness.store.store.atomic_files.write_file", full)
+    monkeypatch.setattr("harness.store.atomic_files.write_file", full)
     with pytest.raises(Resumable, match=r"quick: cannot keep trial \w{16}: No space left on device; every record"):
         go(store, fake.spec(0), fake.spec(1))
     monkeypatch.undo()
     assert counts(go(store, fake.spec(0), fake.spec(1))) == (2, 2, 0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("call", ["write_file", "put_file"])
+@pytest.mark.parametrize("call", ["write_file", "replace_file_unsynced"])
 def test_a_disk_that_was_full_for_a_while_costs_no_trial(store, journal, monkeypatch, call):
-    monkeypatch.setattr("harness.runner.record_writer.AGAIN", 0.0)
-    place = "harness.store.store.atomic_files.write_file" if call == "write_file" else "harness.store.store.put_file"
+    monkeypatch.setattr("harness.runner.record_writer.RETRY_SECONDS", 0.0)
+    place = "harness.store.atomic_files.write_file" if call == "write_file" else f"harness.store.store.{call}"
     module, _, name = place.rpartition(".")
     whole = getattr(sys.modules[module], name)
     refusals = iter([True, True, True])
@@ -394,10 +394,10 @@ def test_a_run_gives_up_after_failures_in_a_row_and_a_success_starts_the_count_a
 class Picky(Grid):
     """Prunes one seed at its first step, and notes what it is told."""
 
-    def stepped(self, trial, step):
+    def report_step(self, trial, step):
         return trial.spec.seed == 0
 
-    def ended(self, trial, record):
+    def report_end(self, trial, record):
         self.told = [*getattr(self, "told", []), (trial.label, record["status"])]
 
 
@@ -406,7 +406,7 @@ def test_a_source_prunes_a_trial_and_is_told_how_each_ended(store, processes, wh
     executor, stall = (Inline(RUN), None) if where == "inline" else (processes, 1)
     heard, specs = Heard(), (fake.spec(0, stall_at=stall), fake.spec(1))
     source = Picky(Experiment("quick", specs, (), (0,), ReportSpec(), "quick.yaml"), store, fake.fingerprints)
-    summary = conduct(source, store, executor, policy=Policy(), progress=heard)
+    summary = run_trials(source, store, executor, policy=Policy(), progress=heard)
     assert (summary.done, summary.pruned, summary.failed, summary.left) == (1, 1, 0, 0)
     assert source.told == [("seed=0", "pruned"), ("seed=1", "finished")]
     assert ("pruned", "pruned at step 1 of 4") in heard.notes
@@ -426,7 +426,7 @@ def test_probing_is_asked_of_every_trial(store):
 
 
 def test_a_result_that_cannot_be_written_fails_its_trial_alone(store):
-    crooked = {"points": {"scene": ["a"], "error": [0.1, 0.2]}}
+    crooked = {"points": {"scene": [0], "error": [0.1, 0.2]}}
     assert counts(go(store, fake.spec(0, changes=crooked), fake.spec(1))) == (2, 1, 0, 1, 0, 0)
     record = store.record(fake.spec(0, changes=crooked).id("d0", "w0"))
     assert record["reason"].startswith("its result cannot be kept: ArrowInvalid")
@@ -434,11 +434,11 @@ def test_a_result_that_cannot_be_written_fails_its_trial_alone(store):
 
 def test_where_the_run_stands_can_be_read_while_it_goes_on(store):
     seen = []
-    go(store, fake.spec(0), fake.spec(1), progress=Heard(lambda step: seen.append(heartbeat.read(store.folder))))
+    go(store, fake.spec(0), fake.spec(1), progress=Heard(lambda step: seen.append(read_heartbeat(store.folder))))
     first = seen[0]
     assert (first["pid"], first["total"], first["skipped"], first["ended"]) == (os.getpid(), 2, 0, {})
     assert [running["label"] for running in first["running"].values()] == ["seed=0"]
-    last = heartbeat.read(store.folder)
+    last = read_heartbeat(store.folder)
     assert (last["ended"], last["running"]) == ({"finished": 2}, {})
 
 
@@ -450,7 +450,7 @@ def test_probing_at_other_steps_than_a_pruner_reads_is_refused(store, journal):
     def reading(probe):
         trials = (fake.spec(0, journal=str(journal)),)
         source = Reading(Experiment("quick", trials, (), (0,), ReportSpec(), "quick.yaml"), store, fake.fingerprints)
-        return conduct(source, store, Inline(RUN), policy=Policy(probe_every=probe))
+        return run_trials(source, store, Inline(RUN), policy=Policy(probe_every=probe))
 
     with pytest.raises(UsageError, match=r"^--probe 100: this search's pruner reads its trials every 2 steps; "):
         reading(100)
@@ -466,5 +466,5 @@ def test_a_run_that_raised_is_over(store):
 
     with pytest.raises(ValueError, match="a mistake"):
         go(store, fake.spec(0), fake.spec(1), progress=Breaking())
-    last = heartbeat.read(store.folder)
+    last = read_heartbeat(store.folder)
     assert (last["ended"], last["over"]) == ({"finished": 1}, True)

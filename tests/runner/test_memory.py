@@ -7,11 +7,11 @@ import tracemalloc
 import pytest
 
 from harness.config.spec import Experiment, ReportSpec
-from harness.runner.coordinator import Progress, conduct
+from harness.runner.coordinator import Progress, run_trials
 from harness.runner.executors.inline import Inline
 from harness.search.grid import Grid
 from harness.store.mlflow_server import connect, default_uri
-from harness.store.mlflow_tracker import MlflowTracker, Untracked
+from harness.store.mlflow_tracker import MlflowTracker, Tracker
 from harness.store.store import Store
 from tests.runner.executors import fake
 
@@ -25,7 +25,7 @@ class Watch(Progress):
     def finished(self, trial, result):
         self.ended += 1
         if self.ended in self.at:
-            while self.tracker and self.tracker.behind:
+            while self.tracker and self.tracker.backlog:
                 time.sleep(0.01)
             del trial, result
             gc.collect()
@@ -41,7 +41,7 @@ def bytes_per_trial(store, tracker, begin, end):
     watch = Watch(begin, end, tracker=tracker)
     tracemalloc.start()
     try:
-        conduct(grid, store, Inline("tests.runner.executors.fake:run"), tracker or Untracked(), progress=watch)
+        run_trials(grid, store, Inline("tests.runner.executors.fake:run"), tracker or Tracker(), progress=watch)
     finally:
         tracemalloc.stop()
     return (watch.live[1] - watch.live[0]) / (end - begin)

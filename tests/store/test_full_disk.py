@@ -10,7 +10,7 @@ import pytest
 from harness.config.spec import Experiment, ReportSpec
 from harness.errors import Resumable, UsageError
 from harness.runner import record_writer
-from harness.runner.coordinator import Policy, Progress, conduct
+from harness.runner.coordinator import Policy, Progress, run_trials
 from harness.runner.executors.inline import Inline
 from harness.search.grid import Grid
 from harness.store.store import Store
@@ -52,8 +52,8 @@ class Disk:
 
 def run(store, progress=None):
     experiment = Experiment("quick", SPECS, (), (0,), ReportSpec(), "quick.yaml")
-    return conduct(Grid(experiment, store, fake.fingerprints), store, Inline("tests.runner.executors.fake:run"),
-                   policy=Policy(retries=0), progress=progress)
+    return run_trials(Grid(experiment, store, fake.fingerprints), store, Inline("tests.runner.executors.fake:run"),
+                      policy=Policy(retries=0), progress=progress)
 
 
 def complaint(store, progress=None):
@@ -81,7 +81,7 @@ def writes(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_write_refused_for_a_moment_costs_nothing_whichever_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(record_writer, "AGAIN", 0.0)
+    monkeypatch.setattr(record_writer, "RETRY_SECONDS", 0.0)
     count = writes(tmp_path, monkeypatch)
     assert count > 20
     for moment in range(1, count + 1):

@@ -14,7 +14,8 @@ from harness.config.spec import RESULTS_VERSION, TrialSpec
 from harness.errors import UsageError
 from harness.runner.environment import machine, source
 from harness.store import atomic_files, lock
-from harness.store.store import KEYS, Store
+from harness.store.record import KEY_TYPES
+from harness.store.store import Store
 from tests.runner.executors import fake
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def store(tmp_path):
 
 def save(store, trial="t1", spec=None, **changes):
     spec = spec or fake.spec()
-    store.begin(trial)
+    store.mark_started(trial)
     store.save(trial, spec, fake.result(spec, **changes), {"panel": b"png"}, WHERE)
 
 
@@ -41,7 +42,7 @@ def test_a_record_reads_back_as_it_was_saved(store):
     spec = fake.spec(seed=3, strength=0.3)
     save(store, spec=spec)
     record = store.record("t1")
-    assert tuple(record) == KEYS
+    assert tuple(record) == tuple(KEY_TYPES)
     assert (record["id"], record["experiment"], record["status"], record["reason"]) == ("t1", "quick", "finished", "")
     assert TrialSpec.from_dict(record["spec"]) == spec
     assert record["scores"]["pck@0.1"] == 3.5
@@ -52,7 +53,7 @@ def test_a_record_reads_back_as_it_was_saved(store):
     assert record["started"] < record["ended"]
     assert store.curve("t1") == {"step": [1.0, 2.0, 3.0, 4.0], "loss": [4.0, 3.0, 2.0, 4.0]}
     points = store.points("t1")
-    assert points["keypoint"] == ["head", "head"]
+    assert points["keypoint"] == [0, 0]
     assert points["visible"] == [True, False]
     assert points["error"][0] == 0.1
     assert math.isnan(points["error"][1])
@@ -76,8 +77,8 @@ def test_statuses_are_told_apart(store):
     store.fail("stopped", fake.spec(), "stopped on request", WHERE, status="interrupted")
     save(store, "old")
     edit(store, "old", results_version=RESULTS_VERSION - 1)
-    store.begin("now")
-    (store.trials / ".killed.started").write_text(json.dumps({**lock.me(), "pid": dead_process()}))
+    store.mark_started("now")
+    (store.trials / ".killed.started").write_text(json.dumps({**lock.process_identity(), "pid": dead_process()}))
     found = {trial: store.status(trial) for trial in
              ("finished", "diverged", "raised", "stopped", "old", "now", "killed", "never")}
     assert found == {"finished": "finished", "diverged": "failed", "raised": "failed", "stopped": "interrupted",
@@ -244,7 +245,7 @@ def test_the_lock_of_a_dead_process_is_taken_over(store, monkeypatch, locks):
     if not locks:
         monkeypatch.setattr(lock, "_lock", lambda file: None)
     store.folder.mkdir(parents=True)
-    (store.folder / "lock.json").write_text(json.dumps({**lock.me(), "pid": dead_process()}))
+    (store.folder / "lock.json").write_text(json.dumps({**lock.process_identity(), "pid": dead_process()}))
     with store.lock():
         assert json.loads((store.folder / "lock.json").read_text())["pid"] == os.getpid()
 
@@ -252,7 +253,7 @@ def test_the_lock_of_a_dead_process_is_taken_over(store, monkeypatch, locks):
 def test_without_file_locks_the_name_in_the_file_decides(store, monkeypatch):
     monkeypatch.setattr(lock, "_lock", lambda file: None)
     store.folder.mkdir(parents=True)
-    for holder in (lock.me(), {**lock.me(), "host": "elsewhere", "pid": dead_process()}):
+    for holder in (lock.process_identity(), {**lock.process_identity(), "host": "elsewhere", "pid": dead_process()}):
         (store.folder / "lock.json").write_text(json.dumps(holder))
         with pytest.raises(UsageError, match="already being run"), store.lock():
             pass
@@ -260,8 +261,8 @@ def test_without_file_locks_the_name_in_the_file_decides(store, monkeypatch):
 
 def test_a_pid_that_was_given_to_another_process_does_not_keep_a_lock_or_a_trial(store, monkeypatch):
     monkeypatch.setattr(lock, "_lock", lambda file: None)
-    reused = {**lock.me(), "born": "another boot 17"}
-    store.begin("t1")
+    reused = {**lock.process_identity(), "born": "another boot 17"}
+    store.mark_started("t1")
     assert store.status("t1") == "running"
     (store.trials / ".t1.started").write_text(json.dumps(reused))
     (store.folder / "lock.json").write_text(json.dumps(reused))
@@ -272,10 +273,10 @@ def test_a_pid_that_was_given_to_another_process_does_not_keep_a_lock_or_a_trial
 
 def test_a_process_that_has_died_but_was_not_waited_for_is_dead():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    holder = {**lock.me(), "pid": process.pid, "born": lock.born(process.pid)}
+    holder = {**lock.process_identity(), "pid": process.pid, "born": lock.process_start(process.pid)}
     assert lock.alive(holder)
     process.kill()
-    while lock.born(process.pid) != "never":
+    while lock.process_start(process.pid) != "never":
         time.sleep(0.01)
     assert not lock.alive(holder)
     process.communicate()

@@ -8,16 +8,16 @@ import pytest
 
 from harness.config.spec import Experiment, ReportSpec
 from harness.errors import UsageError
-from harness.runner.coordinator import Policy, Progress, conduct
+from harness.runner.coordinator import Policy, Progress, run_trials
 from harness.runner.executors.inline import Inline
 from harness.search.grid import Grid
 from harness.store import mlflow_mirror as mirror_module
 from harness.store import mlflow_server
-from harness.store.mlflow_mirror import Mirror, flat, metric_name
+from harness.store.mlflow_mirror import Mirror, flatten, metric_name
 from harness.store.mlflow_server import default_uri
-from harness.store.mlflow_tracker import MlflowTracker, attach, sync
+from harness.store.mlflow_tracker import MlflowTracker, push_files, sync
 from harness.store.store import Store
-from harness.store.urls import shown
+from harness.store.urls import hide_password
 from tests.runner.executors import fake
 
 CLOSED = "http://127.0.0.1:9"
@@ -46,8 +46,8 @@ def experiment(*specs):
 
 
 def run(store, *specs, progress=None):
-    return conduct(Grid(experiment(*specs), store, fake.fingerprints), store, Inline("tests.runner.executors.fake:run"),
-                   MlflowTracker(store), policy=Policy(retries=0), progress=progress)
+    grid, executor = Grid(experiment(*specs), store, fake.fingerprints), Inline("tests.runner.executors.fake:run")
+    return run_trials(grid, store, executor, MlflowTracker(store), policy=Policy(retries=0), progress=progress)
 
 
 def runs_of(store):
@@ -100,7 +100,7 @@ def test_what_a_dead_coordinator_left_running_is_closed_as_killed(store):
     with store.lock():
         left = Mirror(store, default_uri(store.results))
         left.resume()
-        left.start("t0", store.begin("t0"), "t0", fake.spec().to_dict())
+        left.start("t0", store.mark_started("t0"), "t0", fake.spec().to_dict())
     _, parent, children, _ = runs_of(store)
     assert (parent.info.status, children["t0"].info.status) == ("RUNNING", "RUNNING")
     run(store, fake.spec(seed=1))
@@ -161,7 +161,7 @@ def test_records_that_a_killed_coordinator_did_not_tell_are_told_by_the_next_run
     untold = fake.spec(seed=1)
     run(store, fake.spec(seed=3))
     with store.lock():
-        store.begin(untold.id("d0", "w0"))
+        store.mark_started(untold.id("d0", "w0"))
         store.save(untold.id("d0", "w0"), untold, fake.result(untold), {}, {})
         (store.folder / "mlflow.pending").touch()  # as the tracker leaves it until it is closed
     run(store, untold, fake.spec(seed=2), fake.spec(seed=3))
@@ -173,7 +173,8 @@ def test_a_run_that_was_cut_off_is_pushed_as_killed(store):
     spec = fake.spec(seed=1)
     with store.lock():
         left = Mirror(store, default_uri(store.results))
-        left.start(spec.id("d0", "w0"), store.begin(spec.id("d0", "w0"), spec, fake.FINGERPRINTS), "x", spec.to_dict())
+        trial = spec.id("d0", "w0")
+        left.start(trial, store.mark_started(trial, spec, fake.FINGERPRINTS), "x", spec.to_dict())
         (store.folder / "mlflow.pending").touch()
     run(store, spec)
     client, parent, _, count = runs_of(store)
@@ -190,7 +191,7 @@ def test_after_the_first_failure_nothing_is_queued_any_more(store, monkeypatch):
     for seed in range(3):
         tracker.started(f"t{seed}", "now", "", {})
         tracker.ended(f"t{seed}", "")
-    assert tracker._orders.empty()
+    assert tracker._tasks.empty()
 
 
 def test_a_push_that_broke_off_is_completed_in_the_same_run(store, monkeypatch):
@@ -212,13 +213,13 @@ def test_an_experiments_own_files_are_its_parents_artifacts(store, monkeypatch):
     (store.folder / "figures").mkdir()
     for name in ("best.yaml", "figures/history.png", "lock.json"):
         (store.folder / name).write_text(name)
-    assert attach(store) == ""
+    assert push_files(store) == ""
     client, parent, _, _ = runs_of(store)
     kept = {item.path for folder in ("", "figures") for item in client.list_artifacts(parent.info.run_id, folder)}
     assert {"best.yaml", "figures/history.png"} <= kept
     assert "lock.json" not in kept
     monkeypatch.setenv("MLFLOW_TRACKING_URI", CLOSED)
-    problem = attach(store)
+    problem = push_files(store)
     assert problem.endswith("`harness sync` pushes the figures later")
     assert "\n" not in problem
 
@@ -274,19 +275,19 @@ def test_metric_names_hold_what_mlflow_takes(name, taken):
 
 
 def test_settings_are_flattened_and_long_ones_cut():
-    assert flat({"a": {"b": 1, "c": {"d": [1, 2]}}, "e": "x" * 7000}) == {
+    assert flatten({"a": {"b": 1, "c": {"d": [1, 2]}}, "e": "x" * 7000}) == {
         "a.b": "1", "a.c.d": "[1, 2]", "e": "x" * 5997 + "..."}
 
 
 def test_passwords_are_not_shown():
-    assert shown("https://me:secret@host:5000/path") == "https://host:5000/path"
-    assert shown("sqlite:////home/results/mlflow.db") == "sqlite:////home/results/mlflow.db"
+    assert hide_password("https://me:secret@host:5000/path") == "https://host:5000/path"
+    assert hide_password("sqlite:////home/results/mlflow.db") == "sqlite:////home/results/mlflow.db"
 
 
 def test_every_attempt_has_a_page_and_asking_writes_nothing(store):
-    assert mirror_module.pages(store, default_uri(store.results)) == {}
+    assert mirror_module.run_pages(store, default_uri(store.results)) == {}
     run(store, fake.spec(seed=0), fake.spec(seed=1))
-    found = mirror_module.pages(store, default_uri(store.results))
+    found = mirror_module.run_pages(store, default_uri(store.results))
     _, parent, children, _ = runs_of(store)
     assert {trial: page.rpartition("/")[2] for (trial, _), page in found.items()} == {
         trial: child.info.run_id for trial, child in children.items()}
@@ -313,7 +314,7 @@ def test_a_copied_folder_begins_its_experiment_beside_and_writes_nothing_to_the_
                for run in client.search_runs([new]))
     assert sync(copy) == 1  # the trial that was recorded before it was copied
     assert client.get_experiment_by_name("quick-3") is None
-    assert {trial for trial, _ in mirror_module.pages(copy, uri)} == set(ids)
+    assert {trial for trial, _ in mirror_module.run_pages(copy, uri)} == set(ids)
 
 
 def test_the_same_folder_by_another_path_goes_on_in_the_same_experiment(store, tmp_path):

@@ -1,4 +1,4 @@
-"""What every place where trials run has in common: its events, its interface, and how one trial is attempted."""
+"""The interface of executors, the events they report, and the run of one trial in the current process."""
 
 import errno
 import gc
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.config.spec import RunOptions, TrialSpec
 from harness.errors import UsageError
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from harness.method.results import TrialResult
 
 RUN = "harness.method.trial:run"
-STEPS_PER_SECOND = 10.0  # of each trial, reported to the coordinator
+STEPS_PER_SECOND = 10.0  # at most so many of each trial are reported
 Cause = Literal["usage", "error", "memory", "died", "cancelled"]
-# What allocators say in a RuntimeError: PyTorch's on the CPU and of files, the GPU's, cuBLAS's and cuDNN's.
+# Texts in the RuntimeErrors of allocators: PyTorch's on the CPU and for files, the GPU's, cuBLAS's and cuDNN's.
 ALLOCATORS = ("DefaultCPUAllocator", "Cannot allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A trial to run: its id, its setting, what heads its picture, and how it is run."""
+    """A trial to run: its id, its setting, the title of its picture, and its options."""
 
     id: str
     spec: TrialSpec
@@ -40,7 +40,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Stepped:
-    """A trial has made a step on the named worker; not every step is reported."""
+    """A trial has made a step on a worker; not every step is reported."""
 
     id: str
     step: "Step"
@@ -49,7 +49,7 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Done:
-    """A trial's run returned: its result (which may say failed), PNG pictures by name, and the machine it ran on."""
+    """A trial has returned: its result (its status may be failed), PNG pictures by name, and its machine."""
 
     id: str
     result: "TrialResult"
@@ -60,7 +60,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A trial gave no result: bad settings, an exception, no memory, a worker that died, or cancelled on request."""
+    """A trial has no result: bad settings, an exception, out of memory, a dead worker, or cancelled on request."""
 
     id: str
     cause: Cause
@@ -73,44 +73,59 @@ Event = Stepped | Done | Failed
 
 
 class Cancelled(BaseException):
-    """Stops a trial from inside its step callback; not an Exception, so that no trial takes it for its own failure."""
+    """Stops a trial from its step callback; not an Exception, so that a trial's own handlers do not catch it."""
 
 
-class Executor(Protocol):
-    """A place where trials run. Only the coordinator's thread calls it."""
+class Executor(ABC):
+    """A place where trials run, and a context manager that closes it. Only the coordinator's thread calls it.
+
+    A trial starts with `submit`. `wait` passes its events to a callback: any number of `Stepped`, then one `Done` or
+    `Failed`. An executor never raises an exception because of a trial.
+
+    Raises:
+        UsageError: when it is created, if its options do not fit the machine or the cluster
+        RuntimeError: `submit`, if all workers are busy
+
+    >>> from harness.config.spec import Choice
+    >>> class DryRun(Executor):
+    ...     workers = 1
+    ...     def submit(self, task):
+    ...         self.task = task
+    ...     def wait(self, handle, seconds=None):
+    ...         handle(Failed(self.task.id, "usage", "a dry run"))
+    >>> with DryRun() as executor:
+    ...     executor.submit(Task("a1b2", TrialSpec(*map(Choice, ("tiny_sd", "figures", "none", "gaussian_fps")), ())))
+    ...     executor.wait(lambda event: print(event.id, event.reason))
+    a1b2 a dry run
+    """
 
     @property
+    @abstractmethod
     def workers(self) -> int:
-        """How many trials can be under way at once."""
+        """The number of trials that can run at once."""
 
-    def warm(self) -> None:
-        """Begin starting what a first trial will wait for; returns at once."""
-
+    @abstractmethod
     def submit(self, task: Task) -> None:
-        """Start a trial. At most ``workers`` may be under way."""
+        """Start a trial. At most ``workers`` may run at once."""
 
+    @abstractmethod
     def wait(self, handle: Callable[[Event], None], seconds: float | None = None) -> None:
-        """Pass on events as they come, until at least one trial has ended or about ``seconds`` have passed."""
+        """Pass events to ``handle`` until at least one trial has ended or about ``seconds`` have passed."""
 
-    def cancel(self, trial: str) -> None:
-        """Stop a trial that is under way: it ends as Failed with cause `cancelled`, unless it was done already."""
+    def warm(self) -> None:  # noqa: B027
+        """Start what the first trial needs, without waiting for it. Does nothing by default."""
 
-    def close(self) -> None:
-        """Stop everything."""
+    def cancel(self, trial: str) -> None:  # noqa: B027
+        """Stop a running trial: it ends as Failed with cause `cancelled`, unless it ends by itself first."""
 
-
-class Closing(ABC):
-    """Makes an executor a context manager that closes itself."""
+    def close(self) -> None:  # noqa: B027
+        """Stop all trials and release every resource."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-    @abstractmethod
-    def close(self) -> None:
-        """Stop everything."""
 
 
 def resolve(dotted: str) -> Any:
@@ -119,10 +134,10 @@ def resolve(dotted: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def attempt(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | Failed:
-    """Run one trial in this process and draw its picture; whatever it raises becomes an event.
+def run_task(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | Failed:
+    """Run one trial in this process and draw its picture; return its exception as Failed.
 
-    Tensors of the picture stay behind: they are large, and the picture is what is kept.
+    The tensors behind the picture are dropped: they are large, and only the picture is stored.
     """
     try:
         result: TrialResult = resolve(run)(task.spec, on_step, task.options)
@@ -131,23 +146,22 @@ def attempt(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | F
     except Cancelled:
         failed = Failed(task.id, "cancelled", "stopped")
     except (Exception, SystemExit) as error:
-        cause: Cause = "memory" if _lacks_memory(error) else "error"
+        cause: Cause = "memory" if _ran_out_of_memory(error) else "error"
         reason = f"{type(error).__name__}: {_one_line(error)}".removesuffix(": ")
-        # What failed may be the import of torch, which tells of the machine.
-        known = environment.machine() if "torch" in sys.modules else {}
-        failed = Failed(task.id, cause, reason, traceback.format_exc(), known)
+        machine = environment.machine() if "torch" in sys.modules else {}  # the import of torch may be what failed
+        failed = Failed(task.id, cause, reason, traceback.format_exc(), machine)
     else:
-        panels, warnings = _draw(result, task.title)
+        panels, warnings = _draw_panels(result, task.title)
         return Done(task.id, replace(result, exhibit=None), panels, environment.machine(), warnings)
-    _free()  # only here: until the exception is gone, its frames keep the tensors that filled the memory
+    _free_memory()  # not earlier: the frames of the exception hold the tensors that filled the memory
     return failed
 
 
-def spent(event: Done | Failed) -> bool:
-    """Return whether this process should run no further trial: it ran out of memory, or its GPU answers no more.
+def must_exit(event: Done | Failed) -> bool:
+    """Return True if this process must run no further trial: it ran out of memory, or its GPU is in an error state.
 
-    A new process starts with all the memory, without what earlier trials loaded. After some errors of a GPU every
-    later call fails until the process ends.
+    A new process starts without the memory that earlier trials hold. After some GPU errors every later call fails until
+    the process ends.
     """
     if isinstance(event, Done):
         return False
@@ -163,50 +177,50 @@ def spent(event: Done | Failed) -> bool:
     return False
 
 
-def throttled(send: Callable[["Step"], None]) -> Callable[["Step"], None]:
-    """Return ``send`` limited to STEPS_PER_SECOND; the first and the last step and those with a probe always pass."""
+def throttle(send: Callable[["Step"], None]) -> Callable[["Step"], None]:
+    """Return ``send`` limited to STEPS_PER_SECOND; the first and last step and steps with a probe always pass."""
     last = -1.0 / STEPS_PER_SECOND
 
-    def maybe(step: "Step") -> None:
+    def send_if_due(step: "Step") -> None:
         nonlocal last
         now = time.monotonic()
         if step.probe or step.step >= step.steps or now - last >= 1.0 / STEPS_PER_SECOND:
             last = now
             send(step)
 
-    return maybe
+    return send_if_due
 
 
-def _draw(result: "TrialResult", title: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Return the trial's pictures; a picture that cannot be drawn is a warning, its numbers stand."""
+def _draw_panels(result: "TrialResult", title: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Return the trial's pictures and warnings; a picture that cannot be drawn does not fail the trial."""
     if result.exhibit is None:
         return {}, ()
     from harness.report.pictures.panels import panel
 
     try:
         return {"panel": panel(result.exhibit, title)}, ()
-    except Exception as error:  # of a plug-in's data, perhaps: the trial's numbers are worth more than its picture
+    except Exception as error:  # of a plug-in's data, perhaps
         return {}, (f"its picture could not be drawn: {type(error).__name__}: {_one_line(error)}",)
 
 
-def _lacks_memory(error: BaseException | None) -> bool:
-    """Return whether the error, or the one it was raised from, says that memory ran out."""
+def _ran_out_of_memory(error: BaseException | None) -> bool:
+    """Return True if the error, or one that it was raised from, means that memory ran out."""
     if error is None:
         return False
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, whatever it says; torch need not be imported
+    if type(error).__name__ == "OutOfMemoryError":  # of torch, which need not be imported
         return True
-    told = isinstance(error, RuntimeError) and any(words in str(error) for words in ALLOCATORS)
-    return told or _lacks_memory(error.__cause__)
+    by_allocator = isinstance(error, RuntimeError) and any(words in str(error) for words in ALLOCATORS)
+    return by_allocator or _ran_out_of_memory(error.__cause__)
 
 
-def _free() -> None:
-    """Give back what a failed trial held: cycles, and blocks that the GPU's allocator keeps."""
+def _free_memory() -> None:
+    """Free the memory of a failed trial: reference cycles, and the cache of the GPU's allocator."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
-        with suppress(RuntimeError):  # a GPU that answers no more
+        with suppress(RuntimeError):  # a GPU in an error state
             torch.cuda.empty_cache()
 
 

@@ -1,15 +1,15 @@
-"""Trials in this process, one after the other: for debuggers, and where processes are not allowed."""
+"""Runs trials in this process, one after the other: for debuggers, and where processes are not allowed."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.runner.executors.base import RUN, Cancelled, Closing, Event, Failed, Stepped, Task, attempt, throttled
+from harness.runner.executors.base import RUN, Cancelled, Event, Executor, Failed, Stepped, Task, run_task, throttle
 
 if TYPE_CHECKING:
     from harness.method.optimise import Step
 
 
-class Inline(Closing):
+class Inline(Executor):
     """Runs a trial inside `wait`; a cancelled trial stops at its next step."""
 
     workers = 1
@@ -20,21 +20,18 @@ class Inline(Closing):
         self._next: Task | None = None
         self._cancelled = ""
 
-    def warm(self) -> None:
-        """Do nothing: this process is all there is."""
-
     def submit(self, task: Task) -> None:
-        """Take a trial; it runs in the next `wait`."""
+        """Store a trial; it runs in the next `wait`."""
         if self._next is not None:
             raise RuntimeError("a trial is under way already")
         self._next = task
 
     def wait(self, handle: Callable[[Event], None], seconds: float | None = None) -> None:
-        """Run the trial that was taken; ``seconds`` cannot be kept, since the trial occupies this process."""
+        """Run the stored trial to its end; ``seconds`` has no effect."""
         if self._next is None:
             return
         task, trial = self._next, self._next.id
-        report = throttled(lambda step: handle(Stepped(trial, step)))
+        report = throttle(lambda step: handle(Stepped(trial, step)))
 
         def on_step(step: "Step") -> None:
             report(step)
@@ -48,7 +45,7 @@ class Inline(Closing):
         event: Event = Failed(trial, "cancelled", "stopped")
         try:
             if self._cancelled != trial:
-                event = attempt(self._run, task, on_step)
+                event = run_task(self._run, task, on_step)
         finally:
             self._next, self._cancelled = None, ""
         handle(event)
@@ -58,5 +55,5 @@ class Inline(Closing):
         self._cancelled = trial
 
     def close(self) -> None:
-        """Forget a trial that has not begun."""
+        """Drop a trial that has not started."""
         self._next = None

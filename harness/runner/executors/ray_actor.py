@@ -1,8 +1,7 @@
-"""What runs on a node of a Ray cluster: trials, one after the other, with models kept warm in between."""
+"""The actor on a node of a Ray cluster: it runs trials, one after the other, and keeps models loaded."""
 
 import contextlib
 import os
-import pickle
 import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,26 +10,27 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from harness.runner import environment
-from harness.runner.executors.base import Cancelled, Failed, Stepped, Task, attempt, resolve, spent, throttled
+from harness.runner.executors.base import Cancelled, Stepped, Task, must_exit, resolve, run_task, throttle
+from harness.runner.executors.messages import pack
 
 if TYPE_CHECKING:
     from harness.method.optimise import Step
 
 
 class Actor:
-    """Serves trials; Ray gives it a process of its own, with a thread for `attempt` and one for `stop`."""
+    """Runs trials; Ray gives it its own process, with a thread for `run_task` and one for `stop`."""
 
     def __init__(self, run: str, threads: int, code: str) -> None:
-        if code != environment.code():  # the trials of one experiment must not mix them
+        if code != environment.code_hash():  # all trials of an experiment must run the same code
             raise RuntimeError(f"{platform.node()} has other code than the coordinator; install the same everywhere")
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)  # read when torch is imported
         self._run, self._stopped = run, ""
-        self._trials = ThreadPoolExecutor(1)  # one thread for all trials, while this one passes their steps on
+        self._trials = ThreadPoolExecutor(1)  # all trials run in one thread; Ray's thread passes their steps on
         with contextlib.suppress(Exception):
-            resolve(run)  # import before a trial comes; what goes wrong here is told by the first one
+            resolve(run)  # imports early; a failing import fails again in the first trial, which reports it
 
-    def place(self) -> tuple[str, str]:
-        """Return the id of this node in Ray, and a name for this worker: the host with its GPU, or with its process."""
+    def location(self) -> tuple[str, str]:
+        """Return Ray's id of this node, and a name for this worker: the host with its GPU, or with its process id."""
         import ray
 
         context = ray.get_runtime_context()
@@ -41,27 +41,21 @@ class Actor:
         """Stop the trial at its next step."""
         self._stopped = trial
 
-    def attempt(self, task: Task) -> Iterator[bytes]:
-        """Run a trial; yield its steps, then how it ended, each pickled with a flag: this process is spent."""
-        _, name = self.place()
+    def run_task(self, task: Task) -> Iterator[bytes]:
+        """Run a trial; yield its steps, then its end, as `pack` writes them."""
+        _, name = self.location()
         self._stopped = ""
         steps: SimpleQueue[Step | None] = SimpleQueue()
-        report = throttled(steps.put)
+        report = throttle(steps.put)
 
         def on_step(step: "Step") -> None:
             report(step)
             if self._stopped == task.id:
                 raise Cancelled
 
-        ending = self._trials.submit(attempt, self._run, task, on_step)
-        ending.add_done_callback(lambda _: steps.put(None))
+        end = self._trials.submit(run_task, self._run, task, on_step)
+        end.add_done_callback(lambda _: steps.put(None))
         for step in iter(steps.get, None):
-            yield pickle.dumps((Stepped(task.id, step, name), False))
-        ended = ending.result()
-        leaving = spent(ended)
-        try:
-            content = pickle.dumps((replace(ended, environment={**ended.environment, "node": name}), leaving))
-        except Exception as error:  # a plug-in's class may raise anything when it is written
-            reason = f"its result cannot be sent: {type(error).__name__}: {error}"
-            content = pickle.dumps((Failed(task.id, "error", reason), leaving))
-        yield content
+            yield pack(Stepped(task.id, step, name))
+        event = end.result()
+        yield pack(replace(event, environment={**event.environment, "node": name}), exiting=must_exit(event))

@@ -1,4 +1,4 @@
-"""The coordinator's end of one worker process."""
+"""The coordinator's handle on one worker process."""
 
 import multiprocessing
 import pickle
@@ -14,17 +14,18 @@ from typing import Any
 
 from harness.runner.executors import worker_main
 from harness.runner.executors.base import Event, Failed, Stepped, Task
+from harness.runner.executors.messages import unpack
 
-PATIENCE = 5.0  # seconds that a process gets to leave by itself
-GRACE = 3.0  # seconds that a cancelled trial gets to come to its next step, where it stops and its process stays warm
-KILLS = Path("/proc/vmstat")
+PATIENCE = 5.0  # seconds that a process gets to exit by itself
+GRACE = 3.0  # seconds that a cancelled trial gets to reach its next step, where it stops and its process goes on
+VMSTAT = Path("/proc/vmstat")
 
 
 class Worker:
-    """One worker: its process is started when it is needed, and a new one when that has died.
+    """One worker. Its process starts when it is needed, and again after it has died.
 
-    ``trial`` is the trial under way, ``loaded`` names the model and the data that the process has loaded, and
-    ``deadline`` (of time.monotonic) is when a trial that was cancelled is killed.
+    ``trial`` is the running trial, ``loaded`` the `load_key` of the model and data in the process, and ``deadline`` (of
+    time.monotonic) the time at which the process of a cancelled trial is killed.
     """
 
     def __init__(self, name: str, run: str, threads: int | None, device: str | None, log: Path | None) -> None:
@@ -36,108 +37,99 @@ class Worker:
         self._process: SpawnProcess | None = None
         self._pipe: Connection[Any, Any]
         self._cancelled = False
-        self._kills = 0
+        self._oom_kills = 0
 
     def start(self) -> None:
-        """Start the process unless it runs."""
+        """Start the process if it is not running."""
         if self._process is not None and not self._process.is_alive():
-            self._end(0.0)
+            self._stop(0.0)
         if self._process is not None:
             return
         context = multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
+        self._pipe, workers_end = context.Pipe()
         process = context.Process(
-            target=worker_main.main, args=(other, *self._arguments), name=self._arguments[0], daemon=True)
-        with _without_interrupts():  # the child inherits the mask, so that an early Ctrl-C does not reach it
+            target=worker_main.main, args=(workers_end, *self._arguments), name=self._arguments[0], daemon=True)
+        with _sigint_blocked():  # the child inherits the mask, so that an early Ctrl-C does not reach it
             process.start()
         self._process = process
-        other.close()  # else its death would not end the pipe
+        workers_end.close()  # else the death of the process would not close the pipe
 
     def submit(self, task: Task) -> None:
-        """Hand over a trial."""
+        """Send a trial to the process."""
         self.start()
-        self.trial, self.loaded = task.id, load(task)
-        self.deadline, self._cancelled, self._kills = None, False, _kills()
-        self._order(task)
+        self.trial, self.loaded = task.id, load_key(task)
+        self.deadline, self._cancelled, self._oom_kills = None, False, _count_oom_kills()
+        self._send(task)
 
     def sources(self) -> "tuple[Connection[Any, Any] | int, ...]":
-        """Return what `multiprocessing.connection.wait` can wait for: news, and the process's end."""
+        """Return the handles for `multiprocessing.connection.wait`: of messages, and of the process's end."""
         return () if self._process is None else (self._pipe, self._process.sentinel)
 
     def receive(self) -> Event | None:
-        """Return the next event of the trial under way, Failed where the process is gone, None when there is none."""
+        """Return the next event of the running trial, Failed if the process has died, None if there is no event yet."""
         assert self._process is not None
         assert self.trial is not None
         if self.deadline is not None and time.monotonic() >= self.deadline:
             self.deadline = None
             self._process.kill()
-        gone = not self._process.is_alive()  # asked first: what the process sent before it died counts
+        dead = not self._process.is_alive()  # checked first: a message sent before the death still counts
         event: Event
         try:
             if self._pipe.poll():
-                event, leaving = self._read(self._pipe.recv_bytes())
-                if leaving:
-                    self._end(0.0)
-            elif gone:
+                event, exiting = unpack(self._pipe.recv_bytes(), self.trial)
+                if exiting:
+                    self._stop(0.0)
+            elif dead:
                 raise EOFError
             else:
                 return None
         except (EOFError, OSError):
-            event = self._fallen()
+            event = self._failure()
         if not isinstance(event, Stepped):
             self.trial = None
         return event
 
     def cancel(self) -> None:
-        """Ask the trial under way to stop at its next step; `receive` kills its process where that takes too long.
+        """Ask the running trial to stop at its next step; `receive` kills its process if that takes too long.
 
-        A process holds nothing that is not in the store, and a step may take minutes.
+        A step may take minutes, and a kill loses nothing: the process holds no data that is not in the store.
         """
         if self.trial is not None and not self._cancelled:
             self._cancelled, self.deadline = True, time.monotonic() + GRACE
-            self._order(self.trial)
+            self._send(self.trial)
 
     def dismiss(self) -> None:
-        """Ask the process to leave, or kill it where it is busy; `close` waits for that."""
+        """Ask the process to exit, or kill it if it is busy; `close` waits for its end."""
         if self._process is not None:
             if self.trial is not None:
                 self._process.kill()
             self._pipe.close()
 
     def close(self, deadline: float) -> None:
-        """Wait for the process to leave until ``deadline`` (of time.monotonic), then kill it."""
-        self._end(max(0.0, deadline - time.monotonic()))
+        """Wait for the process to exit until ``deadline`` (of time.monotonic), then kill it."""
+        self._stop(max(0.0, deadline - time.monotonic()))
         self.trial = None
 
-    def _order(self, order: Task | str) -> None:
-        """Send a trial to run, or the id of one to stop."""
-        with suppress(OSError):  # the process has died, which `receive` tells
+    def _send(self, order: Task | str) -> None:
+        """Send a trial to run, or the id of a trial to stop."""
+        with suppress(OSError):  # the process has died; `receive` will report it
             self._pipe.send_bytes(pickle.dumps(order))
 
-    def _read(self, content: bytes) -> tuple[Event, bool]:
-        """Return an event, and whether the process leaves after it; a result that cannot be read fails its trial."""
+    def _failure(self) -> Failed:
+        """Return the failure of the running trial, whose process has died."""
         assert self.trial is not None
-        try:
-            told: tuple[Event, bool] = pickle.loads(content)
-        except Exception as error:  # a plug-in's class may raise anything when it is read
-            return Failed(self.trial, "error", f"its result cannot be read: {type(error).__name__}: {error}"), False
-        return told
-
-    def _fallen(self) -> Failed:
-        """Return how the trial under way ended with its process."""
-        assert self.trial is not None
-        code = self._end(PATIENCE)
+        code = self._stop(PATIENCE)
         if self._cancelled:
             return Failed(self.trial, "cancelled", "stopped")
-        name = _signal(code)
-        starved = name == "SIGKILL" and _kills() > self._kills
+        name = _signal_name(code)
+        starved = name == "SIGKILL" and _count_oom_kills() > self._oom_kills
         how = f"was killed by {name}" if name else f"left with exit code {code}"
         hint = ": the system ran out of memory" if starved else " (perhaps out of memory)" if name == "SIGKILL" else ""
         log = f"; see {self._log}" if self._log is not None else ""
         return Failed(self.trial, "memory" if starved else "died", f"the worker {how}{hint}{log}")
 
-    def _end(self, seconds: float) -> int | None:
-        """Wait up to ``seconds`` for the process to leave, then kill it; forget it and return its exit code."""
+    def _stop(self, seconds: float) -> int | None:
+        """Wait up to ``seconds`` for the process to exit, then kill it; release it and return its exit code."""
         if self._process is None:
             return None
         self._pipe.close()
@@ -151,33 +143,33 @@ class Worker:
         return code
 
 
-def load(task: Task) -> str:
-    """Return what a process has to load for a task; tasks of which it is the same share it."""
+def load_key(task: Task) -> str:
+    """Return a text that is equal for tasks that need the same model and data in memory."""
     return repr((task.spec.model, task.spec.data, task.spec.precision))
 
 
-def _signal(code: int | None) -> str:
-    """Return the name of the signal that ended a process, nothing where it left by itself."""
+def _signal_name(code: int | None) -> str:
+    """Return the name of the signal that ended a process, "" if it exited by itself."""
     if code is None or code >= 0:
         return ""
-    return next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+    return next((number.name for number in signal.Signals if number == -code), f"signal {-code}")
 
 
-def _kills() -> int:
-    """Return how many processes this system has killed for want of memory, 0 where it does not tell."""
+def _count_oom_kills() -> int:
+    """Return the number of processes that this system has killed for lack of memory, 0 if it is unknown."""
     try:
-        lines = KILLS.read_text().splitlines()
+        lines = VMSTAT.read_text().splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
+def _sigint_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # started by the first process's start, it would let SIGINT through again
+    resource_tracker.ensure_running()  # else the first process's start starts it, and that unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

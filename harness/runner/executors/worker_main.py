@@ -1,4 +1,4 @@
-"""What runs in a worker process: trials, one after the other, with models kept warm in between."""
+"""The main function of a worker process: it runs trials, one after the other, and keeps models loaded."""
 
 import contextlib
 import faulthandler
@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.runner.executors.base import Cancelled, Event, Failed, Stepped, Task, attempt, resolve, spent, throttled
+from harness.runner.executors.base import Cancelled, Stepped, Task, must_exit, resolve, run_task, throttle
+from harness.runner.executors.messages import pack
 
 if TYPE_CHECKING:
     from harness.method.optimise import Step
@@ -22,35 +23,32 @@ if TYPE_CHECKING:
 
 def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None, device: str | None,
          log: str | None) -> None:
-    """Serve trials from the pipe until it closes; a trial's id there means: stop it.
-
-    Each event is sent with a flag: the process leaves after this one.
-    """
-    _settle(threads, device)
+    """Run trials from the pipe until it closes; a trial's id on the pipe asks to stop that trial."""
+    _set_environment(threads, device)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what Ctrl-C means
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _redirect(log)
     faulthandler.enable()
-    with contextlib.suppress(Exception):  # what goes wrong here goes wrong again in the first trial, which tells it
+    with contextlib.suppress(Exception):  # a failing import fails again in the first trial, which reports it
         _import(run, threads)
-    leaving = False
-    while not leaving:
+    exiting = False
+    while not exiting:
         try:
             order: Task | str = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
-        if isinstance(order, str):  # to stop a trial that has ended meanwhile
+        if isinstance(order, str):  # asks to stop a trial that has already ended
             continue
-        event = attempt(run, order, _reporting(pipe, order.id, name))
-        leaving = spent(event)
-        _send(pipe, event, leaving=leaving)
+        event = run_task(run, order, _step_callback(pipe, order.id, name))
+        exiting = must_exit(event)
+        pipe.send_bytes(pack(event, exiting=exiting))
 
 
-def _reporting(pipe: "Connection[Any, Any]", trial: str, name: str) -> Callable[["Step"], None]:
-    """Return what the trial calls at each step: it passes steps on, and stops the trial when that is asked for."""
-    report = throttled(lambda step: _send(pipe, Stepped(trial, step, name)))
+def _step_callback(pipe: "Connection[Any, Any]", trial: str, name: str) -> Callable[["Step"], None]:
+    """Return the trial's step callback: it reports steps, and stops the trial if the coordinator asks for it."""
+    report = throttle(lambda step: pipe.send_bytes(pack(Stepped(trial, step, name))))
 
     def on_step(step: "Step") -> None:
         report(step)
@@ -60,8 +58,8 @@ def _reporting(pipe: "Connection[Any, Any]", trial: str, name: str) -> Callable[
     return on_step
 
 
-def _settle(threads: int | None, device: str | None) -> None:
-    """Say in the environment what this process may use: libraries read it when they are imported."""
+def _set_environment(threads: int | None, device: str | None) -> None:
+    """Limit threads and GPUs by environment variables, which libraries read when they are imported."""
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     if threads is not None:
@@ -69,21 +67,11 @@ def _settle(threads: int | None, device: str | None) -> None:
 
 
 def _import(run: str, threads: int | None) -> None:
-    """Import what trials need while the coordinator still plans."""
+    """Import the modules of a trial while the coordinator still makes the plan."""
     resolve(run)
     torch = sys.modules.get("torch")
-    if torch is not None and threads is not None:  # where a caller's own script has imported it before `_settle`
+    if torch is not None and threads is not None:  # if the caller's own script imports torch, that came before
         torch.set_num_threads(threads)
-
-
-def _send(pipe: "Connection[Any, Any]", event: Event, *, leaving: bool = False) -> None:
-    """Send an event by value: plain pickle, since multiprocessing's shares tensors through files that die with us."""
-    try:
-        content = pickle.dumps((event, leaving))
-    except Exception as error:  # a plug-in's class may raise anything when it is written
-        failed = Failed(event.id, "error", f"its result cannot be sent: {type(error).__name__}: {error}")
-        content = pickle.dumps((failed, leaving))
-    pipe.send_bytes(content)
 
 
 def _die_with_parent() -> None:
@@ -94,7 +82,7 @@ def _die_with_parent() -> None:
 
 
 def _redirect(log: str | None) -> None:
-    """Send what libraries print to the log, or to stderr: stdout belongs to the coordinator's data."""
+    """Redirect the output of libraries to the log, or to stderr: stdout is for the coordinator's data."""
     if log:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if log else 2

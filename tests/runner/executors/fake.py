@@ -51,7 +51,7 @@ def result(spec, **changes):
         "status": "finished", "reason": "", "scores": {"pck@0.1": 0.5 + spec.seed, "nme": float("nan")},
         "cost": {"seconds_total": 0.25},
         "curve": {"step": [1.0, 2.0, 3.0, 4.0], "loss": [4.0, 3.0, 2.0, 1.0 + spec.seed]},
-        "points": {"scene": ["a", "a"], "view": [0, 1], "keypoint": ["head", "head"], "error": [0.1, float("nan")],
+        "points": {"scene": [0, 0], "view": [0, 1], "keypoint": [0, 0], "error": [0.1, float("nan")],
                    "normaliser": [1.0, 1.0], "visible": [True, False]},
         "tokens": {"tokens": torch.arange(6.0).reshape(2, 3).t()}, "exhibit": None, "fingerprints": FINGERPRINTS,
         "keypoints": ("head", "hand"),

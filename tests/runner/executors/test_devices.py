@@ -78,4 +78,4 @@ def test_workers_share_the_cores(monkeypatch, workers, limit, expected):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if limit is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", limit)
-    assert devices.share(workers) == expected
+    assert devices.threads_per_worker(workers) == expected

@@ -24,15 +24,15 @@ LARGE, SMALL = {"CPU": 8.0}, {"CPU": 3.0}
 ])
 def test_a_worker_takes_a_gpu_or_its_share_of_the_cpus(nodes, workers, threads, needs, share, room):
     named = {str(number): node for number, node in enumerate(nodes)}
-    assert ray_cluster.needs(named, workers, threads) == needs
-    assert ray_cluster.share(named, needs) == share
-    assert ray_cluster.room(named, needs) == room
+    assert ray_cluster.worker_needs(named, workers, threads) == needs
+    assert ray_cluster.threads_per_worker(named, needs) == share
+    assert ray_cluster.count_workers(named, needs) == room
 
 
 @pytest.mark.parametrize("address", ["cluster", "cluster:port", ":6379", "ray://cluster:10001", "http://cluster:8265"])
 def test_what_is_no_address_is_refused_by_name(address):
     with pytest.raises(UsageError, match="neither `auto` nor HOST:PORT") as refused:
-        ray_cluster.knock(address)
+        ray_cluster.check_reachable(address)
     assert address in str(refused.value)
 
 
@@ -41,6 +41,6 @@ def test_an_address_where_nothing_listens_is_refused_at_once():
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(UsageError, match=f"--address {address}: no Ray cluster answers there: .*refused"):
-            ray_cluster.knock(address)
+            ray_cluster.check_reachable(address)
     with pytest.raises(UsageError, match="no Ray cluster answers there"):
-        ray_cluster.knock("127.0.0.1:99999")
+        ray_cluster.check_reachable("127.0.0.1:99999")

@@ -18,7 +18,7 @@ import torch
 from harness.config.spec import Choice
 from harness.errors import UsageError
 from harness.runner.executors import worker_handle
-from harness.runner.executors.base import Done, Failed, Stepped, Task, attempt, spent
+from harness.runner.executors.base import Done, Failed, Stepped, Task, must_exit, run_task
 from harness.runner.executors.inline import Inline
 from harness.runner.executors.processes import Processes
 from tests.runner.executors import fake
@@ -261,7 +261,7 @@ def test_what_a_trial_held_is_freed_when_it_fails():
     gc.disable()
     try:
         trial = "tests.runner.executors.test_workers:holds_and_exhausts"
-        failed = attempt(trial, Task("0", fake.spec()), lambda step: None)
+        failed = run_task(trial, Task("0", fake.spec()), lambda step: None)
     finally:
         gc.enable()
     assert failed.cause == "memory"
@@ -279,7 +279,7 @@ def test_after_want_of_memory_the_next_trial_gets_a_fresh_process(trio, journal)
 
 
 def test_a_worker_that_the_system_killed_for_memory_is_told_so(trio, journal, tmp_path, monkeypatch):
-    monkeypatch.setattr(worker_handle, "KILLS", tmp_path / "vmstat")
+    monkeypatch.setattr(worker_handle, "VMSTAT", tmp_path / "vmstat")
     (tmp_path / "vmstat").write_text("pgfault 9\noom_kill 4\n")
     submit(trio, fake.spec(0, journal=str(journal), stall_at=0))
     fake.until(lambda: journal.exists() and journal.read_text().endswith("\n"))
@@ -292,19 +292,19 @@ def test_a_worker_that_the_system_killed_for_memory_is_told_so(trio, journal, tm
 
 def test_a_process_is_spent_after_want_of_memory_or_when_its_gpu_answers_no_more(monkeypatch):
     done, failed = Done("0", None, {}, {}), Failed("0", "error", "ValueError: no")
-    assert not spent(done)
-    assert not spent(failed)
-    assert spent(Failed("0", "memory", "MemoryError: "))
+    assert not must_exit(done)
+    assert not must_exit(failed)
+    assert must_exit(Failed("0", "memory", "MemoryError: "))
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    assert not spent(failed)
+    assert not must_exit(failed)
 
     def broken():
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
     monkeypatch.setattr(torch.cuda, "synchronize", broken)
-    assert spent(failed)
-    assert not spent(done)
+    assert must_exit(failed)
+    assert not must_exit(done)
 
 
 def odd_result(spec, on_step, options):
