@@ -14,6 +14,7 @@
 ``ops/``          pure functions on tensors: maps, warps, geometry, matching, sampling
 ``registry``      kinds, variants and knobs: a file's name is the variant's name
 ``errors``        errors that end as one line, and exit codes
+``_moved``        old import paths of extension packages, for one more version
 
 The main flow, top to bottom: ``cli/run`` reads the command line, ``config/load`` the YAML; ``search/grid`` lists the
 trials; ``runner/coordinator`` runs them through ``runner/executors/``; ``method/trial`` is one trial; ``store/store``
