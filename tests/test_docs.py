@@ -14,7 +14,7 @@ from harness.config import spec
 from harness.config.load import load, shipped
 from harness.config.settings import fill_defaults, resolve
 from harness.method import trial
-from harness.store import store
+from harness.store import record, store
 from tests.conftest import small_spec
 
 ROOT = Path(__file__).parent.parent
@@ -104,7 +104,7 @@ def test_operations_explains_commands_exit_codes_statuses_and_the_record():
     table = OPERATIONS.split("| exit code |")[1].split("\n\n")[0]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == codes
     assert [status for status in store.STATUSES if f"| {status} |" not in OPERATIONS] == []
-    assert [key for key in store.KEYS if key not in words] == []
+    assert [key for key in record.KEY_TYPES if key not in words] == []
 
 
 def test_the_changelog_names_the_experiments_the_fusions_and_the_version():
