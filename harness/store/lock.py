@@ -71,7 +71,7 @@ def exclusive(path: Path) -> Iterator[None]:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
     with file:
         locked = _lock(file)
-        holder = _holder(file)
+        holder = _read_holder(file)
         if locked is False or (locked is None and holder and alive(holder)):
             who = f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')}" if holder else "?"
             raise UsageError(f"{path.parent}: already being run by {who}; if that one is gone, delete {path}")
@@ -99,8 +99,8 @@ def _lock(file: IO[str]) -> bool | None:
     return True
 
 
-def _holder(file: IO[str]) -> dict[str, Any]:
-    file.seek(0)
+def _read_holder(file: IO[str]) -> dict[str, Any]:
+    file.seek(0)  # read through this handle: on some network file systems the close of another one ends the lock
     try:
         holder = json.loads(file.read())
     except ValueError:

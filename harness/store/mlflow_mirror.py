@@ -128,7 +128,7 @@ class Mirror:
         tags = {"mlflow.runName": label, "harness.store": self._store.identity, "harness.id": trial,
                 "harness.started": started}
         if trial:
-            tags |= {"mlflow.parentRunId": self._parent, "harness.config.spec": _digest(spec)}
+            tags |= {"mlflow.parentRunId": self._parent, "harness.spec": _digest(spec)}
         run = self._client.create_run(self._experiment, tags=tags,
                                       start_time=_milliseconds(started) if started else None)
         self._runs[trial, started] = str(run.info.run_id)

@@ -77,6 +77,8 @@ def test_an_experiment_reads_back_from_mlflow(store):
     assert finished.data.metrics["cost/seconds_total"] == 0.25
     curve = client.get_metric_history(finished.info.run_id, "curve/loss")
     assert [(point.step, point.value) for point in curve] == [(1, 4.0), (2, 3.0), (3, 2.0), (4, 2.0)]
+    assert {name for name in finished.data.tags if name.startswith("harness.")} == {f"harness.{name}" for name in (
+        "attempts", "complete", "data", "id", "spec", "started", "status", "store", "weights")}
     assert failed.data.tags["harness.reason"] == "ValueError: it went wrong"
     assert {file.path for file in client.list_artifacts(finished.info.run_id)} == {
         "record.json", "curve.parquet", "points.parquet", "fit.parquet", "tokens.safetensors"}
