@@ -1,1 +1,1 @@
-"""One trial: optimise tokens, find keypoints, score them. `trial` is the main flow; docs/method.md has the formulas."""
+"""One trial: optimise tokens, locate keypoints, score them. Main flow: `trial`; formulas: docs/method.md."""

@@ -1,4 +1,4 @@
-"""Whether model and data can do what a setting asks of them, told without opening the model or drawing a scene."""
+"""Checks that model, data and settings fit together, without loading the model or rendering a scene."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +16,20 @@ BETWEEN_VIEWS = ("consistency_epipolar", "consistency_triangulation", "consisten
 
 
 def check(spec: TrialSpec) -> None:
-    """Raise UsageError, one line, where this trial could only fail once its model and data are open.
+    """Raise UsageError, one line, if this trial is sure to fail after its model and data are loaded.
 
-    Reads knobs and the model's config.json files. What neither tells, such as of a model that is still to be downloaded
-    or of a dataset that does not say what its scenes hold, is left to the trial itself.
+    Reads knobs and the model's config.json files. Conditions that these do not decide, such as those of a model that is
+    not downloaded yet or of a dataset that does not declare its scenes' contents, are checked by the trial itself.
     """
     model: Model = registry.build("models", spec.model.name, spec.model.knobs)
     data: Dataset = registry.build("data", spec.data.name, spec.data.knobs)
-    _layers(spec, model)
-    _side(spec, model)
-    _scenes(spec, data)
+    _check_layers(spec, model)
+    _check_side(spec, model)
+    _check_scenes(spec, data)
     losses = {loss.name for loss in spec.losses}
-    paints = paints_views(spec)
     if data.has_condition is False:
         check_condition(spec, model)
-    canvas = spec.view_pass == "canvas" or (paints and model.needs_canvas)
+    canvas = spec.view_pass == "canvas" or (paints_views(spec) and model.needs_canvas)
     if (canvas or spec.loss_level == "grid") and data.views not in (1, 6):
         raise UsageError(f"trial.data: a canvas holds 1 or 6 views; {spec.data.name!r} has {data.views}")
     if canvas and model.cameras and data.camera_version and model.cameras != data.camera_version:
@@ -42,7 +41,7 @@ def check(spec: TrialSpec) -> None:
 
 
 def check_condition(spec: TrialSpec, model: "Model | Diffusion") -> None:
-    """Raise UsageError if a pass of this trial looks at a condition image; call it for data that has none."""
+    """Raise UsageError if a pass of this trial needs a condition image; call it for data that has none."""
     name, data = spec.model.name, spec.data.name
     if paints_views(spec) and model.needs_condition:
         raise UsageError(f"model {name!r} paints views from a condition image; data {data!r} has none: drop the nvs "
@@ -53,33 +52,33 @@ def check_condition(spec: TrialSpec, model: "Model | Diffusion") -> None:
 
 
 def paints_views(spec: TrialSpec) -> bool:
-    """Return whether a trial runs the view pass: for the nvs loss, for view errors, or for generated views."""
+    """Return True if a trial runs the view pass: for the nvs loss, for view errors, or for generated views."""
     return any(loss.name == "nvs" for loss in spec.losses) or spec.view_scenes > 0 or spec.generated_scenes > 0
 
 
-def deciding(spec: TrialSpec) -> tuple[Any, ...]:
-    """Return what `check` looks at besides model and data: trials that share all of it pass or fail alike."""
+def checked_settings(spec: TrialSpec) -> tuple[Any, ...]:
+    """Return the settings that `check` reads besides model and data; trials with equal ones all pass or all fail."""
     return (spec.layers, spec.loss_level, spec.view_pass, spec.context, spec.view_scenes > 0, spec.generated_scenes > 0,
             spec.steps > 0, spec.scenes_per_step, spec.optimise_scenes, spec.fit_scenes, spec.test_scenes,
             tuple(loss.name for loss in spec.losses))
 
 
-def _layers(spec: TrialSpec, model: Model) -> None:
+def _check_layers(spec: TrialSpec, model: Model) -> None:
     count = model.up_layers()
     for index in spec.layers:
         if count is not None and index >= count:
             raise UsageError(f"trial.layers: {index} is out of range; this model's up path has {count}, from 0")
 
 
-def _side(spec: TrialSpec, model: Model) -> None:
-    """Refuse a side that the model would not halve evenly; without the knob ``side_px`` only a scene tells."""
+def _check_side(spec: TrialSpec, model: Model) -> None:
+    """Raise UsageError for a side that the model cannot halve evenly; without the knob ``side_px`` do nothing."""
     multiple, side = model.side_multiple(), spec.data.knobs.get("side_px")
     if multiple is not None and side is not None:
         sides.demand((side,), multiple, "trial.data.side_px")
 
 
-def _scenes(spec: TrialSpec, data: Dataset) -> None:
-    if spec.steps and spec.scenes_per_step > spec.optimise_scenes:  # a step has no scene twice: it would draw fewer
+def _check_scenes(spec: TrialSpec, data: Dataset) -> None:
+    if spec.steps and spec.scenes_per_step > spec.optimise_scenes:  # a step draws no scene twice
         raise UsageError(f"trial.scenes_per_step: {spec.scenes_per_step} asked for in one step; trial.optimise_scenes "
                          f"has {spec.optimise_scenes}")
     for split in SPLITS:

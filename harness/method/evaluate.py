@@ -1,4 +1,4 @@
-"""What labels decide: which token stands for which keypoint, the regressor, the hold-out scores and the baseline.
+"""Evaluation with labels: the token of each keypoint, the regressor, the hold-out scores and the mean-pose baseline.
 
 Everything here may read annotations of the fit split; `localise` reads none.
 """
@@ -19,11 +19,12 @@ from harness.method.selection.base import Selection
 from harness.ops.matching import apply_regressor, fit_regressor, fit_regressor_mirrored, match
 
 EXAMPLES = 3  # test scenes whose maps are kept for the trial's picture
+EVEN, ODD = slice(0, None, 2), slice(1, None, 2)  # the fit split's halves, by scene number
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What labels of the fit split decide: the token of each keypoint among those kept, and among all; a regressor."""
+    """Decided by labels of the fit split: each keypoint's token among those kept, and among all; a regressor."""
 
     matched: tuple[int, ...]
     oracle: tuple[int, ...]
@@ -32,94 +33,95 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Readout:
-    """One set of tokens, read on all splits: which are kept, how they are tied, what they find on the test split.
+    """One set of tokens, evaluated: the kept ones, their assignment to keypoints, their points on the test split.
 
-    ``held_out`` is how they do on the fit split when each half of it ties them for the other.
+    ``held_out`` holds the errors on the fit split when each half of it is assigned by the other half's labels.
     """
 
-    tokens: Tensor
-    kept: Tensor
+    tokens: Float[Tensor, "N D"]
+    kept: Int[Tensor, " J"]
     assignment: Assignment
-    found: Located
+    located: Located
     held_out: HeldOut | None = None
 
 
-def read_out(passes: Passes, train: Split, fit: Split, test: Split, tokens: Tensor,
+def read_out(passes: Passes, train: Split, fit: Split, test: Split, tokens: Float[Tensor, "N D"],
              selection: Selection) -> Readout:
-    """Choose tokens on the optimise split, tie them on the fit split, locate them on the test split."""
+    """Choose tokens on the optimise split, assign them on the fit split, locate them on the test split."""
     kept = choose(passes, train, tokens, selection)
-    fitted, own = locate(passes, fit, tokens, kept), kept.cpu()
-    return Readout(tokens, own, assign_keypoints(fitted, fit, own), locate(passes, test, tokens, kept, EXAMPLES),
-                   hold_out(fitted, fit, own))
+    on_fit, kept_cpu = locate(passes, fit, tokens, kept), kept.cpu()
+    return Readout(tokens, kept_cpu, assign_keypoints(on_fit, fit, kept_cpu),
+                   locate(passes, test, tokens, kept, EXAMPLES), hold_out(on_fit, fit, kept_cpu))
 
 
 def probe(passes: Passes, train: Split, fit: Split, tokens: Tensor, selection: Selection) -> dict[str, float]:
-    """Return `pck_fit@<alpha>` of tokens still being optimised, as the trial's scores will have it; no test label."""
+    """Return `pck_fit@<alpha>` of tokens during optimisation, computed as for the trial's scores; no test label."""
     try:
         kept = choose(passes, train, tokens, selection)
         return pooled(hold_out(locate(passes, fit, tokens, kept), fit, kept.cpu()))
-    except Diverged:  # for the optimisation to find out, if it matters to it
+    except Diverged:  # the optimisation itself raises it again if it concerns the loss
         return {}
 
 
-def assign_keypoints(found: Located, split: Split, kept: Int[Tensor, " J"]) -> Assignment:
-    """Return what the fit split's labels decide, from points found on it."""
-    errors = _mean_errors(found.points_yx, split, slice(None))
-    own = found.points_yx[:, :, kept].flatten(0, 1)
-    truth, visible = split.truth_yx.double().flatten(0, 1), split.visible.flatten(0, 1)
+def assign_keypoints(located: Located, split: Split, kept: Int[Tensor, " J"]) -> Assignment:
+    """Return the assignment by the fit split's labels, from the tokens' points on it."""
+    errors = _mean_errors(located.points_yx, split, slice(None))  # (N K)
+    points = located.points_yx[:, :, kept].flatten(0, 1)  # (M V J 2) -> (M*V J 2)
+    truth, visible = split.truth_yx.double().flatten(0, 1), split.visible.flatten(0, 1)  # (M*V K 2), (M*V K)
     if split.rules.mirror:
-        whole = visible.all(-1)
-        regressor = fit_regressor_mirrored(own[whole], truth[whole], torch.tensor(split.rules.mirror))
+        complete = visible.all(-1)  # (M*V K) -> (M*V)
+        regressor = fit_regressor_mirrored(points[complete], truth[complete], torch.tensor(split.rules.mirror))
     else:
-        regressor = fit_regressor(own, truth, visible)
+        regressor = fit_regressor(points, truth, visible)
     return Assignment(match(errors[kept]), match(errors), regressor)
 
 
-def hold_out(found: Located, split: Split, kept: Int[Tensor, " J"]) -> HeldOut | None:
-    """Return the fit split's errors with even scenes tied by the odd ones' labels and odd ones by the even ones'.
+def hold_out(located: Located, split: Split, kept: Int[Tensor, " J"]) -> HeldOut | None:
+    """Return the fit split's errors with even scenes assigned by the odd ones' labels and odd ones by the even ones'.
 
-    A keypoint that the other half never shows has no token. None where there are fewer than two scenes.
+    A keypoint that the other half never shows has no token. None for fewer than two scenes.
     """
     if len(split) < 2:
         return None
-    own, truth = found.points_yx[:, :, kept], split.truth_yx.double()
-    points = torch.empty_like(truth)
-    for scored, labelled in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
-        points[scored] = _pick(own[scored], match(_mean_errors(own, split, labelled)))
-    return HeldOut(errors_px(points, truth, split.size_px), split.visible, split.normaliser_px.double())
+    points, truth = located.points_yx[:, :, kept], split.truth_yx.double()  # (M V J 2), (M V K 2)
+    predicted = torch.empty_like(truth)
+    for scored, labelled in ((EVEN, ODD), (ODD, EVEN)):
+        predicted[scored] = _pick(points[scored], match(_mean_errors(points, split, labelled)))
+    return HeldOut(errors_px(predicted, truth, split.size_px), split.visible, split.normaliser_px.double())
 
 
 def _mean_errors(points_yx: Float[Tensor, "M V N 2"], split: Split, scenes: slice) -> Float[Tensor, "N K"]:
     """Return the mean error of each token as each keypoint over the visible points of some scenes, in normalisers."""
     points, truth, visible = points_yx[scenes], split.truth_yx[scenes].double(), split.visible[scenes]
-    offsets = (points[..., :, None, :] - truth[..., None, :, :]) * torch.tensor(split.size_px)
-    relative = offsets.norm(dim=-1) / split.normaliser_px[scenes][..., None, None]
-    shown = visible[:, :, None].expand_as(relative)
-    means: Tensor = torch.where(shown, relative, 0).sum((0, 1)) / shown.sum((0, 1))
+    offsets = (points[..., :, None, :] - truth[..., None, :, :]) * torch.tensor(split.size_px)  # (m V N K 2)
+    relative = offsets.norm(dim=-1) / split.normaliser_px[scenes][..., None, None]  # (m V N K)
+    counted = visible[:, :, None].expand_as(relative)  # (m V K) -> (m V N K)
+    means: Tensor = torch.where(counted, relative, 0).sum((0, 1)) / counted.sum((0, 1))
     return means
 
 
-def predict(found: Located, assignment: Assignment, kept: Int[Tensor, " J"]) -> dict[str, Float[Tensor, "M V K 2"]]:
-    """Return the keypoints' points: "" matched, "regressed", "oracle"; NaN where a keypoint has no token."""
-    own = found.points_yx[:, :, kept]
+def predict(located: Located, assignment: Assignment, kept: Int[Tensor, " J"]) -> dict[str, Float[Tensor, "M V K 2"]]:
+    """Return the keypoints' points: "" matched, "regressed", "oracle"; NaN if a keypoint has no token."""
+    points = located.points_yx[:, :, kept]  # (M V J 2)
     return {
-        "": _pick(own, assignment.matched),
-        "regressed": apply_regressor(assignment.regressor, own),
-        "oracle": _pick(found.points_yx, assignment.oracle),
+        "": _pick(points, assignment.matched),
+        "regressed": apply_regressor(assignment.regressor, points),
+        "oracle": _pick(located.points_yx, assignment.oracle),
     }
 
 
 def mean_pose(fit: Split, test: Split) -> Float[Tensor, "M V K 2"]:
-    """Return the baseline that looks at no image: each keypoint's mean place in the fit split, view by view."""
-    shown = fit.visible[..., None]
-    known = torch.where(shown, fit.truth_yx.double(), 0.0)
-    own, pooled = known.sum(0) / shown.sum(0), known.sum((0, 1)) / shown.sum((0, 1))
-    # A keypoint that a view never shows is put where the other views show it, or at the centre.
-    mean = torch.where(own.isnan(), pooled, own).nan_to_num(nan=0.5)
-    return mean.expand(len(test), -1, -1, -1)
+    """Return the baseline without images: each keypoint's mean place in the fit split, view by view."""
+    counted = fit.visible[..., None]  # (m V K 1)
+    truth = torch.where(counted, fit.truth_yx.double(), 0.0)
+    by_view, over_views = truth.sum(0) / counted.sum(0), truth.sum((0, 1)) / counted.sum((0, 1))  # (V K 2), (K 2)
+    # A keypoint that a view never shows gets its mean over the other views, or the centre.
+    mean = torch.where(by_view.isnan(), over_views, by_view).nan_to_num(nan=0.5)
+    return mean.expand(len(test), -1, -1, -1)  # (V K 2) -> (M V K 2)
 
 
-def _pick(points_yx: Tensor, indices: tuple[int, ...]) -> Tensor:
+def _pick(points_yx: Float[Tensor, "M V N 2"], indices: tuple[int, ...]) -> Float[Tensor, "M V K 2"]:
+    """Return the points of some tokens, NaN for index -1."""
     chosen = points_yx[:, :, [max(i, 0) for i in indices]].clone()
     chosen[:, :, [i < 0 for i in indices]] = float("nan")
     return chosen

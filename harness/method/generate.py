@@ -1,4 +1,4 @@
-"""What feeding tokens back costs or gives the generated views: denoising errors without a leak, generated canvases."""
+"""The effect of the tokens on generated views: denoising errors without label leaks, and sampled canvases."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from harness.method.metrics.views import psnr, ssim
 from harness.method.passes import Passes, reference_noise
 from harness.models.attention.capture import token_maps
 from harness.models.pipelines.diffusion import Condition
-from harness.ops.euler_ancestral import Draws, Schedule, draw, euler_ancestral, schedule
+from harness.ops.euler_ancestral import Draws, Schedule, draw_noise, euler_ancestral, schedule
 from harness.ops.tensors import Images, Latents, generator
 
 
@@ -22,64 +22,70 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
     """Return denoising errors (M T per noise level) and the entropy of the view pass's own attention to tokens (M V J).
 
     ``nvs_loss`` is guided by maps from the model's own clean estimate at that noise level, ``nvs_loss_forced`` by the
-    true views' maps, which leak where the object is; ``nvs_loss_baseline`` is unguided. All three share their noise,
+    true views' maps, which leak the object's place; ``nvs_loss_baseline`` is unguided. All three share their noise,
     which is the same for every trial, so differences are paired.
     """
     spec, model = passes.spec, passes.model
     rows: dict[str, list[Tensor]] = {}
     entropies = []
     for scene in range(min(spec.view_scenes, len(split))):
-        clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]
-        true_maps = passes.maps(clean, tokens, condition)[:, :, kept]
+        clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]  # (1 V c h w)
+        true_maps = passes.maps(clean, tokens, condition)[:, :, kept]  # (1 V J H W)
         for timestep in spec.view_timesteps:
             draws = generator("view error", scene, timestep)
             noise = torch.randn(clean.shape, generator=draws).to(clean)
             reference = reference_noise(condition, draws)
             level = torch.tensor([timestep], device=clean.device)
             noisy, target = model.noised(clean, noise, level), model.target(clean, noise, level)
+
+            # Three predictions of the same noisy views: unguided, guided by the own estimate's maps, by the true ones.
             plain, _ = passes.view(noisy, level, condition, reference)
-            own_maps = passes.maps(model.clean(noisy, plain, level), tokens, condition)[:, :, kept]
+            own_maps = passes.maps(model.clean(noisy, plain, level), tokens, condition)[:, :, kept]  # (1 V J H W)
             guide: dict[str, Any] = {"tokens": tokens[kept], "gates": gates}
-            guided, watching = passes.view(noisy, level, condition, reference, maps=own_maps, watch=passes.layers,
-                                           **guide)
+            guided, watched = passes.view(noisy, level, condition, reference, maps=own_maps, watch=passes.layers,
+                                          **guide)
             forced, _ = passes.view(noisy, level, condition, reference, maps=true_maps, **guide)
+
+            # Their errors, and the entropy of the guided pass's attention to the tokens.
             for name, prediction in {"": guided, "_forced": forced, "_baseline": plain}.items():
                 rows.setdefault(f"nvs_loss{name}", []).append((prediction - target).square().mean().cpu())
-            if watching is not None and watching.captured:
-                entropies.append(_entropy(passes, watching.captured, clean.shape[1], len(kept)))
+            if watched is not None and watched.captured:
+                entropies.append(_entropy(passes, watched.captured, clean.shape[1], len(kept)))  # (1 V J)
     if not rows:
         return {}, {}
     levels = len(spec.view_timesteps)
-    errors = {name: torch.stack(values).double().unflatten(0, (-1, levels)) for name, values in rows.items()}
+    errors = {name: torch.stack(values).double().unflatten(0, (-1, levels))  # (M*T) -> (M T)
+              for name, values in rows.items()}
     for place, timestep in enumerate(spec.view_timesteps):
         errors[f"nvs_loss@t{timestep}"] = errors["nvs_loss"][:, place]
     if not entropies:
         return errors, {}
-    return errors, {"entropy_view_pass": torch.cat(entropies).unflatten(0, (-1, levels)).mean(1)}
+    by_level = torch.cat(entropies).unflatten(0, (-1, levels))  # (M*T V J) -> (M T V J)
+    return errors, {"entropy_view_pass": by_level.mean(1)}
 
 
 @torch.no_grad()
-def paint(passes: Passes, condition: Condition, levels: Schedule, draws: Draws, tokens: Tensor, kept: Tensor,
-          gates: Mapping[str, Tensor]) -> Iterator[Latents]:
+def sample_views(passes: Passes, condition: Condition, levels: Schedule, draws: Draws, tokens: Tensor,
+                 kept: Tensor, gates: Mapping[str, Tensor]) -> Iterator[Latents]:
     """Yield the views' latents after every step from pure noise, guided by maps of the current clean estimate.
 
-    Samples as Zero123++ does, by Euler ancestral steps with classifier-free guidance, the condition noised afresh at
-    each step and for each half; where the model has no condition the text is empty in both halves and guidance has
-    nothing to do.
+    Samples as Zero123++ does, by Euler ancestral steps with classifier-free guidance; the condition gets new noise at
+    each step and for each half. Without a condition the text is empty in both halves, so guidance is left out.
     """
     spec, model = passes.spec, passes.model
     negative = model.no_condition(condition) if spec.guidance != 1 else None
 
     def predict(scaled: Latents, timestep: Tensor, number: int) -> Latents:
         level = timestep[None].to(scaled)
-        unknown, known = (None, None) if draws.reference is None else draws.reference[number].to(scaled)
-        guided, _ = passes.view(scaled, level, condition, known)
-        if passes.acts:
+        # (2 B C h w) -> 2 x (B C h w)
+        negative_noise, noise = (None, None) if draws.reference is None else draws.reference[number].to(scaled)
+        guided, _ = passes.view(scaled, level, condition, noise)
+        if passes.fusion_acts:
             maps = passes.maps(model.clean(scaled, guided, level), tokens, condition)[:, :, kept]
-            guided, _ = passes.view(scaled, level, condition, known, maps=maps, tokens=tokens[kept], gates=gates)
+            guided, _ = passes.view(scaled, level, condition, noise, maps=maps, tokens=tokens[kept], gates=gates)
         if negative is None:
             return guided
-        unguided, _ = passes.view(scaled, level, negative, unknown)
+        unguided, _ = passes.view(scaled, level, negative, negative_noise)
         return unguided + spec.guidance * (guided - unguided)
 
     yield from euler_ancestral(predict, levels, draws)
@@ -92,9 +98,9 @@ def generated_quality(passes: Passes, split: Split, truth: Images, tokens: Tenso
     levels = schedule(model.parts.scheduler.config, spec.sampling_steps)
     for scene in range(len(truth)):
         clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]
-        known = None if condition.latents is None else condition.latents.shape
-        draws = draw(generator("generated views", scene), clean.shape, spec.sampling_steps, known)
-        *_, latents = paint(passes, condition, levels, draws.to(clean), tokens, kept, gates)
+        shape = None if condition.latents is None else condition.latents.shape
+        draws = draw_noise(generator("generated views", scene), clean.shape, spec.sampling_steps, shape)
+        *_, latents = sample_views(passes, condition, levels, draws.to(clean), tokens, kept, gates)  # (1 V c h w)
         images.append(model.decode(latents).cpu())
     views = torch.cat(images)
     return {"psnr": psnr(views, truth).double(), "ssim": ssim(views, truth).double()}
@@ -105,4 +111,4 @@ def _entropy(passes: Passes, captured: list[Any], views: int, tokens: int) -> Te
     canvas = passes.model.lays_canvas(passes.spec.view_pass)
     side = passes.spec.map_side
     maps = token_maps(captured, (side, side), tokens=tokens, views=views if canvas else 1, resize="maps")
-    return entropy(maps if canvas else maps.transpose(0, 1)).cpu()
+    return entropy(maps if canvas else maps.transpose(0, 1)).cpu()  # (1 V J H W), or (V 1 J H W) -> (1 V J H W)

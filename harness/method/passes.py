@@ -10,15 +10,16 @@ from torch import Tensor
 
 from harness.config.spec import RunOptions, TrialSpec
 from harness.method.fusion.base import Fusion, Guidance
+from harness.models.attention import capture
 from harness.models.attention.canvas import assemble
-from harness.models.attention.capture import CapturePass, chosen_maps, token_maps
+from harness.models.attention.capture import CapturePass
 from harness.models.attention.fused import FusePass
 from harness.models.pipelines.diffusion import Condition, Diffusion, Timestep
 from harness.ops.tensors import Latents, Maps, generator
 
 
 class Diverged(Exception):
-    """A loss, a gradient or a map stopped being a finite number; ``curve`` is what was recorded until then."""
+    """A loss, a gradient or a map stopped being a finite number; ``curve`` holds the values recorded before."""
 
     def __init__(self, reason: str, curve: Mapping[str, list[float]] | None = None) -> None:
         super().__init__(reason)
@@ -36,63 +37,67 @@ class Passes:
 
     @property
     def layers(self) -> list[str]:
-        """Return the captured layers' names."""
+        """The captured layers' names."""
         return self.model.layers(self.spec.layers)
 
     @property
-    def acts(self) -> bool:
-        """Return whether the tokens can change the view pass at all."""
+    def fusion_acts(self) -> bool:
+        """True if the tokens can change the view pass at all."""
         return self.fusion.strength > 0 and self.spec.fusion.name != "none"
 
     def keypoint(self, noisy: Latents, tokens: Float[Tensor, "N D"], condition: Condition, *,
                  check: bool = False) -> CapturePass:
-        """Run the keypoint pass on noisy views and return what was captured; the condition's noise is always the same.
+        """Run the keypoint pass on noisy views and return what it captured; the condition's noise is always the same.
 
-        Where there are more scenes than the condition has, they are the same scenes over again: warped copies.
+        If there are more scenes than the condition has, they are its scenes repeated: views, then their warped copies.
         """
         spec = self.spec
         reference = None
         if condition.latents is not None:
-            draws = torch.randn(condition.latents.shape[1:], generator=generator("keypoint pass reference"))
-            condition = condition.copies(len(noisy) // len(condition.latents))
+            noise = torch.randn(condition.latents.shape[1:], generator=generator("keypoint pass reference"))
+            condition = condition.repeated(len(noisy) // len(condition.latents))  # (B ...) -> (C*B ...)
             assert condition.latents is not None
-            reference = draws.to(condition.latents).expand_as(condition.latents)
+            reference = noise.to(condition.latents).expand_as(condition.latents)  # (c h w) -> (C*B c h w)
         return self.model.keypoint_pass(noisy, tokens, spec.timestep, layers=self.layers,
                                         canvas=spec.view_pass == "canvas", concat=spec.context == "concat", check=check,
                                         condition=condition, reference_noise=reference)
 
     def maps(self, clean: Latents, tokens: Float[Tensor, "N D"], condition: Condition,
              noise: Latents | None = None) -> Maps:
-        """Return every token's map of clean views (B V N H W); without ``noise`` the noise is always the same."""
+        """Return every token's map of clean views; without ``noise`` the noise is always the same."""
         noise = self.fixed_noise(clean) if noise is None else noise
-        capturing = self.keypoint(self.model.noised(clean, noise, self.spec.timestep), tokens, condition)
-        return self.read(capturing, clean.shape[1], len(tokens))
+        captured = self.keypoint(self.model.noised(clean, noise, self.spec.timestep), tokens, condition)
+        return self.token_maps(captured, clean.shape[1], len(tokens))
 
-    def read(self, capturing: CapturePass, views: int, tokens: int) -> Maps:
-        """Return maps (B V N H W) from captured layers."""
+    def token_maps(self, captured: CapturePass, views: int, tokens: int) -> Maps:
+        """Return every token's map, averaged over the captured layers and heads."""
         on_canvas = views if self.spec.view_pass == "canvas" else 1
-        side = self.spec.map_side
-        maps = token_maps(capturing.captured, (side, side), tokens=tokens, views=on_canvas, resize=self.spec.resize,
-                          dtype=self.model.map_dtype)
+        size = (self.spec.map_side, self.spec.map_side)
+        maps = capture.token_maps(captured.captured, size, tokens=tokens, views=on_canvas, resize=self.spec.resize,
+                                  dtype=self.model.map_dtype)
         return maps if on_canvas > 1 else rearrange(maps, "(b v) 1 n h w -> b v n h w", v=views)
 
-    def live(self, capturing: CapturePass, maps: Maps, chosen: Int[Tensor, "B V J"]) -> Float[Tensor, "B V J H W"]:
-        """Return the chosen tokens' maps out of all of them as `read` gave them, with gradients to the tokens."""
+    def chosen_maps(self, captured: CapturePass, maps: Maps, chosen: Int[Tensor, "B V J"]
+                    ) -> Float[Tensor, "B V J H W"]:
+        """Return the chosen tokens' maps out of those of `token_maps`, with gradients to the tokens."""
         if self.spec.view_pass == "canvas":
-            return chosen_maps(capturing.captured, maps, chosen, resize=self.spec.resize)
-        alone, picked = (rearrange(part, "b v ... -> (b v) 1 ...") for part in (maps, chosen))
-        live = chosen_maps(capturing.captured, alone, picked, resize=self.spec.resize)
-        return rearrange(live, "(b v) 1 j h w -> b v j h w", v=maps.shape[1])
+            return capture.chosen_maps(captured.captured, maps, chosen, resize=self.spec.resize)
+        flat, indices = (rearrange(part, "b v ... -> (b v) 1 ...") for part in (maps, chosen))
+        live_maps = capture.chosen_maps(captured.captured, flat, indices, resize=self.spec.resize)
+        return rearrange(live_maps, "(b v) 1 j h w -> b v j h w", v=maps.shape[1])
 
     def fixed_noise(self, clean: Latents) -> Latents:
         """Return the noise with which views are always localised, the same for every scene."""
         noise = torch.randn(clean.shape[1:], generator=generator("keypoint pass noise"))
-        return noise.to(clean).expand_as(clean)
+        return noise.to(clean).expand_as(clean)  # (V c h w) -> (B V c h w)
 
     def view(self, noisy: Latents, timestep: Timestep, condition: Condition, reference_noise: Tensor | None, *,
              maps: Maps | None = None, tokens: Float[Tensor, "K D"] | None = None,
              gates: Mapping[str, Tensor] | None = None, watch: Sequence[str] = ()) -> tuple[Latents, FusePass | None]:
-        """Return the view pass's prediction, guided by ``tokens`` and their detached ``maps`` (B V K H W) if given."""
+        """Return the view pass's prediction, guided by ``tokens`` and their detached ``maps`` unless these are None.
+
+        The second value holds the view pass's own attention to the tokens in the ``watch`` layers; None if unguided.
+        """
         canvas = self.model.lays_canvas(self.spec.view_pass)
         inner = None
         if maps is not None and tokens is not None:
@@ -109,18 +114,18 @@ class Passes:
 
 
 def on_canvas(maps: Maps) -> Float[Tensor, "B 1 N Y X"]:
-    """Return the maps of each scene's assembled canvas (B 1 N 3H 2W)."""
-    return assemble(maps)[:, None]
+    """Return the maps of each scene's assembled canvas."""
+    return assemble(maps)[:, None]  # (B V N H W) -> (B N 3H 2W) -> (B 1 N 3H 2W)
 
 
 def reference_noise(condition: Condition, draws: torch.Generator) -> Float[Tensor, "B C h w"] | None:
-    """Return the noise of the condition pass, None where the model has no condition."""
+    """Return the noise of the condition pass, None if the model has no condition."""
     if condition.latents is None:
         return None
     return torch.randn(condition.latents.shape, generator=draws).to(condition.latents)
 
 
-def _mass(maps: Maps, canvas: bool) -> Float[Tensor, "L K"]:
-    """Return the mean attention per image that the view pass runs: per scene of a canvas, else per view."""
-    means = maps.detach().float().mean((-2, -1))
-    return means.mean(1) if canvas else means.flatten(0, 1)
+def _mass(maps: Maps, canvas: bool) -> Float[Tensor, "I K"]:
+    """Return the mean attention per image of the view pass: per scene on a canvas, else per view."""
+    means = maps.detach().float().mean((-2, -1))  # (B V K)
+    return means.mean(1) if canvas else means.flatten(0, 1)  # -> (B K) or (B*V K)

@@ -1,4 +1,4 @@
-"""What a trial leaves, and how its readings become scores, points and a picture."""
+"""The result of a trial, and its parts: the metrics' observations, the tables of points and scenes, the picture."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Column = list[int] | list[float] | list[bool]
 
 @dataclass(frozen=True)
 class Exhibit:
-    """What a trial's picture is drawn from, captured tensors only: E scenes, V views, J kept tokens, K keypoints.
+    """The inputs of a trial's picture, captured tensors only: E scenes, V views, J kept tokens, K keypoints.
 
     ``match`` is each keypoint's index among the kept tokens, -1 for none; ``match_untrained`` the same before training.
     """
@@ -39,12 +39,22 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial leaves; everything on the CPU. ``scores`` depend on the spec alone, ``cost`` on the machine too.
+    """The result of one trial, on the CPU.
 
-    ``fit`` has one row per scene of the fit split: its cross-fitted ``pck_fit@<alpha>``; no row where it has none.
-    ``scenes`` has one row per score, scene and place, see `scene_table`. ``probes`` has one row per reading while it
-    ran: the ``step`` that it followed, from 1, and ``pck_fit@<alpha>``. ``keypoints`` are the names of the data's, by
-    their number in ``points``.
+    Attributes:
+        status: "finished" or "failed".
+        reason: One line for a failed trial, else "".
+        scores: Metrics by name; they depend on the spec alone.
+        cost: Seconds, memory in MB and parameters; they also depend on the machine.
+        curve: One value per step of the loss and its terms.
+        points: One row per scene, view and keypoint, see `point_table`.
+        tokens: The tensors of tokens.safetensors.
+        exhibit: The inputs of the picture; None for a trial that diverged.
+        fingerprints: Short hashes of data and weights.
+        fit: One row per scene of the fit split: its cross-fitted ``pck_fit@<alpha>``; no rows without it.
+        scenes: One row per score, scene and place, see `scene_table`.
+        probes: One row per probe: the ``step`` before it, from 1, and ``pck_fit@<alpha>``.
+        keypoints: The dataset's keypoint names, by their number in ``points``.
     """
 
     status: str
@@ -64,7 +74,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Extras:
-    """What a trial measured besides points: the loss curve, view errors, the view pass's entropy, capture residuals."""
+    """Measurements besides points: the loss curve, view errors, the view pass's entropy, capture residuals."""
 
     curve: Mapping[str, list[float]]
     views: Mapping[str, Tensor] = field(default_factory=dict)
@@ -73,13 +83,13 @@ class Extras:
 
 
 def observations(trained: Readout, untrained: Readout, fit: Split, test: Split, extras: Extras) -> Observations:
-    """Return what the metrics score: every protocol's points on the test split, and the rest."""
-    predictions = predict(trained.found, trained.assignment, trained.kept)
-    before = predict(untrained.found, untrained.assignment, untrained.kept)
+    """Return the metrics' inputs: every protocol's points on the test split, and the extras."""
+    predictions = predict(trained.located, trained.assignment, trained.kept)
+    before = predict(untrained.located, untrained.assignment, untrained.kept)
     predictions |= {f"untrained_{name}".rstrip("_"): points for name, points in before.items()}
     predictions["mean_pose"] = mean_pose(fit, test)
-    attention = dict(trained.found.statistics) | dict(extras.attention)
-    attention |= {f"{name}_untrained": values for name, values in untrained.found.statistics.items()}
+    attention = dict(trained.located.statistics) | dict(extras.attention)
+    attention |= {f"{name}_untrained": values for name, values in untrained.located.statistics.items()}
     return Observations(
         truth_yx=test.truth_yx.double(), visible=test.visible, normaliser_px=test.normaliser_px.double(),
         size_px=test.size_px, predictions=predictions,
@@ -88,38 +98,39 @@ def observations(trained: Readout, untrained: Readout, fit: Split, test: Split, 
         curve={name: torch.tensor(values, dtype=torch.float64) for name, values in extras.curve.items()},
         attention=attention, views=extras.views, residuals=extras.residuals, fit=trained.held_out,
         official=test.rules.official, mirror=test.rules.mirror, by_image=test.rules.by_image,
-        kept_yx=trained.found.points_yx[:, :, trained.kept.cpu()],
+        kept_yx=trained.located.points_yx[:, :, trained.kept.cpu()],
     )
 
 
-def point_table(seen: Observations) -> dict[str, Column]:
+def point_table(observed: Observations) -> dict[str, Column]:
     """Return one row per scene, view and keypoint: its error and normaliser in pixels, visibility, and both points.
 
-    A keypoint without a token has an infinite error: a miss at every threshold. ``error_<protocol>`` are the others'.
-    Where there are cameras, ``error_heldout`` is of the point that the other views give, and ``reprojection`` (px),
-    ``ray`` and ``error_3d`` (scene units) are of the keypoint's triangulated point, NaN where it does not count.
+    A keypoint without a token has an infinite error: a miss at every threshold. ``error_<protocol>`` are the other
+    protocols' errors. With cameras, ``error_heldout`` is that of the point given by the other views, and
+    ``reprojection`` (px), ``ray`` and ``error_3d`` (scene units) those of the triangulated point, NaN if not counted.
     """
-    shape = seen.visible.shape
+    shape = observed.visible.shape
     grid = torch.meshgrid(*(torch.arange(size) for size in shape), indexing="ij")
     columns = dict(zip(("scene", "view", "keypoint"), grid, strict=True))
-    columns |= {"normaliser": seen.normaliser_px[..., None].expand(shape), "visible": seen.visible}
-    for protocol, points in seen.predictions.items():
-        error = errors_px(points, seen.truth_yx, seen.size_px).nan_to_num(nan=float("inf"))
+    columns |= {"normaliser": observed.normaliser_px[..., None].expand(shape), "visible": observed.visible}
+    for protocol, points in observed.predictions.items():
+        error = errors_px(points, observed.truth_yx, observed.size_px).nan_to_num(nan=float("inf"))
         columns[f"error_{protocol}" if protocol else "error"] = error
-    columns |= agreement_by_point(seen)
-    for name, points in {"truth": seen.truth_yx, "found": seen.predictions[""]}.items():
+    columns |= agreement_by_point(observed)
+    for name, points in {"truth": observed.truth_yx, "found": observed.predictions[""]}.items():
         columns |= {f"{name}_y": points[..., 0], f"{name}_x": points[..., 1]}
     return {name: values.flatten().tolist() for name, values in columns.items()}
 
 
-def scene_table(seen: Observations) -> dict[str, list[Any]]:
-    """Return what scores of attention and views are means of: one row per ``score``, ``scene`` and ``place``.
+def scene_table(observed: Observations) -> dict[str, list[Any]]:
+    """Return the values under the scores of attention and views: one row per ``score``, ``scene`` and ``place``.
 
-    A place is a view, or a noise level of the view pass's errors; ``value`` is a mean over tokens where there are any.
+    A place is a view, or a noise level of the view pass's errors; ``value`` is a mean over tokens if there are any.
     """
     columns: dict[str, list[Any]] = {"score": [], "scene": [], "place": [], "value": []}
-    for name, values in {**seen.attention, **seen.views}.items():
-        means = values.double().reshape(*values.shape[:2], -1).mean(-1) if values.ndim > 1 else values.double()[:, None]
+    for name, values in {**observed.attention, **observed.views}.items():
+        values = values.double()
+        means = values.reshape(*values.shape[:2], -1).mean(-1) if values.ndim > 1 else values[:, None]  # -> (M places)
         for scene, row in enumerate(means.tolist()):
             for place, value in enumerate(row):
                 for column, item in zip(columns.values(), (name, scene, place, value), strict=True):
@@ -128,14 +139,14 @@ def scene_table(seen: Observations) -> dict[str, list[Any]]:
 
 
 def exhibit(data: Dataset, trained: Readout, untrained: Readout, test: Split) -> Exhibit:
-    """Return what the trial's picture is drawn from: the first scenes of the test split."""
-    count = len(trained.found.maps)
+    """Return the inputs of the trial's picture: the first scenes of the test split."""
+    count = len(trained.located.maps)
     scenes = [data.scene("test", index) for index in range(count)]
     return Exhibit(
         names=tuple(scene.name for scene in scenes), views=torch.stack([scene.views for scene in scenes]),
         truth_yx=test.truth_yx[:count], visible=test.visible[:count],
-        found_yx=trained.found.points_yx[:count][:, :, trained.kept.cpu()].float(),
-        found_untrained_yx=untrained.found.points_yx[:count][:, :, untrained.kept.cpu()].float(),
+        found_yx=trained.located.points_yx[:count][:, :, trained.kept.cpu()].float(),
+        found_untrained_yx=untrained.located.points_yx[:count][:, :, untrained.kept.cpu()].float(),
         match=trained.assignment.matched, match_untrained=untrained.assignment.matched,
-        maps=trained.found.maps, maps_untrained=untrained.found.maps, keypoint_names=data.keypoint_names,
+        maps=trained.located.maps, maps_untrained=untrained.located.maps, keypoint_names=data.keypoint_names,
     )

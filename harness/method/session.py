@@ -1,4 +1,4 @@
-"""What the trials of one process share: the loaded model, the encoded scenes, and the untrained tokens' readouts."""
+"""A session, shared by the trials of one process: the loaded model, encoded scenes, the untrained tokens' readouts."""
 
 import gc
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from harness.models.pipelines.diffusion import Diffusion
 
 
 def fingerprints(spec: TrialSpec) -> dict[str, str]:
-    """Return the data's and the weights' fingerprints, which the trial's id holds; loads no model."""
+    """Return the fingerprints of data and weights, part of the trial's id; loads no model."""
     weights = registry.build("models", spec.model.name, spec.model.knobs).fingerprint()
     return {"data": dataset(spec.data).fingerprint(), "weights": weights}
 
@@ -43,18 +43,18 @@ class Session:
         if source.fingerprint() != weights:
             raise UsageError(f"model {model.name!r}: its weights changed while they were being read; run again")
         self.data = dataset(data)
-        # Everything that changes an encoded scene, so that no trial reads what another setting wrote.
+        # The cache's key: everything that changes an encoded scene.
         device, scenes = self.model.device.type, self.data.fingerprint()
         key = repr((RESULTS_VERSION, device, model.to_dict(), weights, data.name, scenes))
         self.encoder = Encoder(self.model, self.data, key)
         self._untrained: dict[str, Readout] = {}
 
     def untrained(self, passes: Passes, train: Split, fit: Split, test: Split, selection: Selection) -> Readout:
-        """Return the reading of the tokens that a trial starts from; trials that differ in training alone share it."""
+        """Return the readout of the trial's initial tokens; trials that differ in training alone share it."""
         spec = passes.spec
-        without = ("fusion", "losses", "steps", "learning_rate", "gate_learning_rate", "view_scenes", "view_timesteps",
-                   "generated_scenes", "sampling_steps", "guidance")
-        key = repr((passes.options.micro_batch, {k: v for k, v in spec.to_dict().items() if k not in without}))
+        training = ("fusion", "losses", "steps", "learning_rate", "gate_learning_rate", "view_scenes", "view_timesteps",
+                    "generated_scenes", "sampling_steps", "guidance")
+        key = repr((passes.options.micro_batch, {k: v for k, v in spec.to_dict().items() if k not in training}))
         if key not in self._untrained:
             if len(self._untrained) >= 32:
                 self._untrained.pop(next(iter(self._untrained)))
@@ -69,21 +69,22 @@ class Session:
 
 def open_session(spec: TrialSpec) -> tuple[Session, dict[str, str]]:
     """Return the process's session for a trial's model, data and precision, and their fingerprints."""
-    _set_exact(True)  # before the first image is encoded: PyTorch begins with TF32 convolutions allowed
-    prints = fingerprints(spec)
-    return _session(_frozen(spec.model), _frozen(spec.data), spec.precision, prints["weights"], prints["data"]), prints
+    _set_exact(True)  # before the first image is encoded: PyTorch's default allows TF32 convolutions
+    hashes = fingerprints(spec)
+    model, data = _hashable(spec.model), _hashable(spec.data)
+    return _session(model, data, spec.precision, hashes["weights"], hashes["data"]), hashes
 
 
 @lru_cache(maxsize=2)
 def _session(model: tuple[Any, ...], data: tuple[Any, ...], precision: str, weights: str, scenes: str) -> Session:
-    """Open a model and its data once; the fingerprints tell when they have changed since."""
-    gc.collect()  # an evicted session frees its model before the next one loads
+    """Open a model and its data once, and again if their fingerprints change."""
+    gc.collect()  # free the model of an evicted session before the next one loads
     return Session(Choice(model[0], dict(model[1])), Choice(data[0], dict(data[1])), precision)
 
 
 @contextmanager
 def arithmetic(*, exact: bool) -> Iterator[None]:
-    """Allow TF32 in matrix products and convolutions, or forbid it; outside, images are always encoded exactly."""
+    """Forbid TF32 in matrix products and convolutions, or allow it, until the block ends; then it is forbidden."""
     _set_exact(exact)
     try:
         yield
@@ -96,5 +97,5 @@ def _set_exact(exact: bool) -> None:
     torch.backends.cudnn.allow_tf32 = not exact
 
 
-def _frozen(choice: Choice) -> tuple[Any, ...]:
+def _hashable(choice: Choice) -> tuple[Any, ...]:
     return choice.name, tuple(choice.knobs.items())

@@ -1,4 +1,4 @@
-"""One trial: load, encode, optimise, read out, score, exhibit."""
+"""One trial: load, encode, optimise, read out, score. `run` is the main flow, stage by stage."""
 
 import resource
 import time
@@ -24,17 +24,40 @@ from harness.models.pipelines.diffusion import Diffusion
 
 __all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "dataset", "fingerprints", "run"]
 
-# Largest |captured probabilities @ V - the layer's real output| that rounding explains, relative to the largest output
-# where that exceeds 1.
+# Largest |captured probabilities @ V - the layer's real output| that rounding explains; relative to the largest output
+# if that exceeds 1.
 TOLERANCE = {"fp32": 1e-5, "tf32": 5e-3, "bf16": 1e-2, "fp16": 5e-3, "fp16_mixed": 2e-3}
 
 
 def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
         options: RunOptions = RunOptions()) -> TrialResult:
-    """Run one trial and return what it leaves; a trial that diverges or whose capture is off returns as failed."""
+    """Run one trial.
+
+    Args:
+        spec: All settings of the trial; with the same code, data and weights they determine its scores.
+        on_step: Called after every optimisation step.
+        options: How to run it (micro-batches, probes); they change no score, apart from rounding.
+
+    Returns:
+        The result. Its status is "failed" if the optimisation diverged or captured attention is not the model's own.
+
+    Raises:
+        UsageError: Model, data and settings do not fit together, or a file is missing.
+
+    Example:
+        >>> from harness.config.spec import Choice
+        >>> spec = TrialSpec(model=Choice("tiny_sd"), data=Choice("figures", {"views": 1}), fusion=Choice("none"),
+        ...                  selection=Choice("gaussian_fps"), losses=(Choice("sharpening"),), steps=1, tokens=8,
+        ...                  keypoints=2, scenes_per_step=1, optimise_scenes=2, fit_scenes=2, test_scenes=2,
+        ...                  view_scenes=0)
+        >>> result = run(spec, on_step=lambda step: print(f"step {step.step} of {step.steps}"))
+        step 1 of 1
+        >>> result.status, 0 <= result.scores["pck@0.1"] <= 1
+        ('finished', True)
+    """
     # Load: the model and the data, once per process.
     started = time.perf_counter()
-    session, prints = open_session(spec)
+    session, hashes = open_session(spec)
     model = session.model
     passes = Passes(model, registry.build("fusion", spec.fusion.name, spec.fusion.knobs), spec, options)
     selection = registry.build("selection", spec.selection.name, spec.selection.knobs)
@@ -50,32 +73,34 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     with arithmetic(exact=spec.precision != "tf32"):
         try:
             # Optimise: the tokens and the fusion's gates, on the optimise split.
-            look = Probe(options.probe_every, partial(probe, passes, train, fit, selection=selection))
-            optimised = optimise(passes, train, selection, losses, _recording(on_step, probes), look)
+            on_probe = Probe(options.probe_every, partial(probe, passes, train, fit, selection=selection))
+            optimised = optimise(passes, train, selection, losses, _recording(on_step, probes), on_probe)
             curve = optimised.curve
+
             # Read out: choose tokens without labels, assign them to keypoints on `fit`, find them on `test`.
             trained = read_out(passes, train, fit, test, optimised.tokens.to(model.device), selection)
         except Diverged as error:
-            return TrialResult("failed", str(error), {"diverged": 1.0}, {}, error.curve or curve, {}, {}, None, prints)
+            return TrialResult("failed", str(error), {"diverged": 1.0}, {}, error.curve or curve, {}, {}, None, hashes)
+
+        # Compare: the untrained tokens, the capture's residuals, the view pass with and without tokens.
         untrained = session.untrained(passes, train, fit, test, selection)
-        residuals, off = capture_residuals(passes, test, trained.tokens)
-        views, view_entropy = _paint(passes, session, test, trained, optimised.gates)
+        residuals, largest_residual = capture_residuals(passes, test, trained.tokens)
+        views, view_entropy = _view_quality(passes, session, test, trained, optimised.gates)
 
     # Score: every metric, on the test split.
     observed = observations(trained, untrained, fit, test, Extras(curve, views, view_entropy, residuals))
     scores = {name: score for metric in registry.variants("metrics") for name, score in metric.cls()(observed).items()}
-    limit = TOLERANCE[spec.precision]
-    reason = "" if off <= limit else f"captured attention is off by {off:.2g}, more than {limit:g}"
+    reason = _capture_error(largest_residual, TOLERANCE[spec.precision])
 
-    # Exhibit: what the record and the picture are made from.
+    # Record: everything that the store saves.
     return TrialResult(
         "failed" if reason else "finished", reason, scores, _cost(model, spec, optimised.seconds, started), curve,
         point_table(observed), _kept_tokens(optimised, trained), exhibit(session.data, trained, untrained, test),
-        prints, per_scene(trained.held_out), scene_table(observed), probes, session.data.keypoint_names)
+        hashes, per_scene(trained.held_out), scene_table(observed), probes, session.data.keypoint_names)
 
 
 def _splits(session: Session, spec: TrialSpec) -> tuple[Split, Split, Split]:
-    """Return the splits optimise, fit and test, encoded; the first with a bank of warped copies."""
+    """Return the encoded splits optimise, fit and test; the first with a bank of warped copies."""
     warps = (spec.warp_bank, spec.warp_degrees, spec.warp_scale, spec.warp_translate)
     copies = (spec.localise_copies, *warps[1:]) if spec.localise_copies else None
     split = session.encoder.split
@@ -84,7 +109,7 @@ def _splits(session: Session, spec: TrialSpec) -> tuple[Split, Split, Split]:
 
 
 def _recording(on_step: Callable[[Step], None], probes: dict[str, list[float]]) -> Callable[[Step], None]:
-    """Return ``on_step`` that also appends each probe to ``probes``: the step that it followed, and its scores."""
+    """Return an ``on_step`` that also appends each probe to ``probes``: the step before it, and its scores."""
     def record(step: Step) -> None:
         for name, value in {"step": float(step.step), **step.probe}.items() if step.probe else ():
             probes.setdefault(name, []).append(value)
@@ -93,9 +118,13 @@ def _recording(on_step: Callable[[Step], None], probes: dict[str, list[float]]) 
     return record
 
 
+def _capture_error(residual: float, limit: float) -> str:
+    return "" if residual <= limit else f"captured attention is off by {residual:.2g}, more than {limit:g}"
+
+
 @torch.no_grad()
 def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dict[str, float], float]:
-    """Return how far captured probabilities are from what the layers computed on one scene, and the worst of it."""
+    """Return the residuals of captured probabilities against the layers' outputs on one scene, and the largest."""
     clean = split.latents[:1]  # (1 V c h w)
     noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
     checked = passes.keypoint(noisy, tokens, split.condition[:1], check=True)
@@ -103,14 +132,14 @@ def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dic
     return residuals, worst(checked.residual / worst(checked.largest, 1.0), checked.row_residual)
 
 
-def _paint(passes: Passes, session: Session, test: Split, trained: Readout, gates: Mapping[str, Tensor]
-           ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _view_quality(passes: Passes, session: Session, test: Split, trained: Readout, gates: Mapping[str, Tensor]
+                  ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return the errors of the view pass, with PSNR and SSIM of generated views if asked for, and its entropy."""
-    live_gates = {name: gate.to(session.model.device) for name, gate in gates.items()}
-    views, entropy = view_errors(passes, test, trained.tokens, trained.kept, live_gates)
+    gates = {name: gate.to(session.model.device) for name, gate in gates.items()}
+    views, entropy = view_errors(passes, test, trained.tokens, trained.kept, gates)
     if passes.spec.generated_scenes:
         truth = session.images(min(passes.spec.generated_scenes, len(test)))
-        views |= generated_quality(passes, test, truth, trained.tokens, trained.kept, live_gates)
+        views |= generated_quality(passes, test, truth, trained.tokens, trained.kept, gates)
     return views, entropy
 
 

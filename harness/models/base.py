@@ -1,4 +1,4 @@
-"""What a base model gives: a frozen diffusion model opened from a folder or a hub name."""
+"""The interface of a base model: a frozen diffusion model, opened from a folder or the hub."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -8,41 +8,56 @@ from harness.models.pipelines.diffusion import Diffusion
 
 @dataclass(frozen=True)
 class Model(ABC):
-    """A base model's name and where its weights are."""
+    """A base model's settings; `open` loads its weights.
+
+    Example:
+        >>> from harness.registry import build
+        >>> model = build("models", "tiny_sd", {})
+        >>> model.up_layers(), model.side_multiple(), model.needs_condition
+        (3, 4, False)
+    """
 
     @abstractmethod
     def open(self, precision: str, device: str) -> Diffusion:
-        """Load the weights, frozen, in the arithmetic that ``precision`` names."""
+        """Return the loaded model with frozen weights.
+
+        Args:
+            precision: Arithmetic of the UNet, a key of ``DTYPES``; tf32 is fp32 here, the trial allows TF32 products.
+            device: "cpu" or "cuda".
+
+        Raises:
+            UsageError: Files are missing or are of another model.
+        """
 
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a short hash of the weights and their configuration, without loading them."""
 
     def up_layers(self) -> int | None:
-        """Return how many cross-attention layers the up path has, None where only opening the model tells."""
+        """Return the number of cross-attention layers of the up path, None if it is unknown before `open`."""
         return None
 
     def side_multiple(self) -> int | None:
-        """Return what a view's side in pixels must be a multiple of, None where only opening the model tells."""
+        """Return the number of pixels that must divide a view's side, None if it is unknown before `open`."""
         return None
 
     @property
     def cameras(self) -> str:
-        """The release of Zero123++ whose six cameras the model paints from; "" where it knows none."""
+        """The release of Zero123++ whose six cameras the model's views have; "" for a model without cameras."""
         return ""
 
     @property
     def needs_condition(self) -> bool:
-        """Whether the view pass paints from a condition image."""
+        """True if the view pass needs a condition image."""
         return False
 
     def keypoints_need_condition(self, concat: bool) -> bool:
-        """Return whether the keypoint pass looks at the condition image; ``concat``: its tokens follow the text."""
+        """Return True if the keypoint pass uses the condition image; ``concat``: its tokens follow the text."""
         return False
 
     @property
     def needs_canvas(self) -> bool:
-        """Whether the view pass paints all views on one canvas, whatever the trial's setting."""
+        """True if the view pass always generates one canvas, regardless of the trial's setting."""
         return False
 
 

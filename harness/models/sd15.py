@@ -9,7 +9,7 @@ from harness.models.pipelines.diffusion import Diffusion, Parts
 
 @dataclass(frozen=True)
 class SD15(Published):
-    """Rombach et al., CVPR 2022; the community's copy of the retired original. Licence: CreativeML OpenRAIL-M."""
+    """Rombach et al., CVPR 2022; the community's copy of the withdrawn original. Licence: CreativeML OpenRAIL-M."""
 
     @property
     def release(self) -> Release:

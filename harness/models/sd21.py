@@ -17,7 +17,7 @@ RELEASES = {
 
 @dataclass(frozen=True)
 class SD21(Published):
-    """The community's copies of the retired originals. Zero123++ was tuned from a model of the ``v`` kind."""
+    """The community's copies of the withdrawn originals. Zero123++ was fine-tuned from a ``v`` model."""
 
     version: str = knob("base", "base predicts noise, v velocity", choices=tuple(RELEASES))
 

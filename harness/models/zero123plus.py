@@ -22,9 +22,9 @@ class Zero123PlusCanvas(Switches, Published):
 
     @property
     def cameras(self) -> str:
-        """Each version has its own."""
+        """Each version has its own cameras."""
         return self.version
 
     def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
-        """Return Zero123++, with its switches as they are set."""
+        """Return Zero123++ with its switches."""
         return Zero123Plus(parts, precision, device, self)

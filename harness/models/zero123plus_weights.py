@@ -10,19 +10,19 @@ from harness.registry import knob
 
 @dataclass(frozen=True)
 class Zero123PlusWeights(Published):
-    """The weights of `zero123plus`, used as Stable Diffusion's are; no vision encoder is loaded."""
+    """The weights of `zero123plus`, used like Stable Diffusion's; no vision encoder is loaded."""
 
     version: str = knob("v1.2", "which release's UNet", choices=tuple(ZERO123PLUS_RELEASES))
 
     @property
     def release(self) -> Release:
-        """Return the authors' repository of the version, of which the plain parts are used."""
+        """Return the plain parts of the authors' repository of the version."""
         release = ZERO123PLUS_RELEASES[self.version]
         return release._replace(zero123plus=False, expected=replace(release.expected, name="zero123plus_weights"))
 
     @property
     def cameras(self) -> str:
-        """Each version has its own."""
+        """Each version has its own cameras."""
         return self.version
 
     def build(self, parts: Parts, precision: str, device: str) -> Diffusion:

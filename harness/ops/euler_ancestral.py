@@ -1,7 +1,7 @@
-"""Sampling by Euler ancestral steps, with every random number given: diffusion models' latents from pure noise.
+"""Euler ancestral sampling of a diffusion model's latents from pure noise; all random numbers are arguments.
 
 Source: k-diffusion's sample_euler_ancestral, as in diffusers' EulerAncestralDiscreteScheduler, whose noise levels it
-uses. sigma is the noise's share over the signal's; the UNet sees latents divided by sqrt(sigma^2 + 1).
+uses. sigma is the ratio of noise to signal; the UNet's input is the latents divided by sqrt(sigma^2 + 1).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,9 +27,9 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Draws:
-    """Every random number of a run, standard normal: the first latents, each step's fresh noise, and the condition's.
+    """A sampling run's random numbers, standard normal: first latents, each step's new noise, the condition's noise.
 
-    ``reference`` is for guidance's negative and positive half; None where the model has no condition image.
+    ``reference`` is for guidance's negative and positive half; None if the model has no condition image.
     """
 
     initial: Float[Tensor, "..."]
@@ -37,13 +37,13 @@ class Draws:
     reference: Float[Tensor, "P 2 B C h w"] | None = None
 
     def to(self, like: Tensor) -> "Draws":
-        """Return the draws where the latents are."""
+        """Return the draws on the device and in the type of the latents."""
         reference = None if self.reference is None else self.reference.to(like)
         return Draws(self.initial.to(like), self.steps.to(like), reference)
 
 
 def schedule(config: Any, steps: int, spacing: str = "trailing") -> Schedule:
-    """Return the noise levels of a scheduler's configuration; ``spacing`` is what Zero123++'s authors sample with."""
+    """Return the noise levels of a scheduler's configuration; Zero123++'s authors use the default ``spacing``."""
     from diffusers import EulerAncestralDiscreteScheduler
 
     scheduler = EulerAncestralDiscreteScheduler.from_config(config, timestep_spacing=spacing)
@@ -52,28 +52,29 @@ def schedule(config: Any, steps: int, spacing: str = "trailing") -> Schedule:
                     scheduler.config.prediction_type)
 
 
-def draw(generator: torch.Generator, shape: Sequence[int], steps: int, reference: Sequence[int] | None) -> Draws:
-    """Draw a run's noise in the order in which the run uses it; ``reference`` is the condition latents' shape."""
+def draw_noise(generator: torch.Generator, shape: Sequence[int], steps: int, reference: Sequence[int] | None
+               ) -> Draws:
+    """Draw a run's noise in the order of its use; ``reference`` is the condition latents' shape."""
     initial = torch.randn(*shape, generator=generator)
-    fresh, conditions = [], []
+    steps_noise, conditions = [], []
     for _ in range(steps):
         if reference is not None:
             conditions.append(torch.randn(2, *reference, generator=generator))
-        fresh.append(torch.randn(*shape, generator=generator))
-    return Draws(initial, torch.stack(fresh), torch.stack(conditions) if conditions else None)
+        steps_noise.append(torch.randn(*shape, generator=generator))
+    return Draws(initial, torch.stack(steps_noise), torch.stack(conditions) if conditions else None)
 
 
 def euler_ancestral(predict: Predict, levels: Schedule, draws: Draws) -> Iterator[Tensor]:
     """Yield the latents after each step; the last ones are the sample."""
     latents = draws.initial * levels.start
     pairs = zip(levels.sigmas[:-1].tolist(), levels.sigmas[1:].tolist(), strict=True)
-    for number, (sigma, following) in enumerate(pairs):
+    for number, (sigma, sigma_next) in enumerate(pairs):
         prediction = predict(latents / (sigma**2 + 1) ** 0.5, levels.timesteps[number], number)
         if levels.prediction_type == "epsilon":
             clean = latents - sigma * prediction
         else:
             clean = latents / (sigma**2 + 1) - sigma / (sigma**2 + 1) ** 0.5 * prediction
-        fresh = (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
-        kept = (following**2 - fresh**2) ** 0.5
-        latents = latents + (latents - clean) / sigma * (kept - sigma) + fresh * draws.steps[number]
+        sigma_up = (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2) ** 0.5
+        sigma_down = (sigma_next**2 - sigma_up**2) ** 0.5
+        latents = latents + (latents - clean) / sigma * (sigma_down - sigma) + sigma_up * draws.steps[number]
         yield latents

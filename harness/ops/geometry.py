@@ -1,4 +1,4 @@
-"""Cameras and projection: where a 3D point lands in each view."""
+"""Cameras, projection of 3D points into views, triangulation, and epipolar geometry."""
 
 import math
 from dataclasses import dataclass
@@ -25,7 +25,20 @@ class Cameras:
 
 def orbit(azimuths: list[float], elevations: list[float], *, fov: float = 30.0, radius: float = 4.0,
           rolls: list[float] | None = None) -> Cameras:
-    """Return cameras on a sphere that look at the origin; angles in degrees, fov over the image's side."""
+    """Return cameras on a sphere that look at the origin, z up.
+
+    Args:
+        azimuths: Degrees from the x axis, one per camera.
+        elevations: Degrees above the horizon.
+        fov: Field of view over the image's side, in degrees.
+        radius: Distance from the origin.
+        rolls: Degrees by which each camera is turned about its axis; None for upright cameras.
+
+    Example:
+        >>> project(orbit([0.0, 90.0], [0.0, 0.0]), torch.tensor([[0.0, 0.5, 0.0]])).squeeze(1)
+        tensor([[0.5000, 0.7333],
+                [0.5000, 0.5000]])
+    """
     matrices, directions = [], []
     focal = 0.5 / math.tan(math.radians(fov) / 2)
     rolls = rolls or [0.0] * len(azimuths)
@@ -45,15 +58,35 @@ def orbit(azimuths: list[float], elevations: list[float], *, fov: float = 30.0, 
 
 def zero123plus_cameras(azimuth: float = 0.0, version: str = "v1.2", *, fov: float = 30.0, radius: float = 4.0
                         ) -> Cameras:
-    """Return Zero123++'s six cameras for a condition view at ``azimuth`` degrees (elevations are absolute)."""
+    """Return Zero123++'s six cameras.
+
+    Args:
+        azimuth: The condition view's azimuth in degrees; the cameras' are relative to it, their elevations absolute.
+        version: Zero123++'s release, a key of ``ZERO123PLUS_ELEVATIONS``.
+        fov: Field of view over the image's side, in degrees.
+        radius: Distance from the origin.
+
+    Example:
+        >>> zero123plus_cameras(version="v1.1").matrices.shape
+        torch.Size([6, 3, 4])
+    """
     azimuths = [azimuth + step for step in ZERO123PLUS_AZIMUTHS]
     return orbit(azimuths, list(ZERO123PLUS_ELEVATIONS[version]), fov=fov, radius=radius)
 
 
 def project(cameras: Cameras, points_xyz: Float[Tensor, "K 3"]) -> Float[Tensor, "V K 2"]:
-    """Return the points' (row, column) in [0, 1] of every view; outside [0, 1] means outside the image."""
-    homogeneous = torch.cat([points_xyz, torch.ones_like(points_xyz[:, :1])], 1)
-    x, y, depth = torch.einsum("vij,kj->ivk", cameras.matrices.to(points_xyz), homogeneous)
+    """Return the points' (row, column) in [0, 1] of every view; outside [0, 1] means outside the image.
+
+    Args:
+        cameras: The views' cameras.
+        points_xyz: Points in the world.
+
+    Example:
+        >>> project(zero123plus_cameras(), torch.zeros(1, 3))[0]
+        tensor([[0.5000, 0.5000]])
+    """
+    homogeneous = torch.cat([points_xyz, torch.ones_like(points_xyz[:, :1])], 1)  # (K 3) -> (K 4)
+    x, y, depth = torch.einsum("vij,kj->ivk", cameras.matrices.to(points_xyz), homogeneous)  # 3 x (V K)
     return torch.stack([y / depth, x / depth], -1)
 
 
@@ -61,7 +94,7 @@ def reproject(
     matrices: Float[Tensor, "*batch V 3 4"], points_xyz: Float[Tensor, "*batch K 3"]
 ) -> tuple[Float[Tensor, "*batch V K 2"], Float[Tensor, "*batch V K"]]:
     """Return the points' (row, column) in every view of their scene, and their depth; a point behind has depth <= 0."""
-    homogeneous = torch.cat([points_xyz, torch.ones_like(points_xyz[..., :1])], -1)
+    homogeneous = torch.cat([points_xyz, torch.ones_like(points_xyz[..., :1])], -1)  # (*batch K 3) -> (*batch K 4)
     x, y, depth = torch.einsum("...vij,...kj->...vki", matrices.to(points_xyz), homogeneous).unbind(-1)
     return torch.stack([y / depth, x / depth], -1), depth
 
@@ -72,53 +105,66 @@ def triangulate(matrices: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor
 
     Minimises over X the sum over views of w * ((x p3 - p1)X)^2 + w * ((y p3 - p2)X)^2, p1, p2, p3 the rows of the
     view's matrix (Hartley and Zisserman, Multiple View Geometry, 12.2, inhomogeneous form). Differentiable in points
-    and weights. Points of weight 0 may be NaN; a keypoint with fewer than two positive weights is NaN.
+    and weights.
+
+    Args:
+        matrices: The views' projection matrices, as in `Cameras`.
+        points_yx: Each view's points (row, column) in [0, 1]; those of weight 0 may be NaN.
+        weights: Non-negative weights; 0 leaves a point out.
+
+    Returns:
+        Points in the world, NaN for a keypoint with fewer than two positive weights.
+
+    Example:
+        >>> cameras, points_xyz = zero123plus_cameras(), torch.tensor([[0.1, -0.2, 0.3]])
+        >>> triangulate(cameras.matrices, project(cameras, points_xyz), torch.ones(6, 1))
+        tensor([[ 0.1000, -0.2000,  0.3000]])
     """
-    matrices, seen = matrices.to(points_yx), weights > 0
-    y, x = torch.where(seen[..., None], points_yx, 0.5).unbind(-1)
-    p1, p2, p3 = (row[..., None, :] for row in matrices.unbind(-2))  # (*batch V 1 4)
+    matrices, used = matrices.to(points_yx), weights > 0
+    y, x = torch.where(used[..., None], points_yx, 0.5).unbind(-1)  # (*batch V K 2) -> 2 x (*batch V K)
+    p1, p2, p3 = (row[..., None, :] for row in matrices.unbind(-2))  # (*batch V 3 4) -> 3 x (*batch V 1 4)
     rows = torch.stack([x[..., None] * p3 - p1, y[..., None] * p3 - p2], -2)  # (*batch V K 2 4)
-    normal = torch.einsum("...vk,...vkri,...vkrj->...kij", weights, rows[..., :3], rows)
-    known = (seen.sum(-2) >= 2)[..., None]
-    square = torch.where(known[..., None], normal[..., :3], torch.eye(3).to(points_yx))
-    solved = torch.linalg.solve_ex(square, -normal[..., 3:])[0][..., 0]
-    return torch.where(known, solved, torch.nan)
+    normal = torch.einsum("...vk,...vkri,...vkrj->...kij", weights, rows[..., :3], rows)  # (*batch K 3 4)
+    solvable = (used.sum(-2) >= 2)[..., None]  # (*batch K 1)
+    square = torch.where(solvable[..., None], normal[..., :3], torch.eye(3).to(points_yx))  # (*batch K 3 3)
+    solution = torch.linalg.solve_ex(square, -normal[..., 3:])[0][..., 0]  # (*batch K 3 1) -> (*batch K 3)
+    return torch.where(solvable, solution, torch.nan)
 
 
 def fundamental(first: Float[Tensor, "*batch 3 4"], second: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "*batch 3 3"]:
-    """Return F with (x2, y2, 1) F (x1, y1, 1)^T = 0 for a world point seen at (x1, y1) and (x2, y2); Frobenius norm 1.
+    """Return F with (x2, y2, 1) F (x1, y1, 1)^T = 0 for the images (x1, y1), (x2, y2) of one point; Frobenius norm 1.
 
     F = [P2 C]_x P2 P1^+, C the first camera's centre (Hartley and Zisserman, Multiple View Geometry, 9.2.2). Zero for
     two cameras with the same centre, which have no epipolar lines. Carries no gradient.
     """
     one, two = (matrices.detach().double() for matrices in (first, second))
     one, two = (matrices / torch.linalg.matrix_norm(matrices)[..., None, None] for matrices in (one, two))
-    centre = torch.linalg.svd(one)[2][..., 3, :, None]
-    epipole = (two @ centre)[..., 0]
+    centre = torch.linalg.svd(one)[2][..., 3, :, None]  # (*batch 4 1)
+    epipole = (two @ centre)[..., 0]  # (*batch 3)
     x, y, z = epipole.unbind(-1)
-    none = torch.zeros_like(x)
-    cross = torch.stack([none, -z, y, z, none, -x, -y, x, none], -1).reshape(*x.shape, 3, 3)
-    found = cross @ two @ torch.linalg.pinv(one)
-    size = torch.linalg.matrix_norm(found)[..., None, None]
-    return torch.where(epipole.norm(dim=-1)[..., None, None] > 1e-7, found / size.clamp_min(1e-12), 0.0).to(first)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)  # (*batch 9) -> (... 3 3)
+    matrix = cross @ two @ torch.linalg.pinv(one)
+    size = torch.linalg.matrix_norm(matrix)[..., None, None]
+    return torch.where(epipole.norm(dim=-1)[..., None, None] > 1e-7, matrix / size.clamp_min(1e-12), 0.0).to(first)
 
 
 def sampson(fundamentals: Float[Tensor, "*batch 3 3"], first_yx: Float[Tensor, "*batch K 2"],
             second_yx: Float[Tensor, "*batch K 2"]) -> Float[Tensor, "*batch K"]:
     """Return squared Sampson distances of pairs of points under their views' fundamental matrix, in squared sides.
 
-    To first order, how far both points together must move to lie on each other's epipolar lines. Finite everywhere, 0
-    where the matrix is 0. Source: Hartley and Zisserman, Multiple View Geometry, 11.4.3.
+    To first order, the squared distance by which both points together must move to lie on each other's epipolar lines.
+    Always finite; 0 if the matrix is 0. Source: Hartley and Zisserman, Multiple View Geometry, 11.4.3.
     """
     first, second = (torch.cat([p.flip(-1), torch.ones_like(p[..., :1])], -1) for p in (first_yx, second_yx))
     lines_second = torch.einsum("...ij,...kj->...ki", fundamentals.to(first), first)
     lines_first = torch.einsum("...ij,...ki->...kj", fundamentals.to(first), second)
-    residual = (second * lines_second).sum(-1)
+    residual = (second * lines_second).sum(-1)  # (*batch K)
     slope = lines_second[..., :2].square().sum(-1) + lines_first[..., :2].square().sum(-1)
-    return residual.square() / (slope + 1e-12)  # both points at their epipoles: 0 / 0
+    return residual.square() / (slope + 1e-12)  # the constant avoids 0 / 0 for two points at their epipoles
 
 
 def centres(matrices: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "*batch 3"]:
-    """Return where each camera stands in the world."""
-    found: Tensor = torch.linalg.solve(matrices[..., :3], -matrices[..., 3])
-    return found
+    """Return each camera's centre in the world."""
+    centre: Tensor = torch.linalg.solve(matrices[..., :3], -matrices[..., 3])
+    return centre

@@ -1,6 +1,6 @@
 """Axis legend and shape aliases, used in every annotation and shape comment.
 
-B scenes, V views, N tokens, K selected tokens or annotated keypoints, T text tokens, D token width,
+B scenes, V views, N tokens, K selected tokens or annotated keypoints, J kept tokens, T text tokens, D token width,
 H W map rows and columns, S = H * W, L captured layers, A attention heads, P steps, h w image rows and columns.
 
 Points are ``points_yx``: (row, column) in [0, 1], pixel i of n centred at (i + 0.5) / n. Names that hold pixels end in
@@ -23,6 +23,6 @@ Scalar = Float[Tensor, ""]
 
 
 def generator(*names: object) -> torch.Generator:
-    """Return a CPU generator seeded by hashing names, so that each use of randomness has its own stream."""
+    """Return a CPU generator seeded by a hash of the names, so that each use of randomness has its own stream."""
     digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -9,14 +9,14 @@ from harness.ops.geometry import orbit
 from harness.ops.tensors import generator
 from harness.ops.warps import random_affine
 from harness.registry import build, variants
-from tests.method.losses.evidence import CAMERAS, evidence
+from tests.method.losses.loss_inputs import CAMERAS, loss_inputs
 
 NAMES = [variant.name for variant in variants("losses")]
 LEAVES = ("maps", "view_maps", "common_maps", "warped_maps", "tokens", "view_error")
 
 
 def seen(scenes=2, views=6, tokens=4, cameras=CAMERAS, fill=None):
-    """Evidence with everything in it: random maps that are not square, or maps full of one value."""
+    """LossInputs with everything in it: random maps that are not square, or maps full of one value."""
     draws = generator("losses")
 
     def maps():
@@ -25,7 +25,7 @@ def seen(scenes=2, views=6, tokens=4, cameras=CAMERAS, fill=None):
 
     theta = random_affine(draws, scenes * views, 15.0, 0.8, 0.25).reshape(scenes, views, 2, 3)
     return replace(
-        evidence(maps(), cameras=(cameras,) * scenes), view_maps=maps(), common_maps=maps(), warped_maps=maps(),
+        loss_inputs(maps(), cameras=(cameras,) * scenes), view_maps=maps(), common_maps=maps(), warped_maps=maps(),
         theta=theta, tokens=torch.randn(8, 4, generator=draws, requires_grad=True),
         view_error=torch.tensor(0.3, requires_grad=True),
     )

@@ -7,12 +7,13 @@ from harness.data.base import Dataset, Rules, Scene
 from harness.data.folder import Folder
 from harness.errors import UsageError
 from harness.method.encode import CHUNK, Encoder
+from harness.models.pipelines.diffusion import Diffusion
 from tests.data.test_folder import tree
 
 WARPS = (2, 15.0, 0.8, 0.25)
 
 
-class Halver:
+class Halver(Diffusion):
     """Stands for a model: latents are the images at half their size; counts what it is asked to encode."""
 
     device = torch.device("cpu")

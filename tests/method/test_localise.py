@@ -20,7 +20,7 @@ def split(scenes, visible=None):
 def located(tokens):
     """Points of each token, one per scene: ``tokens[n][m]``."""
     points = torch.tensor(tokens, dtype=torch.float64).transpose(0, 1)[:, None]
-    return Located(points, {}, torch.empty(0))
+    return Located(points, {}, torch.empty(0, 1, 0, 1, 1))
 
 
 def test_each_half_is_scored_with_the_ties_of_the_other():

@@ -11,11 +11,11 @@ from harness.config.spec import RunOptions
 from harness.errors import UsageError
 from harness.method import trial
 from harness.method.encode import Encoder
-from harness.method.forward import draw, observe
+from harness.method.forward import draw_batch, forward
 from harness.method.passes import Diverged, Passes
 from harness.method.session import _session
 from harness.method.trial import TOLERANCE, run
-from harness.report.verify.from_files import from_curve, from_points, from_scenes
+from harness.report.verify.from_files import recompute_from_curve, recompute_from_points, recompute_from_scenes
 from tests.conftest import open_session, small_spec
 
 pytestmark = pytest.mark.usefixtures("random_models")
@@ -44,7 +44,7 @@ def test_every_score_comes_out_again_from_the_files(settings):
     found = run(small_spec(**settings))
     files = {name: {column: np.asarray(values) for column, values in getattr(found, name).items()}
              for name in ("points", "curve", "scenes")}
-    ways = {"points": from_points, "curve": from_curve, "scenes": from_scenes}
+    ways = {"points": recompute_from_points, "curve": recompute_from_curve, "scenes": recompute_from_scenes}
     alone = {name for name in found.scores if name.startswith(("pck_fit", "attention_residual", "row_sum_residual"))}
     for name in found.scores.keys() - alone:
         again = next(value for file, way in ways.items() if (value := way(files[file], name)) is not None)
@@ -209,11 +209,11 @@ def test_losses_see_live_maps(level):
     split = session.encoder.split("optimise", 3, (1, 15.0, 0.8, 0.25))
     tokens = torch.randn(12, session.model.width, requires_grad=True)
     draws = torch.Generator().manual_seed(0)
-    batch = draw(passes, split, draws, needs_views=False)
-    seen = observe(passes, split, registry.build("selection", "gaussian_fps"), tokens, {}, batch)
-    assert seen.maps.shape == ((2, 6, 6, 16, 16) if level == "per_view" else (2, 1, 6, 48, 32))
-    assert seen.view_maps.shape == seen.warped_maps.shape == (2, 6, 6, 16, 16)
-    for maps in (seen.maps, seen.view_maps, seen.common_maps, seen.warped_maps):
+    batch = draw_batch(passes, split, draws, needs_views=False)
+    inputs = forward(passes, split, registry.build("selection", "gaussian_fps"), tokens, {}, batch)
+    assert inputs.maps.shape == ((2, 6, 6, 16, 16) if level == "per_view" else (2, 1, 6, 48, 32))
+    assert inputs.view_maps.shape == inputs.warped_maps.shape == (2, 6, 6, 16, 16)
+    for maps in (inputs.maps, inputs.view_maps, inputs.common_maps, inputs.warped_maps):
         tokens.grad = None
         maps.square().sum().backward(retain_graph=True)
         assert tokens.grad.abs().sum() > 0

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.ops.maps import entropy, gaussians, keep_lit, kl_to_peak, peak_share, peaks, peaks_px, soft_peaks
+from harness.ops.maps import entropy, gaussians, kl_to_peak, mask_black, peak_share, peaks, peaks_px, soft_peaks
 from harness.ops.tensors import generator
 
 
@@ -102,9 +102,9 @@ def test_an_unknown_divergence_is_named():
         kl_to_peak(rand(4, 4), 1.0, "mean")
 
 
-def test_keep_lit_clears_the_black_half():
+def test_mask_black_clears_the_black_half():
     image = torch.ones(3, 8, 12)
     image[:, :, 6:] = 0
-    kept = keep_lit(torch.ones(2, 4, 6), image)
+    kept = mask_black(torch.ones(2, 4, 6), image)
     assert kept[:, :, :3].eq(1).all()
     assert kept[:, :, 3:].eq(0).all()

@@ -3,7 +3,7 @@
 import torch
 from diffusers import DDIMScheduler
 
-from harness.method.losses.base import Evidence
+from harness.method.losses.base import LossInputs
 from harness.method.losses.equivariance import Equivariance
 from harness.method.losses.sharpening import Sharpening
 from harness.method.selection.gaussian_fps import GaussianFps
@@ -111,7 +111,7 @@ def check_optimisation(given):
         chosen = selection(plain.detach(), warped.detach(), keypoints=constants["top_k"], sigma_px=sigma)
         picked.append(chosen[0, 0])
         views = plain[:, :, chosen[0, 0]]
-        seen = Evidence(views, views, views, warped[:, :, chosen[0, 0]], theta, tokens, None, None, sigma)
+        seen = LossInputs(views, views, views, warped[:, :, chosen[0, 0]], theta, tokens, None, None, sigma)
         pair = torch.stack([Sharpening()(seen), Equivariance(border="zeros")(seen)])
         terms.append(pair.detach())
         ((pair * torch.tensor(weights)).sum() / batch).backward()

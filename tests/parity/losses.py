@@ -2,15 +2,15 @@
 
 import torch
 
-from harness.method.losses.base import Evidence
+from harness.method.losses.base import LossInputs
 from harness.ops.maps import gaussians, several_peaks
 from harness.ops.warps import unwarp
 from harness.registry import build
 from tests.parity.golden import covers
 
 
-def evidence(views, warped=None, theta=None, sigma_px=1.0):
-    return Evidence(views, views, views, warped, theta, torch.zeros(1, 1), None, None, sigma_px)
+def loss_inputs(views, warped=None, theta=None, sigma_px=1.0):
+    return LossInputs(views, views, views, warped, theta, torch.zeros(1, 1), None, None, sigma_px)
 
 
 @covers("sk_sharpening_loss")
@@ -21,7 +21,7 @@ def check_sharpening(given):
         places = several_peaks(maps, subjects)
         given.check(places, f"out.pos_{suffix}")
         given.check(gaussians(places, *maps.shape[-2:], sigma).mean(0), f"out.target_{suffix}")
-        loss = build("losses", "sharpening", {"subjects": subjects})(evidence(maps[None, None], sigma_px=sigma))
+        loss = build("losses", "sharpening", {"subjects": subjects})(loss_inputs(maps[None, None], sigma_px=sigma))
         loss.backward()
         given.check(loss.detach(), f"out.loss_{suffix}")
         given.check(maps.grad, f"out.grad_{suffix}")
@@ -34,7 +34,7 @@ def check_equivariance(given):
     theta = given["in.theta"]
     term = build("losses", "equivariance", {"border": "zeros"})
     losses = [
-        term(evidence(maps[None, None], warped[None, b:b + 1], theta[None, b:b + 1])) for b in range(len(warped))
+        term(loss_inputs(maps[None, None], warped[None, b:b + 1], theta[None, b:b + 1])) for b in range(len(warped))
     ]
     losses[0].backward()
     given.check(torch.stack(losses).detach(), "out.loss")

@@ -48,5 +48,5 @@ def check_helpers(given):
 
 @covers("sk_mask_attn")
 def check_lit(given):
-    given.check(maps.keep_lit(given["in.maps"], given["in.image"][0]), "out.masked")
+    given.check(maps.mask_black(given["in.maps"], given["in.image"][0]), "out.masked")
     given.check(given["in.x"].softmax(-1), "out.softmax")

@@ -3,7 +3,7 @@
 import torch
 
 from harness.data._images import on_grey
-from harness.method.generate import paint
+from harness.method.generate import sample_views
 from harness.method.passes import Passes
 from harness.models.attention.canvas import assemble, split
 from harness.models.attention.hooks import Pass, attend, heads
@@ -137,7 +137,7 @@ def check_conditioning(given):
 
 @covers("z123_sampling")
 def check_sampling(given):
-    """The pipeline's whole call through `paint`, with the noise that it drew."""
+    """The pipeline's whole call through `sample_views`, with the noise that it drew."""
     constants, model = given.constants, model_of(given)
     check_pixels(given, model)
     image = as_images(given["out.pixel_values_vae"])
@@ -160,7 +160,8 @@ def check_sampling(given):
     passes = Passes(model, build("fusion", "none"), spec)
     seen = watch(model)
     tokens = torch.zeros(1, model.width)
-    steps = [assemble(latents) for latents in paint(passes, condition, levels, draws, tokens, torch.tensor([0]), {})]
+    sampling = sample_views(passes, condition, levels, draws, tokens, torch.tensor([0]), {})
+    steps = [assemble(latents) for latents in sampling]
     check_steps(given, seen, steps)
     given.check(zero123plus.unscale_latents(steps[-1]), "out.final_latents")
     given.check(assemble(model.decode(split(steps[-1], VIEWS))), "out.image")

@@ -1,4 +1,4 @@
-"""How keypoint tokens act on a cross-attention layer of the view pass."""
+"""The interface of a fusion: the effect of keypoint tokens on a cross-attention layer of the view pass."""
 
 import math
 from abc import ABC, abstractmethod
@@ -18,11 +18,13 @@ Attend = Callable[..., Output]
 
 @dataclass(frozen=True)
 class Guidance:
-    """The keypoint tokens and where they look, as one cross-attention layer of the view pass sees them.
+    """The keypoint tokens and their maps, as the input of one cross-attention layer of the view pass.
 
-    ``tokens`` (K D) carry gradients, ``maps`` do not: (B K S) in the layer's own spatial order on the canvas, each row
-    the token's attention with sum 1 over the canvas (its mean over space is 1 / S). ``mass`` (B K) is the token's mean
-    attention before that normalisation.
+    Attributes:
+        tokens: The keypoint tokens; they carry gradients.
+        maps: The tokens' attention in the layer's own spatial order on the canvas, with sum 1 (mean 1 / S) over space;
+            no gradient.
+        mass: Each token's mean attention before that normalisation; no gradient.
     """
 
     tokens: Float[Tensor, "K D"]
@@ -32,7 +34,18 @@ class Guidance:
 
 @dataclass(frozen=True)
 class Fusion(ABC):
-    """A way of feeding keypoint tokens into the view pass; at strength 0 it is exactly the baseline."""
+    """A way of feeding keypoint tokens into the view pass; at strength 0 it is exactly the baseline.
+
+    Example:
+        >>> class Replace(Fusion):
+        ...     def fuse(self, attend, context, guidance, gates):
+        ...         return attend(guidance.tokens.expand(len(context), -1, -1))
+        >>> guidance = Guidance(torch.ones(3, 8), torch.full((1, 3, 16), 1 / 16), torch.ones(1, 3))
+        >>> def attend(context, bias=None, change=None):
+        ...     return context.mean(1, keepdim=True).expand(-1, 16, -1)
+        >>> Replace(strength=1.0)(attend, torch.zeros(1, 77, 8), guidance, {}).mean()
+        tensor(1.)
+    """
 
     strength: float = knob(1.0, "how strongly the tokens act; 0 is the baseline", low=0.0, high=1.0)
 
@@ -43,8 +56,12 @@ class Fusion(ABC):
     def __call__(self, attend: Attend, context: Context, guidance: Guidance, gates: Mapping[str, Tensor]) -> Output:
         """Return the layer's output.
 
-        ``attend(context, bias=None, change=None)`` is its attention over any context (B T D), with ``bias`` (T) added
-        to the logits and probabilities (B A S T) replaced by ``change`` of them.
+        Args:
+            attend: ``attend(context, bias=None, change=None)``, the layer's attention over any context (B T D);
+                ``bias`` (T) is added to the logits, ``change`` maps probabilities (B A S T) to those to use.
+            context: The layer's own context, the text's states.
+            guidance: The keypoint tokens and their maps.
+            gates: The parameters of `gates` by name.
         """
         if self.strength == 0:
             return attend(context)
@@ -61,7 +78,7 @@ BASE = Fusion
 def append(context: Context, tokens: Float[Tensor, "B K D"], strength: float
            ) -> tuple[Float[Tensor, "B TK D"], Float[Tensor, " TK"] | None]:
     """Return [context; tokens] and the logit bias log(strength) on the tokens' columns, None at full strength."""
-    joined = torch.cat([context, tokens.to(context)], 1)
+    joined = torch.cat([context, tokens.to(context)], 1)  # (B T D), (B K D) -> (B T+K D)
     if strength == 1:
         return joined, None
     bias = joined.new_zeros(joined.shape[1])

@@ -18,5 +18,5 @@ class Blend(Fusion):
     def fuse(self, attend: Attend, context: Context, guidance: Guidance, gates: Mapping[str, Tensor]) -> Output:
         """Return the blended outputs."""
         alpha = self.alpha * self.strength
-        tokens = guidance.tokens.expand(len(context), -1, -1).to(context)
+        tokens = guidance.tokens.expand(len(context), -1, -1).to(context)  # (K D) -> (B K D)
         return (1 - alpha) * attend(context) + alpha * attend(tokens)

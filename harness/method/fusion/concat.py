@@ -14,4 +14,5 @@ class Concat(Fusion):
 
     def fuse(self, attend: Attend, context: Context, guidance: Guidance, gates: Mapping[str, Tensor]) -> Output:
         """Return attention over context and tokens."""
-        return attend(*append(context, guidance.tokens.expand(len(context), -1, -1), self.strength))
+        tokens = guidance.tokens.expand(len(context), -1, -1)  # (K D) -> (B K D)
+        return attend(*append(context, tokens, self.strength))

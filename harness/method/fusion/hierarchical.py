@@ -1,4 +1,4 @@
-"""Strategy 2: the context looks at the parts through a learnable gate, and the parts are appended."""
+"""Strategy 2: the context attends to the parts through a learnable gate, and the parts are appended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Hierarchical(Fusion):
 
     def fuse(self, attend: Attend, context: Context, guidance: Guidance, gates: Mapping[str, Tensor]) -> Output:
         """Return attention over the gated context and its parts."""
-        share = guidance.mass / guidance.mass.mean(-1, keepdim=True)
-        parts = (share[..., None].to(guidance.tokens) * guidance.tokens).to(context)
-        looking = (context @ parts.transpose(-1, -2) / context.shape[-1] ** 0.5).softmax(-1) @ parts
-        gated = context + self.strength * gates["context"].to(context) * looking
+        share = guidance.mass / guidance.mass.mean(-1, keepdim=True)  # (B K)
+        parts = (share[..., None].to(guidance.tokens) * guidance.tokens).to(context)  # (B K D)
+        attended = (context @ parts.transpose(-1, -2) / context.shape[-1] ** 0.5).softmax(-1) @ parts  # (B T D)
+        gated = context + self.strength * gates["context"].to(context) * attended
         return attend(*append(gated, parts, self.strength))

@@ -1,4 +1,4 @@
-"""The baseline: the view pass sees its own context alone; keypoints are found beside the generator."""
+"""The baseline: the view pass gets its own context only; keypoints do not act on the generator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -21,10 +21,10 @@ class Spatial(Fusion):
         """Return the gated output."""
         alpha = self.alpha * self.strength
         if self.form == "literal":
-            # The mean over space of a map with sum 1 is 1 / S wherever the keypoints are: it guides nothing, and the
-            # second softmax flattens what the first one chose.
+            # The mean over space of a map with sum 1 is 1 / S for every keypoint position: it carries no guidance, and
+            # the second softmax flattens the first one's probabilities.
             factor = 1 + alpha / guidance.maps.shape[-1]
             return attend(context, change=lambda probabilities: (factor * probabilities).softmax(-1))
         output = attend(context)
-        mean_map = guidance.maps.mean(1)[..., None].to(output)
+        mean_map = guidance.maps.mean(1)[..., None].to(output)  # (B K S) -> (B S 1)
         return output * (1 + alpha * (mean_map.shape[1] * mean_map - 1))

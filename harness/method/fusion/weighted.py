@@ -1,4 +1,4 @@
-"""Strategy 1: keypoint tokens are appended, each scaled by the attention that it draws."""
+"""Strategy 1: keypoint tokens are appended, each scaled by the attention that it receives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Weighted(Fusion):
         """Return attention over context and weighted tokens."""
         mass, count = guidance.mass, guidance.mass.shape[-1]
         if self.normalise == "sum":
-            weights = (mass * guidance.maps.shape[-1] / self.tau).softmax(-1)
+            weights = (mass * guidance.maps.shape[-1] / self.tau).softmax(-1)  # (B K)
         else:
             weights = count * (mass / mass.mean(-1, keepdim=True) / self.tau).softmax(-1)
-        tokens = weights[..., None].to(guidance.tokens) * guidance.tokens
+        tokens = weights[..., None].to(guidance.tokens) * guidance.tokens  # (B K 1) * (K D) -> (B K D)
         return attend(*append(context, tokens, self.strength))

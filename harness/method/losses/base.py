@@ -1,4 +1,4 @@
-"""What a loss term sees and how it is weighted."""
+"""The interface of a loss term: its inputs in one optimisation step, and its weight."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,14 +12,21 @@ from harness.registry import knob
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What one optimisation step shows to the losses; live tensors, so gradients reach the tokens.
+class LossInputs:
+    """The tensors of one optimisation step that losses see; gradients flow through them to the tokens.
 
-    ``maps`` are the selected tokens' maps of the images: per view (B V K H W), or with ``loss_level: grid`` of the
-    assembled canvas (B 1 K 3H 2W). ``view_maps`` are the same tokens' maps per view, and ``warped_maps`` those of the
-    views' affine copies, made by ``theta`` (output to input, normalised xy, align_corners=False). ``common_maps``
-    (B V K H W) are of the step's most often selected tokens, the same in all views: what terms across views compare.
-    ``view_error`` is the view pass's denoising error. What a step does not have is None.
+    Attributes:
+        maps: The selected tokens' maps, per view (B V K H W) or, with ``loss_level: grid``, of the canvas
+            (B 1 K 3H 2W).
+        view_maps: The same tokens' maps, always per view.
+        common_maps: Maps of the tokens that the step selects most often, the same tokens in all views; for terms that
+            compare views.
+        warped_maps: ``view_maps`` of the views' affine copies; None without copies.
+        theta: The copies' warps, from output to input in normalised xy (align_corners=False); None without copies.
+        tokens: All tokens.
+        cameras: One per scene; None if the data has none.
+        view_error: The view pass's denoising error; None if no loss needs it.
+        sigma_px: Spread of the target Gaussians in map pixels.
     """
 
     maps: Float[Tensor, "B U K Y X"]
@@ -35,7 +42,19 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Loss(ABC):
-    """A loss term; ``weight * min(1, step / ramp_steps)`` scales it."""
+    """A loss term; it is scaled by ``weight * min(1, step / ramp_steps)``.
+
+    Example:
+        >>> import torch
+        >>> class Mean(Loss):
+        ...     def __call__(self, inputs):
+        ...         return inputs.view_maps.mean()
+        >>> maps = torch.full((1, 1, 2, 4, 4), 0.5)
+        >>> inputs = LossInputs(maps, maps, maps, None, None, torch.zeros(2, 3), None, None, 1.0)
+        >>> term = Mean(weight=2.0, ramp_steps=10)
+        >>> term(inputs), term.weight_at(5)
+        (tensor(0.5000), 1.0)
+    """
 
     weight: float = knob(1.0, "factor of this term in the total", low=0.0)
     ramp_steps: int = knob(0, "steps over which the weight grows from 0; 0 for none", low=0)
@@ -45,8 +64,12 @@ class Loss(ABC):
         return self.weight * min(1.0, step / self.ramp_steps) if self.ramp_steps else self.weight
 
     @abstractmethod
-    def __call__(self, seen: Evidence) -> Scalar:
-        """Return the unweighted term."""
+    def __call__(self, inputs: LossInputs) -> Scalar:
+        """Return the unweighted term, differentiable in the maps; raise UsageError if an input that it needs is None.
+
+        Args:
+            inputs: The tensors of the step; the selected tokens' maps are (B V K H W).
+        """
 
 
 BASE = Loss

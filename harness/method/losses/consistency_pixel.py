@@ -8,20 +8,19 @@ pulls tokens towards the centre of the view instead of onto the object's parts. 
 
 from dataclasses import dataclass
 
-from harness.method.losses._views import located
-from harness.method.losses.base import Evidence, Loss
+from harness.method.losses._views import BetweenViews, Confidence, Points
+from harness.method.losses.base import LossInputs
 from harness.ops.tensors import Scalar
 from harness.registry import knob
 
 
 @dataclass(frozen=True)
-class ConsistencyPixel(Loss):
-    """Variance over views of the tokens' points; needs no cameras, which is what is wrong with it."""
+class ConsistencyPixel(BetweenViews):
+    """Variance over views of the tokens' points; it ignores the cameras, which is its mistake."""
 
     window: float = knob(3.0, "radius of the soft-argmax around the peak, in sigma_px", low=0.5, high=1000.0)
     temperature: float = knob(1.0, "of the soft-argmax; towards 0 it becomes the argmax", low=0.05, high=1.0)
 
-    def __call__(self, seen: Evidence) -> Scalar:
-        """Return the unweighted term; 0 for a single view."""
-        points, _ = located(seen, self.window, self.temperature)
+    def compare(self, inputs: LossInputs, points: Points, confidence: Confidence) -> Scalar:
+        """Return the term for at least two views."""
         return (points - points.mean(1, keepdim=True)).square().sum(-1).mean()

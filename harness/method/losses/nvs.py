@@ -6,7 +6,7 @@ L = mean squared error of the model's prediction (noise or velocity) on the canv
 from dataclasses import dataclass
 
 from harness.errors import UsageError
-from harness.method.losses.base import Evidence, Loss
+from harness.method.losses.base import Loss, LossInputs
 from harness.ops.tensors import Scalar
 
 
@@ -14,8 +14,8 @@ from harness.ops.tensors import Scalar
 class Nvs(Loss):
     """The view pass's denoising error."""
 
-    def __call__(self, seen: Evidence) -> Scalar:
+    def __call__(self, inputs: LossInputs) -> Scalar:
         """Return the unweighted term; raise UsageError if the trial has no view pass."""
-        if seen.view_error is None:
+        if inputs.view_error is None:
             raise UsageError("losses.nvs: the trial has no view pass; choose a model that has one or drop the term")
-        return seen.view_error
+        return inputs.view_error

@@ -7,7 +7,7 @@ show several objects alike, G is the mean of one such Gaussian for each.
 
 from dataclasses import dataclass
 
-from harness.method.losses.base import Evidence, Loss
+from harness.method.losses.base import Loss, LossInputs
 from harness.ops.maps import gaussians, several_peaks
 from harness.ops.tensors import Scalar
 from harness.registry import knob
@@ -19,8 +19,9 @@ class Sharpening(Loss):
 
     subjects: int = knob(1, "objects alike in one image, each a peak of the target", low=1, high=64)
 
-    def __call__(self, seen: Evidence) -> Scalar:
+    def __call__(self, inputs: LossInputs) -> Scalar:
         """Return the unweighted term."""
-        height, width = seen.maps.shape[-2:]
-        target = gaussians(several_peaks(seen.maps, self.subjects), height, width, seen.sigma_px).mean(0)
-        return (seen.maps - target).square().mean()
+        height, width = inputs.maps.shape[-2:]
+        peaks_yx = several_peaks(inputs.maps, self.subjects)  # (subjects B U K 2)
+        target = gaussians(peaks_yx, height, width, inputs.sigma_px).mean(0)  # (B U K Y X)
+        return (inputs.maps - target).square().mean()

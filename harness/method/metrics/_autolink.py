@@ -1,8 +1,8 @@
-"""AutoLink's evaluation (He et al., NeurIPS 2022) of found keypoints, whose figures StableKeypoints' tables quote.
+"""AutoLink's evaluation (He et al., NeurIPS 2022) of located keypoints; StableKeypoints' tables quote its figures.
 
-It differs from StableKeypoints' own (`_official`) in three ways: regressors see points as they are, not minus 0.5;
+It differs from StableKeypoints' own (`_official`) in three ways: regressors get points as they are, not minus 0.5;
 errors are pooled over all points of all images, not averaged by image first; and Tai-Chi's is |error| by coordinate.
-Found points are (row, column) in [0, 1], annotated ones in whatever unit the data set's figure has, M images each.
+Located points are (row, column) in [0, 1], annotated ones in the unit of the dataset's figure, M images each.
 """
 
 import torch
@@ -16,12 +16,12 @@ Points = Float[Tensor, "M K 2"]
 
 def features(found_yx: Float[Tensor, "M J 2"], scale: float = 1.0, *, bias: bool = False) -> Float[Tensor, "M F"]:
     """Return the regressors' input: coordinates side by side, times ``scale``, then a one if ``bias``."""
-    flat = found_yx.flatten(1) * scale
+    flat = found_yx.flatten(1) * scale  # (M J 2) -> (M 2J)
     return torch.cat([flat, torch.ones_like(flat[:, :1])], 1) if bias else flat
 
 
 def least_squares(x: Float[Tensor, "M F"], y: Float[Tensor, "M C"]) -> Float[Tensor, "F C"]:
-    """Return (x'x)^-1 x'y, in float64; with the identity added to x'x where that has no inverse."""
+    """Return (x'x)^-1 x'y, in float64; the identity is added to x'x if that has no inverse."""
     x, y = x.double(), y.double()
     normal = x.T @ x
     if torch.linalg.matrix_rank(normal, hermitian=True) < len(normal):
@@ -31,14 +31,14 @@ def least_squares(x: Float[Tensor, "M F"], y: Float[Tensor, "M C"]) -> Float[Ten
 
 
 def fit_visible(x: Float[Tensor, "M F"], truth: Points, counted: Bool[Tensor, "M K C"]) -> Float[Tensor, "K C F"]:
-    """Return one regressor for each coordinate, fitted on the images where it is counted; zero where none is."""
-    flat, rows = truth.flatten(1), counted.flatten(1)
+    """Return one regressor for each coordinate, fitted on the images that count it; zero if none does."""
+    flat, rows = truth.flatten(1), counted.flatten(1)  # (M K 2) -> (M 2K)
     fitted = [
         least_squares(x[rows[:, c]], flat[rows[:, c], c:c + 1])[:, 0] if rows[:, c].any()
         else torch.zeros(x.shape[1], dtype=torch.float64)
         for c in range(flat.shape[1])
     ]
-    regressors: Tensor = torch.stack(fitted).unflatten(0, truth.shape[1:])
+    regressors: Tensor = torch.stack(fitted).unflatten(0, truth.shape[1:])  # (2K F) -> (K 2 F)
     return regressors
 
 
@@ -55,7 +55,7 @@ def by_coordinate(predicted: Points, truth: Points, counted: Bool[Tensor, "M K C
 
 
 def below_6px(predicted_px: Points, truth_px: Points) -> Tensor:
-    """Return the share of points less than 6 px off (DeepFashion); AutoLink's found points span 255 px, not 256."""
+    """Return the share of points less than 6 px off (DeepFashion); AutoLink's located points span 255 px, not 256."""
     errors: Tensor = (predicted_px - truth_px).norm(dim=-1)
     return (errors < 6).double().mean()
 
@@ -67,9 +67,9 @@ def by_eyes(predicted: Points, truth: Points, eyes: Float[Tensor, " M"]) -> Tens
 
 
 def exchange(predicted: Points, truth: Points, mirror: Int[Tensor, " K"], patience: int = 10) -> tuple[Points, bool]:
-    """Return the annotations with left and right exchanged wherever that fits better, and whether any were.
+    """Return the annotations with left and right exchanged in images that fit better so; True if any was exchanged.
 
-    They are left as they are where at most ``patience`` images would change.
+    Nothing is exchanged if at most ``patience`` images would change.
     """
     swapped = truth[:, mirror]
     better = (predicted - swapped).norm(dim=-1).mean(-1) < (predicted - truth).norm(dim=-1).mean(-1)
@@ -97,7 +97,7 @@ def fit_mirrored(x: Float[Tensor, "M F"], truth: Points, mirror: Int[Tensor, " K
 
 
 def mirrored(predicted: Points, truth: Points, mirror: Int[Tensor, " K"]) -> Tensor:
-    """Return the mean error with left and right of the annotations exchanged wherever that fits better (Human3.6M)."""
+    """Return the mean error with the annotations' left and right exchanged in images that fit better so (Human3.6M)."""
     truth = truth.double()
     for _ in range(ROUNDS):
         truth, changed = exchange(predicted, truth, mirror)
@@ -108,5 +108,5 @@ def mirrored(predicted: Points, truth: Points, mirror: Int[Tensor, " K"]) -> Ten
 
 
 def _apply(x: Tensor, regressor: Tensor, like: Tensor) -> Tensor:
-    points: Tensor = (x.double() @ regressor).unflatten(1, like.shape[1:])
+    points: Tensor = (x.double() @ regressor).unflatten(1, like.shape[1:])  # (M 2K) -> (M K 2)
     return points

@@ -1,6 +1,6 @@
 """The data sets' own error measures, as StableKeypoints (Hedlin et al., CVPR 2024) evaluates them; one value per image.
 
-They differ in normaliser, in what they average and even in their sign of "at most", so one table never mixes them. The
+They differ in the normaliser, in the average and even in < or <= at the limit, so one table never mixes them. The
 mean over images is the published figure. Points are (row, column) in [0, 1] of a square image.
 """
 
@@ -20,7 +20,7 @@ def inter_eye(predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K
 def mean_of_visible(
     predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K 2"], visible: Bool[Tensor, "M K"]
 ) -> Float[Tensor, " M"]:
-    """Return the mean error over visible points, in image sides (CUB); images weigh alike, whatever they show."""
+    """Return the mean error over visible points, in image sides (CUB); each image has the same weight."""
     return torch.where(visible, _errors(predicted_yx, truth_yx), 0).sum(-1) / visible.sum(-1)
 
 
@@ -39,7 +39,7 @@ def below_6px(predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K
 def orientation_invariant(
     predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K 2"], mirror: Int[Tensor, " K"]
 ) -> Float[Tensor, " M"]:
-    """Return the mean error times 128, with predictions' left and right as they are or swapped, whichever is less.
+    """Return the mean error times 128, the smaller of two: predictions as they are, or with left and right swapped.
 
     ``mirror`` gives, for each keypoint, the index of its counterpart (Human3.6M).
     """

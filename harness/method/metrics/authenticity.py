@@ -1,4 +1,4 @@
-"""Is the captured attention the model's own: largest residuals against the layers' real outputs."""
+"""A check that captured attention is the model's own: largest residuals against the layers' real outputs."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,6 @@ class Authenticity(Metric):
     layer's real output; ``row_sum_residual``, the largest absolute difference of a row's sum from 1.
     """
 
-    def __call__(self, seen: Observations) -> dict[str, float]:
+    def __call__(self, observed: Observations) -> dict[str, float]:
         """Return the residuals."""
-        return dict(seen.residuals)
+        return dict(observed.residuals)

@@ -1,4 +1,4 @@
-"""What a trial observed on its test split, and the metrics that turn it into scores."""
+"""The interface of a metric: a trial's observations on its test split, and the scores computed from them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Errors on the fit split, each scene's with ties that other scenes made: M scenes, V views, K keypoints.
+    """Errors on the fit split, each scene with the assignment made by other scenes: M scenes, V views, K keypoints.
 
-    An error is NaN where a keypoint has no token. The test split has no part in it.
+    An error is NaN if the keypoint has no token. No test scene is included.
     """
 
     error_px: Float[Tensor, "M V K"]
@@ -22,18 +22,29 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Observations:
-    """What a trial saw on the test split: M scenes, V views, K annotated keypoints. Float64 on the CPU.
+    """A trial's observations on the test split: M scenes, V views, K annotated keypoints. Float64 on the CPU.
 
-    ``predictions`` are (M V K 2) (row, column) in [0, 1], NaN where a keypoint has no token, by protocol: ``""``
-    (selected tokens matched on the fit split), ``regressed``, ``mean_pose``, ``oracle`` (labels choose among all
-    tokens), ``untrained``, ``untrained_regressed``, ``untrained_oracle``. ``curve`` holds one value per step for the
-    total (``loss``), every raw term and every ``<term>_weighted``. ``attention`` holds one value per scene, view and
-    selected token or per scene and view, for statistics such as ``entropy`` or ``entropy_untrained``. ``views`` holds
-    one value per scene and noise level for the view pass's errors, or per scene and view for PSNR and SSIM; these two
-    may cover fewer scenes. ``residuals`` are the capture's checks against the layers' own outputs. ``fit`` is what was
-    held out of the fit split, the only part that is not of the test split. ``official``, ``mirror`` and ``by_image``
-    are the dataset's rules: its literature's own measure, counterparts of left and right, and PCK image by image.
-    ``kept_yx`` are the kept tokens' points.
+    Points are (row, column) in [0, 1].
+
+    Attributes:
+        truth_yx: Annotated points.
+        visible: True for annotated points.
+        normaliser_px: The length by which each view's errors are divided.
+        size_px: Rows and columns of a view.
+        predictions: Points by protocol, NaN if a keypoint has no token: ``""`` (selected tokens matched on the fit
+            split), ``regressed``, ``mean_pose``, ``oracle`` (labels choose among all tokens), ``untrained``,
+            ``untrained_regressed``, ``untrained_oracle``.
+        cameras: Projection matrices as in `Cameras.matrices`; None if the data has none.
+        points_xyz: Annotated points in space; None if unknown.
+        curve: One value per step for the total (``loss``), every raw term and every ``<term>_weighted``.
+        attention: Statistics such as ``entropy`` or ``entropy_untrained``, per scene and view (and selected token).
+        views: The view pass's errors per scene and noise level, PSNR and SSIM per scene and view; perhaps fewer scenes.
+        residuals: The capture's checks against the layers' own outputs.
+        fit: Held-out errors of the fit split, the only part that is not of the test split.
+        official: The dataset's rules: name of its literature's own measure, "" for none.
+        mirror: The dataset's rules: each keypoint's counterpart of left and right.
+        by_image: The dataset's rules: True to report PCK averaged image by image too.
+        kept_yx: The kept tokens' points.
     """
 
     truth_yx: Float[Tensor, "M V K 2"]
@@ -56,11 +67,26 @@ class Observations:
 
 @dataclass(frozen=True)
 class Metric(ABC):
-    """One family of scores, computed from what a trial observed."""
+    """One family of scores.
+
+    Example:
+        >>> import torch
+        >>> class VisibleShare(Metric):
+        ...     def __call__(self, observed):
+        ...         return {"visible_share": observed.visible.double().mean().item()}
+        >>> points = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
+        >>> visible = torch.tensor([[[True, False]]])
+        >>> VisibleShare()(Observations(points, visible, torch.ones(1, 1), (64, 64), {"": points}))
+        {'visible_share': 0.5}
+    """
 
     @abstractmethod
-    def __call__(self, seen: Observations) -> dict[str, float]:
-        """Return flat score names and values; nothing where the trial did not observe what the family needs."""
+    def __call__(self, observed: Observations) -> dict[str, float]:
+        """Return scores by name; {} if the trial did not observe the family's inputs.
+
+        Args:
+            observed: The trial's observations.
+        """
 
 
 BASE = Metric

@@ -1,4 +1,4 @@
-"""PCK on the fit split, cross-fitted: what a search may optimise and prune on, since no test label is in it."""
+"""PCK on the fit split, cross-fitted: a search may optimise and prune on it, since it uses no test label."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from harness.method.metrics.base import HeldOut, Metric, Observations
 
 @dataclass(frozen=True)
 class Fit(Metric):
-    """Share of the fit split's visible points within alpha times the normaliser, tied by the other half of its scenes.
+    """Share of the fit split's visible points within alpha times the normaliser, assigned by the other half's labels.
 
-    Scores: ``pck_fit@<alpha>``; nothing where the split is too small to hold scenes out or shows no keypoint.
+    Scores: ``pck_fit@<alpha>``; none if the split is too small to hold scenes out or shows no keypoint.
     """
 
-    def __call__(self, seen: Observations) -> dict[str, float]:
+    def __call__(self, observed: Observations) -> dict[str, float]:
         """Return the scores."""
-        return pooled(seen.fit)
+        return pooled(observed.fit)
 
 
 def pooled(fit: HeldOut | None) -> dict[str, float]:
@@ -29,10 +29,10 @@ def pooled(fit: HeldOut | None) -> dict[str, float]:
 
 
 def per_scene(fit: HeldOut | None) -> dict[str, list[int] | list[float] | list[bool]]:
-    """Return one row per scene: its number, how many points it shows, and their ``pck_fit@<alpha>``, NaN for none."""
+    """Return one row per scene: its number, its number of visible points, their ``pck_fit@<alpha>`` (NaN for none)."""
     if fit is None:
         return {}
-    visible = fit.visible.flatten(1)
+    visible = fit.visible.flatten(1)  # (M V K) -> (M V*K)
     shares = {name: share_per_image(hit.flatten(1), visible).tolist() for name, hit in _hits(fit).items()}
     return {"scene": list(range(len(visible))), "visible_points": visible.sum(-1).tolist(), **shares}
 

@@ -1,4 +1,4 @@
-"""Do the views agree on one point in space: reprojection error, spread in 3D, PCK of held-out views."""
+"""The views' agreement on one point in space: reprojection error, spread in 3D, PCK of held-out views."""
 
 from dataclasses import dataclass
 
@@ -13,84 +13,85 @@ from harness.ops.geometry import reproject, triangulate
 
 @dataclass(frozen=True)
 class Multiview(Metric):
-    """How well the matched points of the views triangulate, over the views in which the keypoint is visible and found.
+    """The quality of the triangulated matched points, over the views in which the keypoint is visible and located.
 
-    Scores: ``reprojection_px`` and ``reprojection_relative`` (over the normaliser), the mean distance between a found
+    Scores: ``reprojection_px`` and ``reprojection_relative`` (over the normaliser), the mean distance between a located
     point and the projection of its keypoint's triangulated point; ``spread_3d``, the root mean square distance of the
-    views' rays from that point, in scene units; ``error_3d``, the median distance from it to the true one, where that
+    views' rays from that point, in scene units; ``error_3d``, the median distance from it to the true one, if that
     is known; ``pck_heldout@<alpha>``, each view scored with the point that the other views alone give. A keypoint needs
     two views; in the held-out score one that has fewer, or whose point falls behind the camera, is a miss. On data
-    without annotated keypoints the first three are of the kept tokens, each in every view, also where it is hidden.
+    without annotated keypoints the first three are of the kept tokens, each in every view, even if it is hidden there.
     """
 
-    def __call__(self, seen: Observations) -> dict[str, float]:
-        """Return the scores; nothing where cameras or matched points are missing."""
-        if seen.cameras is None or "" not in seen.predictions:
+    def __call__(self, observed: Observations) -> dict[str, float]:
+        """Return the scores; {} without cameras or matched points."""
+        if observed.cameras is None or "" not in observed.predictions:
             return {}
-        found_yx = seen.predictions[""]
-        if not found_yx.shape[-2] and seen.kept_yx is not None:
-            return _agreement(seen, seen.cameras, seen.kept_yx, seen.kept_yx.isfinite().all(-1))
-        used = seen.visible & found_yx.isfinite().all(-1)
-        scores = _agreement(seen, seen.cameras, found_yx, used)
-        if seen.visible.any():
-            error_px = errors_px(held_out(seen.cameras, found_yx, used), seen.truth_yx, seen.size_px)
+        found_yx = observed.predictions[""]
+        if not found_yx.shape[-2] and observed.kept_yx is not None:
+            return _agreement(observed, observed.cameras, observed.kept_yx, observed.kept_yx.isfinite().all(-1))
+        used = observed.visible & found_yx.isfinite().all(-1)
+        scores = _agreement(observed, observed.cameras, found_yx, used)
+        if observed.visible.any():
+            error_px = errors_px(held_out(observed.cameras, found_yx, used), observed.truth_yx, observed.size_px)
             for alpha in ALPHAS:
-                hit = hits(error_px, seen.normaliser_px, alpha)
-                scores[f"pck_heldout@{alpha:g}"] = share(hit, seen.visible)
+                hit = hits(error_px, observed.normaliser_px, alpha)
+                scores[f"pck_heldout@{alpha:g}"] = share(hit, observed.visible)
         return scores
 
 
-def agreement_by_point(seen: Observations) -> dict[str, Float[Tensor, "M V K"]]:
+def agreement_by_point(observed: Observations) -> dict[str, Float[Tensor, "M V K"]]:
     """Return the scores point by point: ``error_heldout`` and ``reprojection`` in pixels, ``ray`` and ``error_3d``.
 
-    Infinite where no other views give the held-out point; the others are NaN where the point does not count. Nothing
-    without cameras or annotated keypoints.
+    The first is infinite if the other views do not determine the point; the others are NaN for points that do not
+    count. {} without cameras or annotated keypoints.
     """
-    if seen.cameras is None or "" not in seen.predictions or not seen.visible.shape[-1]:
+    if observed.cameras is None or "" not in observed.predictions or not observed.visible.shape[-1]:
         return {}
-    found_yx = seen.predictions[""]
-    used = seen.visible & found_yx.isfinite().all(-1)
-    heldout = errors_px(held_out(seen.cameras, found_yx, used), seen.truth_yx, seen.size_px)
-    return {"error_heldout": heldout.nan_to_num(nan=torch.inf), **_by_point(seen, seen.cameras, found_yx, used)}
+    found_yx = observed.predictions[""]
+    used = observed.visible & found_yx.isfinite().all(-1)
+    heldout = errors_px(held_out(observed.cameras, found_yx, used), observed.truth_yx, observed.size_px)
+    return {"error_heldout": heldout.nan_to_num(nan=torch.inf), **_by_point(observed, observed.cameras, found_yx, used)}
 
 
 def _by_point(
-    seen: Observations,
+    observed: Observations,
     cameras: Float[Tensor, "M V 3 4"],
     found_yx: Float[Tensor, "M V K 2"],
     used: Bool[Tensor, "M V K"],
 ) -> dict[str, Float[Tensor, "M V K"]]:
     points_xyz = triangulate(cameras, found_yx, used.to(found_yx))
-    known = points_xyz.isfinite().all(-1)  # (M K)
-    counted = used & known[:, None]
+    triangulated = points_xyz.isfinite().all(-1)  # (M K 3) -> (M K)
+    counted = used & triangulated[:, None]  # (M V K)
     columns = {
-        "reprojection": errors_px(reproject(cameras, points_xyz)[0], found_yx, seen.size_px),
+        "reprojection": errors_px(reproject(cameras, points_xyz)[0], found_yx, observed.size_px),
         "ray": ray_distances(cameras, found_yx, points_xyz),
     }
     columns = {name: torch.where(counted, values, torch.nan) for name, values in columns.items()}
-    if seen.points_xyz is not None and seen.points_xyz.shape[-2]:
-        columns["error_3d"] = (points_xyz - seen.points_xyz).norm(dim=-1)[:, None].expand_as(counted)
+    if observed.points_xyz is not None and observed.points_xyz.shape[-2]:
+        errors = (points_xyz - observed.points_xyz).norm(dim=-1)  # (M K)
+        columns["error_3d"] = errors[:, None].expand_as(counted)  # (M K) -> (M V K)
     return columns
 
 
 def _agreement(
-    seen: Observations,
+    observed: Observations,
     cameras: Float[Tensor, "M V 3 4"],
     found_yx: Float[Tensor, "M V K 2"],
     used: Bool[Tensor, "M V K"],
 ) -> dict[str, float]:
-    columns = _by_point(seen, cameras, found_yx, used)
+    columns = _by_point(observed, cameras, found_yx, used)
     counted = columns["reprojection"].isfinite()
     if not counted.any():
         return {}
     scores = {
         "reprojection_px": columns["reprojection"][counted].mean().item(),
-        "reprojection_relative": (columns["reprojection"] / seen.normaliser_px[..., None])[counted].mean().item(),
+        "reprojection_relative": (columns["reprojection"] / observed.normaliser_px[..., None])[counted].mean().item(),
         "spread_3d": columns["ray"][counted].square().mean().sqrt().item(),
     }
     if "error_3d" in columns:
-        own = columns["error_3d"][:, 0]
-        scores["error_3d"] = own[own.isfinite()].median().item()
+        errors = columns["error_3d"][:, 0]  # (M V K) -> (M K), equal in all views
+        scores["error_3d"] = errors[errors.isfinite()].median().item()
     return scores
 
 
@@ -102,10 +103,10 @@ def ray_distances(
     """Return the distance of each 3D point from the ray that each camera sends through its 2D point, in scene units."""
     inverse = torch.linalg.inv(cameras[..., :3])
     centres = -(inverse @ cameras[..., 3:])[..., 0]  # (*batch V 3)
-    pixels = torch.cat([points_yx.flip(-1), torch.ones_like(points_yx[..., :1])], -1)
+    pixels = torch.cat([points_yx.flip(-1), torch.ones_like(points_yx[..., :1])], -1)  # (*batch V K 3): x, y, 1
     along = torch.einsum("...vij,...vkj->...vki", inverse, pixels)
     along = along / along.norm(dim=-1, keepdim=True)
-    offset = points_xyz[..., None, :, :] - centres[..., None, :]
+    offset = points_xyz[..., None, :, :] - centres[..., None, :]  # (*batch V K 3)
     distances: Tensor = torch.linalg.cross(offset, along).norm(dim=-1)
     return distances
 
@@ -113,7 +114,7 @@ def ray_distances(
 def held_out(
     cameras: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor, "*batch V K 2"], used: Bool[Tensor, "*batch V K"]
 ) -> Float[Tensor, "*batch V K 2"]:
-    """Return each view's points as triangulated from the used points of all other views; NaN where none can be."""
+    """Return each view's points as triangulated from the used points of all other views; NaN if they do not suffice."""
     views = []
     for view in range(cameras.shape[-3]):
         weights = used.to(points_yx)

@@ -1,4 +1,4 @@
-"""The error measure that a dataset's own literature reports, of the regressed points and both baselines."""
+"""The error measure of a dataset's own literature, of the regressed points and both baselines."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ HUMAN36M_SIDE = 128  # pixels of the image that its published figures are in
 
 @dataclass(frozen=True)
 class Points:
-    """Predicted and annotated points of M images in [0, 1], which are visible, and counterparts of left and right."""
+    """Predicted and annotated points of M images in [0, 1], their visibility, and counterparts of left and right."""
 
     predicted: Float[Tensor, "M K 2"]
     truth: Float[Tensor, "M K 2"]
@@ -28,22 +28,22 @@ class Points:
 
 
 def _complete(points: Points) -> Points:
-    """Return the images whose points are all annotated, for measures that leave none out."""
+    """Return the images whose points are all annotated, for measures over all points."""
     whole = points.visible.all(-1)
     return Points(points.predicted[whole], points.truth[whole], points.visible[whole], points.mirror)
 
 
 def inter_eye(points: Points) -> dict[str, float]:
     """Return the mean error over the distance of the eyes, points 0 and 1 (CelebA, MAFL)."""
-    own = _complete(points)
-    return {"inter_eye": _mean(_official.inter_eye(own.predicted, own.truth))}
+    complete = _complete(points)
+    return {"inter_eye": _mean(_official.inter_eye(complete.predicted, complete.truth))}
 
 
 def visible(points: Points) -> dict[str, float]:
     """Return the mean error in image sides: image by image as StableKeypoints, over all points as AutoLink (CUB)."""
-    seen = points.visible.any(-1)
+    shows_any = points.visible.any(-1)
     return {
-        "visible_l2": _mean(_official.mean_of_visible(points.predicted, points.truth, points.visible)[seen]),
+        "visible_l2": _mean(_official.mean_of_visible(points.predicted, points.truth, points.visible)[shows_any]),
         "visible_l2_pooled": _autolink.pooled(points.predicted, points.truth, points.visible).item(),
     }
 
@@ -61,19 +61,19 @@ def summed(points: Points) -> dict[str, float]:
 
 def below_6px(points: Points) -> dict[str, float]:
     """Return the share of points less than 6 px off at 256 px (DeepFashion)."""
-    own = _complete(points)
-    return {"within_6px": _mean(_official.below_6px(own.predicted, own.truth))}
+    complete = _complete(points)
+    return {"within_6px": _mean(_official.below_6px(complete.predicted, complete.truth))}
 
 
 def mirrored(points: Points) -> dict[str, float]:
-    """Return the mean error at 128 px with left and right exchanged where that is less (Human3.6M).
+    """Return the mean error at 128 px with left and right exchanged if that is less (Human3.6M).
 
-    Image by image in the predictions as StableKeypoints does, and, ``_exchanged``, in the annotations as AutoLink does.
+    StableKeypoints exchanges them in the predictions, image by image; AutoLink in the annotations (``_exchanged``).
     """
-    own, mirror = _complete(points), torch.tensor(points.mirror)
+    complete, mirror = _complete(points), torch.tensor(points.mirror)
     return {
-        "mirrored_px": _mean(_official.orientation_invariant(own.predicted, own.truth, mirror)),
-        "mirrored_px_exchanged": HUMAN36M_SIDE * _autolink.mirrored(own.predicted, own.truth, mirror).item(),
+        "mirrored_px": _mean(_official.orientation_invariant(complete.predicted, complete.truth, mirror)),
+        "mirrored_px_exchanged": HUMAN36M_SIDE * _autolink.mirrored(complete.predicted, complete.truth, mirror).item(),
     }
 
 
@@ -86,39 +86,39 @@ MEASURES: Mapping[str, Callable[[Points], dict[str, float]]] = {
 class Official(Metric):
     """The measure that the dataset's rules name, by its own name and with ``_untrained`` and ``_mean_pose`` added.
 
-    Where the rules ask for it (SPair-71k) also PCK averaged image by image, ``image_pck@<alpha>`` and
+    If the rules ask for it (SPair-71k) also PCK averaged image by image, ``image_pck@<alpha>`` and
     ``image_pck_<protocol>@<alpha>``, and over all points at the literature's third threshold, ``point_pck@0.15``.
     """
 
-    def __call__(self, seen: Observations) -> dict[str, float]:
-        """Return the scores; nothing where the dataset names no measure or shows no point."""
-        if not seen.visible.any():
+    def __call__(self, observed: Observations) -> dict[str, float]:
+        """Return the scores; {} if the dataset names no measure or shows no point."""
+        if not observed.visible.any():
             return {}
-        scores = _by_image(seen) if seen.by_image else {}
-        for protocol, suffix in PROTOCOLS.items() if seen.official else ():
-            if protocol not in seen.predictions:
+        scores = _by_image(observed) if observed.by_image else {}
+        for protocol, suffix in PROTOCOLS.items() if observed.official else ():
+            if protocol not in observed.predictions:
                 continue
-            points = Points(seen.predictions[protocol].flatten(0, 1), seen.truth_yx.flatten(0, 1),
-                            seen.visible.flatten(0, 1), seen.mirror)
-            found = MEASURES[seen.official](points)
-            scores |= {f"{name}{suffix}": value for name, value in found.items() if value == value}  # no NaN
+            points = Points(observed.predictions[protocol].flatten(0, 1), observed.truth_yx.flatten(0, 1),
+                            observed.visible.flatten(0, 1), observed.mirror)  # (M V ...) -> (M*V ...)
+            measured = MEASURES[observed.official](points)
+            scores |= {f"{name}{suffix}": value for name, value in measured.items() if value == value}  # no NaN
         return scores
 
 
-def _by_image(seen: Observations) -> dict[str, float]:
+def _by_image(observed: Observations) -> dict[str, float]:
     scores: dict[str, float] = {}
     for protocol, suffix in BY_IMAGE.items():
-        if protocol not in seen.predictions:
+        if protocol not in observed.predictions:
             continue
-        error_px = errors_px(seen.predictions[protocol], seen.truth_yx, seen.size_px)
+        error_px = errors_px(observed.predictions[protocol], observed.truth_yx, observed.size_px)
         for alpha in SPAIR_ALPHAS:
-            shares = share_per_image(hits(error_px, seen.normaliser_px, alpha), seen.visible)
+            shares = share_per_image(hits(error_px, observed.normaliser_px, alpha), observed.visible)
             scores[f"image_pck{suffix}@{alpha:g}"] = shares[~shares.isnan()].mean().item()
         last = SPAIR_ALPHAS[-1]
-        scores[f"point_pck{suffix}@{last:g}"] = share(hits(error_px, seen.normaliser_px, last), seen.visible)
+        scores[f"point_pck{suffix}@{last:g}"] = share(hits(error_px, observed.normaliser_px, last), observed.visible)
     return scores
 
 
 def _mean(values: Float[Tensor, " M"]) -> float:
-    """Return the mean, NaN where there is no image."""
+    """Return the mean, NaN without an image."""
     return values.mean().item()

@@ -13,21 +13,21 @@ class Pck(Metric):
     """Share of visible points whose error is at most alpha times the normaliser, and the mean normalised error.
 
     Scores: ``pck@<alpha>`` of the matched tokens, ``pck_<protocol>@<alpha>`` of every other protocol; ``nme``,
-    ``nme_untrained`` and ``nme_mean_pose``, left out where a visible point has no prediction, which a mean cannot
-    count; ``visible_points``, how many points each is taken over.
+    ``nme_untrained`` and ``nme_mean_pose``, left out if a visible point has no prediction, because a mean cannot count
+    it; ``visible_points``, the number of points under each score.
     """
 
-    def __call__(self, seen: Observations) -> dict[str, float]:
+    def __call__(self, observed: Observations) -> dict[str, float]:
         """Return the scores, pooled over all visible points."""
-        if not seen.visible.any():
+        if not observed.visible.any():
             return {}
-        scores = {"visible_points": float(seen.visible.sum())}
-        for protocol, predicted_yx in seen.predictions.items():
-            error_px = errors_px(predicted_yx, seen.truth_yx, seen.size_px)
+        scores = {"visible_points": float(observed.visible.sum())}
+        for protocol, predicted_yx in observed.predictions.items():
+            error_px = errors_px(predicted_yx, observed.truth_yx, observed.size_px)
             name = f"pck_{protocol}" if protocol else "pck"
             for alpha in ALPHAS:
-                scores[f"{name}@{alpha:g}"] = share(hits(error_px, seen.normaliser_px, alpha), seen.visible)
-            nme = (error_px / seen.normaliser_px[..., None])[seen.visible].mean()
+                scores[f"{name}@{alpha:g}"] = share(hits(error_px, observed.normaliser_px, alpha), observed.visible)
+            nme = (error_px / observed.normaliser_px[..., None])[observed.visible].mean()
             if protocol in NME_NAMES and nme.isfinite():
                 scores[NME_NAMES[protocol]] = nme.item()
         return scores

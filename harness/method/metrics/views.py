@@ -13,20 +13,20 @@ WINDOW, SIGMA_PX = 11, 1.5  # Wang et al. 2004
 
 @dataclass(frozen=True)
 class Views(Metric):
-    """Means of everything recorded about the view pass over scenes, noise levels or views.
+    """Means over scenes, noise levels or views of all values recorded about the view pass.
 
-    Scores carry the names under which the values were recorded: ``nvs_loss`` (guided by the model's own estimate),
+    Scores have the names of the recorded values: ``nvs_loss`` (guided by the model's own estimate),
     ``nvs_loss_forced`` (guided by the true views: the leak), ``nvs_loss_baseline`` (no fusion), ``nvs_loss@t500``,
     ``psnr``, ``ssim``.
     """
 
-    def __call__(self, seen: Observations) -> dict[str, float]:
-        """Return the means; nothing where no scene was measured."""
-        return {name: values.double().mean().item() for name, values in seen.views.items() if values.numel()}
+    def __call__(self, observed: Observations) -> dict[str, float]:
+        """Return the means; {} if no scene was measured."""
+        return {name: values.double().mean().item() for name, values in observed.views.items() if values.numel()}
 
 
 def psnr(images: Float[Tensor, "*batch c h w"], truth: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch"]:
-    """Return the peak signal-to-noise ratio in dB of images in [0, 1]; at most 100, which equal images get."""
+    """Return the peak signal-to-noise ratio in dB of images in [0, 1]; at most 100, the value for equal images."""
     error = (images.double() - truth.double()).square().mean((-3, -2, -1))
     return -10 * error.clamp(min=1e-10).log10()
 
@@ -53,6 +53,6 @@ def _blur(images: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h2 w
     offset = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = (-(offset**2) / (2 * SIGMA_PX**2)).exp()
     weights = weights / weights.sum()
-    flat = images.reshape(-1, 1, *images.shape[-2:])
+    flat = images.reshape(-1, 1, *images.shape[-2:])  # (*batch c h w) -> (*batch*c 1 h w)
     blurred = torch.conv2d(torch.conv2d(flat, weights[None, None, :, None]), weights[None, None, None, :])
-    return blurred.reshape(*images.shape[:-2], *blurred.shape[-2:])
+    return blurred.reshape(*images.shape[:-2], *blurred.shape[-2:])  # (*batch*c 1 h2 w2) -> (*batch c h2 w2)

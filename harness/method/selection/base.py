@@ -1,4 +1,4 @@
-"""How K of N tokens are chosen from their maps, without labels."""
+"""The interface of a selection: it chooses K of N tokens from their maps, without labels."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,18 +11,33 @@ from harness.ops.tensors import Maps
 
 @dataclass(frozen=True)
 class Selection(ABC):
-    """Chooses K tokens for every view of every scene."""
+    """Chooses K tokens for every view of every scene.
+
+    Example:
+        >>> import torch
+        >>> class Brightest(Selection):
+        ...     def __call__(self, maps, spread, *, keypoints, sigma_px):
+        ...         return maps.amax((-2, -1)).argsort(dim=-1, descending=True)[..., :keypoints]
+        >>> maps = torch.zeros(1, 1, 3, 4, 4)
+        >>> maps[0, 0, 2] = 1.0
+        >>> Brightest()(maps, maps, keypoints=1, sigma_px=1.0)
+        tensor([[[2]]])
+    """
 
     @abstractmethod
     def __call__(self, maps: Maps, spread: Maps, *, keypoints: int, sigma_px: float) -> Int[Tensor, "B V K"]:
-        """Return token indices: ranked on ``maps`` (B V N H W), kept apart on ``spread`` (the warped copies' maps).
+        """Return token indices; K is ``keypoints``, or N if that is smaller or every token is optimised.
 
-        Neither carries a gradient. K is ``keypoints``, or N where that is smaller or every token is optimised.
+        Args:
+            maps: All tokens' maps, on which tokens are ranked; no gradient.
+            spread: The warped copies' maps (or ``maps`` again), on which distances are measured; no gradient.
+            keypoints: The number of tokens to choose.
+            sigma_px: Spread of the target Gaussians in map pixels.
         """
 
     @property
     def keeping(self) -> "Selection":
-        """Return what chooses the tokens that are kept in the end: at most ``keypoints`` of them, without labels."""
+        """The selection of the finally kept tokens: at most ``keypoints`` of them, without labels."""
         return self
 
 

@@ -1,7 +1,7 @@
 """Tokens whose map is most like a Gaussian blob, far apart, view by view (StableKeypoints).
 
-Tokens are ranked by KL(Gaussian at the map's peak || map), the best ``candidates`` kept, and K of them taken by
-furthest point sampling on the peaks of the warped copies' maps. Each view chooses for itself.
+Tokens are ranked by KL(Gaussian at the map's peak || map). Furthest point sampling on the peaks of the warped copies'
+maps chooses K of the best ``candidates``. Each view is treated separately.
 """
 
 from dataclasses import dataclass

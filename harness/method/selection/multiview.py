@@ -1,7 +1,7 @@
 """The same K tokens for all views of a scene: good in the worst view, far apart on average.
 
 As `gaussian_fps`, but a token's rank is its largest KL over the views (a token that is a blob in five views and
-smeared in the sixth is a bad one), and the distance between two tokens is the mean over the views of the distance
+spread out in the sixth is a bad one), and the distance between two tokens is the mean over the views of the distance
 of their peaks.
 """
 
@@ -27,7 +27,7 @@ class Multiview(Selection):
 
     def __call__(self, maps: Maps, spread: Maps, *, keypoints: int, sigma_px: float) -> Int[Tensor, "B V K"]:
         """Return token indices, the same in all views; with fewer candidates than keypoints the next best follow."""
-        worst = kl_to_peak(maps, sigma_px, self.divergence).amax(1)
-        ranking, apart = worst.argsort(dim=-1, stable=True), distances(spread).mean(1)
+        worst = kl_to_peak(maps, sigma_px, self.divergence).amax(1)  # (B V N) -> (B N)
+        ranking, apart = worst.argsort(dim=-1, stable=True), distances(spread).mean(1)  # (B N), (B N N)
         chosen = spread_out(ranking, apart, candidates=self.candidates, keypoints=keypoints)
-        return chosen[:, None].expand(-1, maps.shape[1], -1)
+        return chosen[:, None].expand(-1, maps.shape[1], -1)  # (B K) -> (B V K)

@@ -1,4 +1,4 @@
-"""The canvas: six views painted as 3 rows x 2 columns, row by row; every other number of views stays apart."""
+"""The canvas: six views in one image of 3 rows x 2 columns, row by row; one view is its own canvas."""
 
 from einops import rearrange
 from jaxtyping import Float
@@ -17,7 +17,7 @@ def layout(views: int) -> tuple[int, int]:
 def assemble(views: Float[Tensor, "B V C h w"]) -> Float[Tensor, "B C Y X"]:
     """Return the canvas of each scene's views (latents, images or maps)."""
     rows, _ = layout(views.shape[1])
-    return rearrange(views, "b (r c) ch h w -> b ch (r h) (c w)", r=rows)
+    return rearrange(views, "b (r c) ch h w -> b ch (r h) (c w)", r=rows)  # (B V C h w) -> (B C 3h 2w)
 
 
 def split(canvas: Float[Tensor, "B C Y X"], views: int) -> Float[Tensor, "B V C h w"]:
@@ -26,4 +26,4 @@ def split(canvas: Float[Tensor, "B C Y X"], views: int) -> Float[Tensor, "B V C 
     if canvas.shape[-2] % rows or canvas.shape[-1] % columns:
         size = f"{canvas.shape[-2]} x {canvas.shape[-1]}"
         raise ValueError(f"a canvas of {size} does not split into {rows} x {columns} views")
-    return rearrange(canvas, "b ch (r h) (c w) -> b (r c) ch h w", r=rows, c=columns)
+    return rearrange(canvas, "b ch (r h) (c w) -> b (r c) ch h w", r=rows, c=columns)  # (B C 3h 2w) -> (B V C h w)

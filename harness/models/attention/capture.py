@@ -1,6 +1,6 @@
-"""Capture tokens' attention maps from a UNet's cross-attention layers, with gradients, at the least cost.
+"""Capture of tokens' attention maps from a UNet's cross-attention layers, with gradients, at low cost.
 
-Only queries and keys are kept; every layer's own attention stays fused. Maps come from them afterwards, in blocks.
+Only queries and keys are kept; every layer's own attention stays fused. Maps are computed from them later, in blocks.
 """
 
 import math
@@ -16,23 +16,23 @@ from torch.autograd.function import once_differentiable
 
 from harness.models.attention.blocks import Layer, gradients, mean_maps, resample
 from harness.models.attention.canvas import layout
-from harness.models.attention.hooks import Heads, Pass, attend, heads, project
+from harness.models.attention.hooks import Keys, Pass, Queries, attend, heads, project
 
 
 class Enough(Exception):
-    """The last captured layer has been reached: the rest of the UNet is not needed."""
+    """The last captured layer is reached: the rest of the UNet need not run."""
 
 
 @dataclass(frozen=True)
 class Captured:
     """One layer's queries over space and keys over tokens; ``size`` is its map's rows and columns on the canvas.
 
-    ``bias`` was added to the logits, if any.
+    ``bias`` was added to the logits; None for none.
     """
 
     layer: str
-    query: Heads
-    key: Float[Tensor, "B A T d"]
+    query: Queries
+    key: Keys
     scale: float
     size: tuple[int, int]
     bias: Float[Tensor, " T"] | None = None
@@ -40,15 +40,15 @@ class Captured:
     def probabilities(self, dtype: torch.dtype | None = None) -> Float[Tensor, "B A S T"]:
         """Return the layer's own probabilities, at its own resolution, in ``dtype`` or that of queries and keys."""
         query, key = self.query.to(dtype or self.query.dtype), self.key.to(dtype or self.key.dtype)
-        logits = query @ key.transpose(-1, -2) * self.scale
+        logits = query @ key.transpose(-1, -2) * self.scale  # (B A S d) x (B A d T) -> (B A S T)
         return (logits if self.bias is None else logits + self.bias).softmax(-1)
 
 
 class CapturePass(Pass):
     """Keeps queries and keys of chosen layers and stops the UNet after the last of them, unless ``whole``.
 
-    With ``check`` it also measures how far explicit probabilities, in ``dtype`` as maps are made, are from the layer's
-    real output: ``residual`` is the largest |probabilities @ V - output|, ``largest`` the largest |output|,
+    With ``check`` it also compares explicit probabilities, in the maps' ``dtype``, with the layer's real output:
+    ``residual`` is the largest |probabilities @ V - output|, ``largest`` the largest |output|,
     ``row_residual`` the largest |row sum - 1|.
     """
 
@@ -59,7 +59,7 @@ class CapturePass(Pass):
         self.captured: list[Captured] = []
         self.residual = self.row_residual = self.largest = 0.0
 
-    def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
+    def cross(self, layer: str, attention: Any, query: Queries, context: Tensor) -> Tensor:
         """Keep the layer's queries and keys, then attend as usual."""
         if layer in self.layers:
             key = project(attention.to_k, attention, context)
@@ -76,15 +76,15 @@ class CapturePass(Pass):
 
     def _compare(self, attention: Any, context: Tensor, output: Tensor) -> None:
         probabilities = self.captured[-1].probabilities(self.dtype)
-        value = heads(attention.to_v(context), attention.heads).to(probabilities)
-        restated = rearrange(probabilities @ value, "b a s d -> b s (a d)")
-        self.residual = worst(self.residual, (restated - output).abs().max().item())
+        value = heads(attention.to_v(context), attention.heads).to(probabilities)  # (B A T d)
+        explicit = rearrange(probabilities @ value, "b a s d -> b s (a d)")
+        self.residual = worst(self.residual, (explicit - output).abs().max().item())
         self.largest = worst(self.largest, output.abs().max().item())
         self.row_residual = worst(self.row_residual, (probabilities.sum(-1) - 1).abs().max().item())
 
 
 def worst(*values: float) -> float:
-    """Return the largest value, NaN if any is: Python's max may drop it."""
+    """Return the largest value, NaN if any value is NaN; Python's max may drop a NaN."""
     return next((value for value in values if value != value), max(values))
 
 
@@ -105,20 +105,27 @@ def map_size(positions: int, latent_size: tuple[int, int]) -> tuple[int, int]:
 
 def token_maps(captured: Sequence[Captured], size: tuple[int, int], *, tokens: int, views: int = 1,
                resize: str = "logits", dtype: torch.dtype = torch.float32) -> Float[Tensor, "B V N H W"]:
-    """Return the last ``tokens`` tokens' maps, averaged over heads and layers, at ``size`` (rows, columns) per view.
+    """Return the last ``tokens`` tokens' maps, averaged over heads and layers; gradients reach queries and keys.
 
-    ``resize="logits"`` is StableKeypoints' map: it resizes hidden states bicubically before the bias-free query
-    projection and takes the softmax over tokens there; by linearity that is resizing the logits. ``resize="maps"``
-    takes the softmax at each layer's own resolution and resizes the layers' mean maps. ``views`` is the number of views
-    that share a canvas: a canvas is split before it is resized, so that no view bleeds into its neighbour. Gradients
-    reach queries and keys; where only some tokens' are needed, `chosen_maps` of detached maps costs less.
+    If only some tokens' gradients are needed, `chosen_maps` of detached maps costs less.
+
+    Args:
+        captured: The captured layers.
+        size: Rows and columns of a view's map.
+        tokens: Number of tokens (N); they are the last columns of the T keys.
+        views: Number of views that share a canvas, else 1; a canvas is split before it is resized, so that views do
+            not blend at their borders.
+        resize: "logits" is StableKeypoints' map: it resizes hidden states bicubically before the bias-free query
+            projection and takes the softmax over tokens there; by linearity that is resizing the logits. "maps" takes
+            the softmax at each layer's own resolution and resizes the layers' mean maps.
+        dtype: Type of the maps and of their computation.
     """
     total: Tensor | None = None
-    for layer in captured:  # summed as they come: at full size the maps of all tokens are gigabytes
-        part = _one_layer(_spatial(layer, views, dtype), size, tokens, resize)
+    for layer in captured:  # summed one by one: at full size the maps of all tokens are gigabytes
+        part = _one_layer(_spatial(layer, views, dtype), size, tokens, resize)  # (B*V N H W)
         total = part if total is None else total + part
     assert total is not None
-    maps = rearrange(total / len(captured), "(b v) n h w -> b v n h w", v=views)
+    maps = rearrange(total / len(captured), "(b v) n h w -> b v n h w", v=views)  # (B*V N H W) -> (B V N H W)
     return chosen_maps(captured, maps, resize=resize)
 
 
@@ -127,23 +134,24 @@ def chosen_maps(captured: Sequence[Captured], maps: Float[Tensor, "B V N H W"],
                 ) -> Float[Tensor, "B V J H W"]:
     """Return the ``chosen`` (or all) tokens' maps out of `token_maps`, with gradients to queries and keys.
 
-    No other token's share of the gradient is ever formed. Every token's key gets some: the softmax's denominator is
-    made of all.
+    The gradient of no other token's map is computed. Every token's key gets a gradient, because the softmax's
+    denominator sums over all tokens.
     """
     values = maps.detach()
     if chosen is not None:
-        values = values.gather(2, chosen[..., None, None].expand(*chosen.shape, *maps.shape[-2:]))
+        indices = chosen[..., None, None].expand(*chosen.shape, *maps.shape[-2:])  # (B V J) -> (B V J H W)
+        values = values.gather(2, indices)  # (B V N H W) -> (B V J H W)
     layers = [_spatial(layer, maps.shape[1], maps.dtype) for layer in captured]
     states = [state for layer in layers for state in (layer.query, layer.key)]
     if not torch.is_grad_enabled() or not any(state.requires_grad for state in states):
         return values
-    rest = [replace(layer, query=layer.query.detach(), key=layer.key.detach()) for layer in layers]
-    live: Tensor = _Live.apply(values, chosen, rest, maps.shape[2], resize, *states)  # type: ignore[no-untyped-call]
-    return live
+    detached = [replace(layer, query=layer.query.detach(), key=layer.key.detach()) for layer in layers]
+    live_maps: Tensor = _LiveMaps.apply(values, chosen, detached, maps.shape[2], resize, *states)  # type: ignore[no-untyped-call]
+    return live_maps
 
 
-class _Live(torch.autograd.Function):
-    """Known maps, and their way back to the layers' queries and keys."""
+class _LiveMaps(torch.autograd.Function):
+    """Maps that are already computed, with a backward pass to the layers' queries and keys."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, chosen: Tensor | None, layers: Sequence[Layer], tokens: int, resize: str,
@@ -153,20 +161,20 @@ class _Live(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
-        chosen = None if ctx.chosen is None else ctx.chosen.flatten(0, 1)
-        given = given.flatten(0, 1) / len(ctx.layers)
-        target = (given.shape[-2], given.shape[-1])
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        chosen = None if ctx.chosen is None else ctx.chosen.flatten(0, 1)  # (B V J) -> (B*V J)
+        grad = grad.flatten(0, 1) / len(ctx.layers)  # (B V J H W) -> (B*V J H W)
+        target = (grad.shape[-2], grad.shape[-1])
         grads: list[Tensor | None] = [None] * 5
         for layer in ctx.layers:
-            size, wanted = target, given
-            if ctx.resize == "maps":
+            size, maps_grad = target, grad
+            if ctx.resize == "maps":  # first back through the resizing, to the layer's own resolution
                 size = (layer.query.shape[2], layer.query.shape[3])
-                own = mean_maps(layer, size, ctx.tokens)
-                own = own if chosen is None else own.gather(1, chosen[..., None, None].expand(-1, -1, *size))
+                native = mean_maps(layer, size, ctx.tokens)  # (B*V N h w)
+                native = native if chosen is None else native.gather(1, chosen[..., None, None].expand(-1, -1, *size))
                 with torch.enable_grad():
-                    wanted, = torch.autograd.grad(_resized(own.requires_grad_(), target), own, given)
-            grads += gradients(layer, size, ctx.tokens, chosen, wanted)
+                    maps_grad, = torch.autograd.grad(_resized(native.requires_grad_(), target), native, grad)
+            grads += gradients(layer, size, ctx.tokens, chosen, maps_grad)
         return tuple(grads)
 
 
@@ -174,7 +182,7 @@ def native_maps(layer: Captured, *, tokens: int, views: int = 1) -> Float[Tensor
     """Return one layer's maps at its own resolution, averaged over heads; they carry no gradient."""
     spatial = _spatial(layer, views, torch.float32)
     maps = mean_maps(spatial, (spatial.query.shape[2], spatial.query.shape[3]), tokens)
-    return rearrange(maps, "(b v) n h w -> b v n h w", v=views)
+    return rearrange(maps, "(b v) n h w -> b v n h w", v=views)  # (B*V N h w) -> (B V N h w)
 
 
 def _one_layer(layer: Layer, size: tuple[int, int], tokens: int, resize: str) -> Float[Tensor, "I N H W"]:
@@ -184,13 +192,14 @@ def _one_layer(layer: Layer, size: tuple[int, int], tokens: int, resize: str) ->
 
 
 def _resized(maps: Float[Tensor, "I N h w"], size: tuple[int, int]) -> Float[Tensor, "I N H W"]:
-    """Return maps at ``size``; bicubic resizing overshoots below zero, and a map is never negative."""
+    """Return maps at ``size``, clamped at 0: bicubic resizing overshoots, and a map is never negative."""
     return (maps if maps.shape[-2:] == size else resample(maps, size)).clamp_min(0)
 
 
 def _spatial(layer: Captured, views: int, dtype: torch.dtype) -> Layer:
-    """Return a layer with its canvas split into views: one image per view, rows and columns apart."""
+    """Return a layer with its canvas split into views: one image per view, with separate rows and columns."""
     rows, columns = layout(views)
+    # (B A S d), S = 3h * 2w on a canvas -> (B*V A h w d); keys are repeated for each view.
     query = rearrange(layer.query, "b a (r h c w) d -> (b r c) a h w d", r=rows, c=columns, h=layer.size[0] // rows,
                       w=layer.size[1] // columns)
     key = repeat(layer.key, "b a t d -> (b v) a t d", v=views) if views > 1 else layer.key

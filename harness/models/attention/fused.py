@@ -1,4 +1,4 @@
-"""The view pass's cross-attention: text context and keypoint tokens meet here, layer by layer."""
+"""The view pass's cross-attention, in which a fusion combines text context and keypoint tokens, layer by layer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from harness.models.attention.canvas import assemble
 from harness.models.attention.capture import Captured, map_size
-from harness.models.attention.hooks import Heads, Pass, attend, heads
+from harness.models.attention.hooks import Pass, Queries, attend, heads
 
 LayerFusion = Callable[[Callable[..., Tensor], Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a pass lays out its views: ``canvas`` as one image per scene, else one image per view."""
+    """The images of a pass: one per scene, the canvas, if ``canvas``, else one per view."""
 
     views: int
     canvas: bool
@@ -26,11 +26,11 @@ class Layout:
 
 
 class FusePass(Pass):
-    """Lets ``fuse(attend, context, maps)`` make every cross-attention's output.
+    """Computes every cross-attention's output by ``fuse(attend, context, maps)``.
 
     ``maps`` (B V K H W) are the keypoint tokens' maps per view; each layer gets them at its own resolution and in its
-    own spatial order (B K S), with sum 1 over space. In ``watch`` layers the queries and keys of every attention that
-    fusion lets cover the tokens are kept, to measure how the view pass looks at them; without one nothing is kept.
+    own spatial order (B K S), with sum 1 over space. In ``watch`` layers the queries and keys of every attention over
+    another context than the layer's own are kept, to measure the view pass's attention to the tokens.
     """
 
     def __init__(self, fuse: LayerFusion, maps: Float[Tensor, "B V K H W"], layout: Layout,
@@ -39,19 +39,19 @@ class FusePass(Pass):
         self.captured: list[Captured] = []
         self._resized: dict[int, Tensor] = {}
 
-    def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
-        """Make the layer's output by fusion."""
-        def over(some_context: Tensor, bias: Tensor | None = None,
-                 change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-            if layer in self.watch and some_context is not context:
-                key = heads(attention.to_k(some_context), attention.heads)
+    def cross(self, layer: str, attention: Any, query: Queries, context: Tensor) -> Tensor:
+        """Compute the layer's output by fusion."""
+        def attend_over(other: Tensor, bias: Tensor | None = None,
+                        change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+            if layer in self.watch and other is not context:
+                key = heads(attention.to_k(other), attention.heads)  # (B T D) -> (B A T d)
                 size = map_size(query.shape[2], self.layout.latent_size)
                 self.captured.append(Captured(layer, query, key, attention.scale, size, bias))
-            return attend(attention, query, some_context, bias, change)
+            return attend(attention, query, other, bias, change)
 
-        return self.fuse(over, context, self._at(query.shape[2]))
+        return self.fuse(attend_over, context, self._maps_at(query.shape[2]))
 
-    def _at(self, positions: int) -> Float[Tensor, "B K S"]:
+    def _maps_at(self, positions: int) -> Float[Tensor, "B K S"]:
         if positions not in self._resized:
             self._resized[positions] = layer_maps(self.maps, self.layout, map_size(positions, self.layout.latent_size))
         return self._resized[positions]
@@ -60,10 +60,11 @@ class FusePass(Pass):
 def layer_maps(maps: Float[Tensor, "B V K H W"], layout: Layout, size: tuple[int, int]) -> Float[Tensor, "B K S"]:
     """Return the maps at a layer's resolution and in its spatial order, with sum 1 over its space.
 
-    ``size`` is the layer's rows and columns, of the canvas where the layout has one. Shrinking keeps the mass.
+    ``size`` is the layer's rows and columns, of the canvas if the layout has one. Shrinking keeps the mass.
     """
     rows, columns = (3, 2) if layout.canvas and layout.views > 1 else (1, 1)
     per_view = (size[0] // rows, size[1] // columns)
+    # (B V K H W) -> (B*V K h w) -> (B V K h w) -> (B K 3h*2w) on a canvas, else (B*V K h*w)
     resized = F.interpolate(maps.flatten(0, 1).float(), size=per_view, mode="bilinear", antialias=True)
     resized = resized.unflatten(0, maps.shape[:2])
     flat = assemble(resized).flatten(2) if layout.canvas else rearrange(resized, "b v k h w -> (b v) k (h w)")

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from harness.models.attention.capture import Enough
-from harness.models.attention.hooks import Heads, Pass
+from harness.models.attention.hooks import Pass, Queries
 
 
 class WritePass(Pass):
     """The condition pass: stores every self-attention's input under its layer's name.
 
-    It raises `Enough` at the cross-attention ``until``: what comes after a captured layer needs no reference.
+    It raises `Enough` at the cross-attention ``until``: layers after the last captured one need no reference.
     """
 
     def __init__(self, until: str = "") -> None:
@@ -28,7 +28,7 @@ class WritePass(Pass):
         self.stored[layer] = hidden
         return hidden
 
-    def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
+    def cross(self, layer: str, attention: Any, query: Queries, context: Tensor) -> Tensor:
         """Attend as usual."""
         if layer == self.until:
             raise Enough
@@ -36,16 +36,17 @@ class WritePass(Pass):
 
 
 class ReadPass(Pass):
-    """The canvas pass: appends what the condition pass stored, and passes cross-attention on to ``inner``."""
+    """The canvas pass: appends the condition pass's stored inputs, and leaves cross-attention to ``inner``."""
 
     def __init__(self, stored: dict[str, Tensor], inner: Pass | None = None) -> None:
         self.stored, self.inner = stored, inner or Pass()
 
     def memory(self, layer: str, hidden: Tensor) -> Tensor:
-        """Append the stored input after the layer's own, for as many images as share a condition."""
+        """Append the stored input to the layer's own, repeated for the images that share a condition."""
         stored = self.stored[layer]
-        return torch.cat([hidden, stored.repeat_interleave(len(hidden) // len(stored), 0)], 1)
+        repeated = stored.repeat_interleave(len(hidden) // len(stored), 0)  # (B R C) -> (B*V R C)
+        return torch.cat([hidden, repeated], 1)  # (B*V S C), (B*V R C) -> (B*V S+R C)
 
-    def cross(self, layer: str, attention: Any, query: Heads, context: Tensor) -> Tensor:
+    def cross(self, layer: str, attention: Any, query: Queries, context: Tensor) -> Tensor:
         """Leave cross-attention to the inner pass."""
         return self.inner.cross(layer, attention, query, context)

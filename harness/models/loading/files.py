@@ -1,4 +1,4 @@
-"""The files of a diffusers folder: which weights are used, what is missing, and their hash."""
+"""The files of a diffusers folder: the weights to load, missing files, a hash, and values of the configuration."""
 
 import hashlib
 import json
@@ -20,17 +20,17 @@ VARIANTS = ("", "fp16")  # full-precision weights before half ones: a trial's pr
 
 
 def variant(folder: Path, part: str) -> str:
-    """Return the variant of a part's weights that is there, "" for the plain one; raise UsageError for none."""
+    """Return the variant of a part's weights in the folder, "" for the plain one; raise UsageError without weights."""
     for name in VARIANTS:
         if (folder / part / _single(part, name)).is_file() or (folder / part / _index(part, name)).is_file():
             return name
-    other = sorted(p.name for p in (folder / part).glob("*") if p.suffix in (".bin", ".ckpt", ".pt", ".msgpack"))
-    hint = f"; {other[0]} is no safetensors file and is never loaded, convert it" if other else ""
+    others = sorted(p.name for p in (folder / part).glob("*") if p.suffix in (".bin", ".ckpt", ".pt", ".msgpack"))
+    hint = f"; {others[0]} is no safetensors file and is never loaded, convert it" if others else ""
     raise UsageError(f"model folder {folder}: {part}/{_single(part, '')} is missing{hint}")
 
 
 def weights(folder: Path, part: str) -> list[Path]:
-    """Return the weight files of a part, all shards of them; raise UsageError naming one that is missing."""
+    """Return all weight files (shards) of a part; raise UsageError naming one that is missing."""
     chosen = variant(folder, part)
     single, index = folder / part / _single(part, chosen), folder / part / _index(part, chosen)
     if single.is_file():
@@ -66,9 +66,9 @@ def fingerprint(folder: Path) -> str:
 
 
 def up_layers(folder: Path) -> int | None:
-    """Return how many cross-attention layers the up path of a folder's UNet has, None where it has no such file.
+    """Return the number of cross-attention layers of the up path of a folder's UNet, None without a configuration.
 
-    Source: diffusers, UNet2DConditionModel: one layer more in each block of the way up than of the way down.
+    Source: diffusers, UNet2DConditionModel: each block of the up path has one layer more than that of the down path.
     """
     path = folder / "unet" / "config.json"
     if not path.is_file():
@@ -83,12 +83,12 @@ def up_layers(folder: Path) -> int | None:
 
 
 def _per_block(value: Any, blocks: int) -> list[Any]:
-    """Return a setting for each block of the way up, of one number for all or a list along the way down."""
+    """Return a setting for each block of the up path, from one number for all or a list along the down path."""
     return list(reversed(value)) if isinstance(value, list) else [value] * blocks
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a configuration file's content; raise UsageError if it is not there or not JSON."""
+    """Return a configuration file's content; raise UsageError if it is missing or not JSON."""
     try:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -97,7 +97,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _used(folder: Path) -> Iterator[Path]:
-    """Yield what loading reads: one variant of the weights, not every one that lies there."""
+    """Yield the files that loading reads: of the weights one variant."""
     yield from folder.glob("model_index.json")
     for part in (*STEMS, *OTHERS):
         yield from (p for p in (folder / part).glob("*") if p.suffix in (".json", ".txt") and ".index" not in p.name)

@@ -1,4 +1,4 @@
-"""Load the parts of a diffusers folder: safetensors only, never remote code, nothing left at random values."""
+"""Load the parts of a diffusers folder: safetensors only, never remote code, no weight left at random values."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ LATENTS = 4
 
 @dataclass(frozen=True)
 class Expected:
-    """What a named model must be: the width of its tokens and what its UNet predicts."""
+    """Properties that a named model must have: the width of its tokens and the UNet's kind of prediction."""
 
     name: str
     width: int
@@ -27,14 +27,14 @@ class Expected:
 
 def load_parts(folder: Path, *, zero123plus: bool = False, dtype: torch.dtype = torch.float32,
                expected: Expected | None = None) -> Parts:
-    """Load a local diffusers folder, the UNet in ``dtype``; raise UsageError that names what is missing or not so."""
+    """Load a local diffusers folder, the UNet in ``dtype``; raise UsageError naming a missing or unfit part."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
     folder = folder.expanduser()
     demand(folder, ZERO123PLUS if zero123plus else PLAIN)
     _check(folder, zero123plus, expected)
-    _quieten()
+    _hide_progress_bars()
     return Parts(
         unet=_load(UNet2DConditionModel, folder, "unet", torch_dtype=dtype),
         vae=_load(AutoencoderKL, folder, "vae", torch_dtype=torch.float32),
@@ -57,24 +57,24 @@ def _zero123plus(folder: Path, vision: Any) -> dict[str, Any]:
 
 
 def _load(kind: Any, folder: Path, part: str, **options: Any) -> Any:
-    """Load one part; a library would draw at random, with a warning, whatever the files lack."""
+    """Load one part; raise UsageError for missing weights, which the library would draw at random with a warning."""
     try:
-        model, found = kind.from_pretrained(folder / part, variant=variant(folder, part) or None, use_safetensors=True,
-                                            local_files_only=True, output_loading_info=True, **options)
-    except Exception as error:  # each library has its own, and some raise bare RuntimeErrors
+        model, report = kind.from_pretrained(folder / part, variant=variant(folder, part) or None, use_safetensors=True,
+                                             local_files_only=True, output_loading_info=True, **options)
+    except Exception as error:  # each library has its own exceptions, and some raise bare RuntimeErrors
         reason = str(error).strip().split("\n")[0][:200]
         raise UsageError(f"model folder {folder}: {part} cannot be loaded: {reason}") from error
-    missing = sorted(name for name in found["missing_keys"] if not name.endswith("position_ids"))
-    wrong = [*missing, *sorted(str(key[0]) for key in found["mismatched_keys"])]
+    missing = sorted(name for name in report["missing_keys"] if not name.endswith("position_ids"))
+    wrong = [*missing, *sorted(str(key[0]) for key in report["mismatched_keys"])]
     if wrong:
-        what = "missing" if missing else "of another shape"
-        raise UsageError(f"model folder {folder}: {part}'s weights do not fit its config.json: {wrong[0]} is {what}, "
+        fault = "missing" if missing else "of another shape"
+        raise UsageError(f"model folder {folder}: {part}'s weights do not fit its config.json: {wrong[0]} is {fault}, "
                          f"the first of {len(wrong)}")
     return model
 
 
 def _check(folder: Path, zero123plus: bool, expected: Expected | None) -> None:
-    """Raise UsageError where the folder holds another kind of model, before anything big is read."""
+    """Raise UsageError if the folder holds another kind of model, before a large file is read."""
     unet = read_json(folder / "unet" / "config.json")
     width, channels = unet.get("cross_attention_dim"), unet.get("in_channels", LATENTS)
     if expected is not None and width != expected.width:
@@ -104,8 +104,8 @@ def _scheduler(folder: Path) -> Any:
 
     name = str(read_json(folder / "scheduler" / "scheduler_config.json").get("_class_name", ""))
     kind: Any = getattr(diffusers, name, None)
-    known = isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)
-    if not known:
+    is_scheduler = isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)
+    if not is_scheduler:
         raise UsageError(f"model folder {folder}: scheduler {name!r} is none of diffusers' own")
     return kind.from_pretrained(folder / "scheduler")
 
@@ -115,7 +115,7 @@ def _side(processor: dict[str, Any]) -> int:
     return int(size if isinstance(size, int) else size.get("height") or size["shortest_edge"])
 
 
-def _quieten() -> None:
+def _hide_progress_bars() -> None:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()

@@ -1,7 +1,7 @@
-"""Models of the Hugging Face hub: which commit a revision is, and where its files lie.
+"""Models of the Hugging Face hub: the commit of a revision, and the folder of its files.
 
-What the cache holds is used without a word to the network. What it lacks is downloaded, safetensors and configuration
-files only, unless the hub's own HF_HUB_OFFLINE forbids it.
+Files in the cache are used without network access. Missing ones are downloaded, safetensors and configuration files
+only, unless the hub's own HF_HUB_OFFLINE forbids it.
 """
 
 import re
@@ -16,41 +16,41 @@ REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def is_repository(path: str) -> bool:
-    """Return whether a path names a hub repository, owner/name, and no folder that is there."""
+    """Return True if a path names a hub repository, owner/name, and not an existing folder."""
     return bool(REPOSITORY.fullmatch(path)) and not path.startswith((".", "~")) and not Path(path).exists()
 
 
 def commit(repository: str, revision: str, model: str) -> str:
-    """Return the commit that a revision stands for: itself, or what the cache or else the hub says."""
+    """Return the commit of a revision: itself if it is a commit, else from the cache, else from the hub."""
     from huggingface_hub import HfApi
 
     if COMMIT.fullmatch(revision):
         return revision
-    known = _cached(repository) / "refs" / revision
-    if known.is_file():
-        return known.read_text("utf-8").strip()
+    reference = _cached(repository) / "refs" / revision
+    if reference.is_file():
+        return reference.read_text("utf-8").strip()
     try:
         _demand_network()
-        found = HfApi().model_info(repository, revision=revision).sha
-    except Exception as error:  # the hub's, its HTTP library's and the system's errors share no base
+        sha = HfApi().model_info(repository, revision=revision).sha
+    except Exception as error:  # errors of the hub, its HTTP library and the system share no base class
         raise _unreachable(repository, revision, model, error) from error
-    if not found:
+    if not sha:
         raise _unreachable(repository, revision, model, ValueError("the hub names no commit"))
-    return found
+    return sha
 
 
 def snapshot(repository: str, revision: str, parts: Sequence[str], model: str) -> Path:
-    """Return the folder with these parts of a repository at a commit, downloaded where the cache lacks any."""
+    """Return the folder with these parts of a repository at a commit; download them if the cache lacks any."""
     from huggingface_hub import snapshot_download
 
-    folder = place(repository, commit(repository, revision, model))
+    folder = cached_folder(repository, commit(repository, revision, model))
     if _complete(folder, parts):
         return folder
     names = ["model_index.json", *(f"{part}/*.{kind}" for part in parts for kind in ("json", "txt", "safetensors"))]
     names += ["feature_extractor_vae/*.json"]
     try:
         _demand_network()
-        for ignored in (["*.fp16*", "*non_ema*"], ["*non_ema*"]):  # half-precision files only where there are no others
+        for ignored in (["*.fp16*", "*non_ema*"], ["*non_ema*"]):  # half-precision files only if there are no others
             folder = Path(snapshot_download(repository, revision=folder.name, allow_patterns=names,
                                             ignore_patterns=ignored))
             if _complete(folder, parts):
@@ -60,8 +60,8 @@ def snapshot(repository: str, revision: str, parts: Sequence[str], model: str) -
     return folder
 
 
-def place(repository: str, commit: str) -> Path:
-    """Return where the cache keeps a repository's files at a commit, whether or not it has them."""
+def cached_folder(repository: str, commit: str) -> Path:
+    """Return the cache's folder for a repository's files at a commit; it need not exist yet."""
     return _cached(repository) / "snapshots" / commit
 
 

@@ -1,4 +1,4 @@
-"""What the published base models share: a hub repository at a pinned commit, or a folder of the user's own."""
+"""Shared by the published base models: a hub repository at a pinned commit, or a folder of the user."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from harness.registry import knob
 
 
 class Release(NamedTuple):
-    """A model as its authors, or those who keep it, published it."""
+    """A model as published by its authors or maintainers."""
 
     repository: str
     revision: str
@@ -41,14 +41,14 @@ class Published(Model):
     @property
     @abstractmethod
     def release(self) -> Release:
-        """Return what is opened where ``path`` is empty, and what a folder must be like."""
+        """The model to open if ``path`` is empty, and the properties that every folder must have."""
 
     @abstractmethod
     def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
-        """Return the model made of its loaded parts."""
+        """Return the model, built from its loaded parts."""
 
     def open(self, precision: str, device: str) -> Diffusion:
-        """Load the weights, the UNet in the precision's arithmetic; raise UsageError that says what is amiss."""
+        """Load the weights, the UNet in the precision's arithmetic; raise UsageError naming a missing or unfit part."""
         release = self.release
         folder = Path(self.path)
         if self._repository:
@@ -68,18 +68,18 @@ class Published(Model):
         return fingerprint(folder)
 
     def up_layers(self) -> int | None:
-        """Return what the configuration says, None where it is still to be downloaded."""
-        return up_layers(self._place)
+        """Return the number of layers in the configuration, None if it is not downloaded yet."""
+        return up_layers(self._folder)
 
     def side_multiple(self) -> int | None:
-        """Return what the configuration says, None where it is still to be downloaded."""
-        return multiple_of_folder(self._place)
+        """Return the multiple of the configuration, None if it is not downloaded yet."""
+        return multiple_of_folder(self._folder)
 
     @property
-    def _place(self) -> Path:
-        """Return the folder that holds the files, or will once they are downloaded."""
+    def _folder(self) -> Path:
+        """The folder of the files, even before they are downloaded."""
         if self._repository:
-            return hub.place(self._repository, self.fingerprint())
+            return hub.cached_folder(self._repository, self.fingerprint())
         return Path(self.path).expanduser()
 
     @property

@@ -45,9 +45,9 @@ class Parts:
 
 @dataclass(frozen=True)
 class Condition:
-    """What the view pass knows of the object besides the noisy views: encoded once per scene.
+    """The view pass's inputs from the condition image, encoded once per scene.
 
-    ``latents`` of the condition image (not scaled by the VAE's factor) and its global ``embedding``; None without one.
+    ``latents`` of the image (not scaled by the VAE's factor) and its global ``embedding``; None without an image.
     """
 
     latents: Float[Tensor, "B C h w"] | None = None
@@ -56,10 +56,11 @@ class Condition:
     def __getitem__(self, index: Any) -> "Condition":
         return Condition(*(None if part is None else part[index] for part in (self.latents, self.embedding)))
 
-    def copies(self, count: int) -> "Condition":
-        """Return the scenes over and over: those of the views, then those of their warped copies."""
-        return self if count == 1 else Condition(*(None if part is None else part.repeat(count, *[1] * (part.ndim - 1))
-                                                   for part in (self.latents, self.embedding)))
+    def repeated(self, count: int) -> "Condition":
+        """Return the scenes repeated: first those of the views, then those of their warped copies."""
+        return self if count == 1 else Condition(*(
+            None if part is None else part.repeat(count, *[1] * (part.ndim - 1))  # (B ...) -> (count*B ...)
+            for part in (self.latents, self.embedding)))
 
 
 class Diffusion:
@@ -70,13 +71,13 @@ class Diffusion:
     def __init__(self, parts: Parts, precision: str, device: str) -> None:
         self.parts, self.device = parts, torch.device(device)
         self.dtype = DTYPES[precision]
-        # Everything half is the warning of the field: maps and losses follow the model's arithmetic only there.
+        # In fp16 the maps and losses are half precision too, a setting to measure its harm; else they are float32.
         self.map_dtype = torch.float16 if precision == "fp16" else torch.float32
         self.small = os.environ.get(SMALL_GPU, "") not in ("", "0")
         self.unet = parts.unet.to(self.device).requires_grad_(False).eval()
         self.vae = parts.vae.to(self._rest).requires_grad_(False).eval()
         if self.dtype != torch.float32:
-            # Not the UNet's own `to`: it warns of modules to keep in float32, of which it has none.
+            # Not the UNet's own `to`: it warns about modules to keep in float32, although it has none.
             torch.nn.Module.to(self.unet, self.dtype)
         self.hooks = Hooks(self.unet, ROWS_AT_ONCE if self.small else 0)
         self.up_layers = up_layers(self.hooks.names)
@@ -91,15 +92,16 @@ class Diffusion:
     @torch.no_grad()
     def encode(self, images: Images) -> Latents:
         """Return the posterior means of images in [0, 1], scaled as the UNet was trained on."""
-        means = torch.cat([self._posterior(view[None] * 2 - 1).mean for view in images.flatten(0, 1).to(self.device)])
-        latents: Tensor = (means * self.vae.config.scaling_factor).unflatten(0, images.shape[:2])
+        views = images.flatten(0, 1).to(self.device)  # (B V 3 h w) -> (B*V 3 h w)
+        means = torch.cat([self._posterior(view[None] * 2 - 1).mean for view in views])  # (B*V C hl wl)
+        latents: Tensor = (means * self.vae.config.scaling_factor).unflatten(0, images.shape[:2])  # (B V C hl wl)
         return latents
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
         """Return images in [0, 1]."""
-        images = self._decoded(latents.flatten(0, 1).float() / self.vae.config.scaling_factor)
-        decoded: Tensor = (images / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:2])
+        images = self._decoded(latents.flatten(0, 1).float() / self.vae.config.scaling_factor)  # (B*V 3 h w)
+        decoded: Tensor = (images / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:2])  # -> (B V 3 h w)
         return decoded
 
     def _posterior(self, images: Float[Tensor, "B 3 h w"]) -> Any:
@@ -114,7 +116,7 @@ class Diffusion:
 
     @property
     def _rest(self) -> torch.device:
-        """Return where encoders wait between their uses."""
+        """The device of the encoders while they are not used."""
         return torch.device("cpu") if self.small else self.device
 
     @contextmanager
@@ -127,11 +129,11 @@ class Diffusion:
             module.to(self._rest)
 
     def encode_condition(self, images: Float[Tensor, "B 3 h w"]) -> Condition:
-        """Return what the view pass knows of the condition images: nothing in a plain model."""
+        """Return the view pass's inputs from the condition images: none in a plain model."""
         return Condition()
 
     def no_condition(self, condition: Condition) -> Condition | None:
-        """Return what guidance's negative half knows; None where guidance has nothing to contrast."""
+        """Return guidance's negative condition; None if the model has no condition, so that guidance has no effect."""
         return None
 
     # Noise
@@ -142,7 +144,7 @@ class Diffusion:
         return signal * clean + spread * noise
 
     def target(self, clean: Tensor, noise: Tensor, timestep: Timestep | int) -> Tensor:
-        """Return what the UNet should predict."""
+        """Return the target of the UNet's prediction: the noise or the velocity."""
         signal, spread = self._levels(timestep, clean)
         return noise if self.prediction_type == "epsilon" else signal * noise - spread * clean
 
@@ -156,11 +158,11 @@ class Diffusion:
     def _levels(self, timestep: Tensor | int, like: Tensor) -> tuple[Tensor, Tensor]:
         level = torch.as_tensor(timestep, device=self.device)
         alpha = self._between(level) if level.is_floating_point() else self.alphas[level]
-        alpha = alpha.reshape(-1, *[1] * (like.ndim - 1)) if alpha.ndim else alpha
+        alpha = alpha.reshape(-1, *[1] * (like.ndim - 1)) if alpha.ndim else alpha  # (B) -> (B 1 1 ...)
         return alpha.sqrt(), (1 - alpha).sqrt()
 
     def _between(self, timestep: Tensor) -> Tensor:
-        """Return a at a fractional timestep, which samplers take: sigma = sqrt((1 - a) / a) is linear in between."""
+        """Return alpha at a sampler's fractional timestep: sigma = sqrt((1 - a) / a) is linear between whole ones."""
         sigmas = ((1 - self.alphas) / self.alphas).sqrt()
         low = timestep.floor().long().clamp(0, len(sigmas) - 2)
         sigma = torch.lerp(sigmas[low], sigmas[low + 1], (timestep - low).to(sigmas))
@@ -169,7 +171,7 @@ class Diffusion:
     # Passes
 
     def layers(self, indices: Sequence[int]) -> list[str]:
-        """Return captured layers by index along the up path; raise UsageError where there is none."""
+        """Return captured layers by index along the up path; raise UsageError for an index out of range."""
         for index in indices:
             if index >= len(self.up_layers):
                 count = len(self.up_layers)
@@ -181,48 +183,48 @@ class Diffusion:
                       reference_noise: Tensor | None = None) -> CapturePass:
         """Run the views with the tokens as context, up to the last captured layer; gradients reach the tokens.
 
-        ``condition`` says what the text knows where tokens follow it (``concat``), and what views attend to beside
-        themselves where the model lets them.
+        ``condition`` enters the text if tokens follow it (``concat``), and the reference attention if there is one.
         """
         views = assemble(noisy) if canvas else rearrange(noisy, "b v c h w -> (b v) c h w")
-        context = tokens[None].to(self.dtype)
+        context = tokens[None].to(self.dtype)  # (N D) -> (1 N D)
         if concat:
-            text = self._context(condition)
-            context = torch.cat([text, context.expand(len(text), -1, -1)], 1)
+            text = self._context(condition)  # (1 T D) or (B T D)
+            context = torch.cat([text, context.expand(len(text), -1, -1)], 1)  # -> (1 T+N D) or (B T+N D)
         capturing = CapturePass(layers, (views.shape[-2], views.shape[-1]), check=check,
                                 dtype=self.map_dtype)
         level = torch.full((len(noisy),), timestep, device=noisy.device)
-        current = self._beside(capturing, each(context, len(noisy)), level, condition, reference_noise, layers[-1])
+        current = self._reference(capturing, for_each(context, len(noisy)), level, condition, reference_noise,
+                                  layers[-1])
         with suppress(Enough):
-            self._run(views, timestep, each(context, len(views)), current)
+            self._run(views, timestep, for_each(context, len(views)), current)
         return capturing
 
     def keypoints_need_condition(self, concat: bool) -> bool:
-        """Return whether the keypoint pass looks at the condition image: never in a plain model."""
+        """Return True if the keypoint pass uses the condition image: never in a plain model."""
         return False
 
-    def _beside(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
-                reference_noise: Tensor | None, until: str = "") -> Pass:
-        """Return the pass in which views also attend to the condition image: ``inner`` alone in a plain model."""
+    def _reference(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
+                   reference_noise: Tensor | None, until: str = "") -> Pass:
+        """Return the pass in which views also attend to the condition image; ``inner`` itself in a plain model."""
         return inner
 
     def layout(self, latents: Latents, canvas: bool) -> Layout:
-        """Return how the view pass lays out these views."""
+        """Return the view pass's layout of these views."""
         views, (rows, columns) = latents.shape[1], latents.shape[-2:]
         size = (rows * 3, columns * 2) if canvas and views > 1 else (rows, columns)
         return Layout(views, canvas, size)
 
     def lays_canvas(self, view_pass: str) -> bool:
-        """Return whether the view pass paints all views on one canvas."""
+        """Return True if the view pass generates all views on one canvas."""
         return view_pass == "canvas"
 
     def view_pass(self, noisy: Latents, timestep: Timestep, condition: Condition, *, canvas: bool,
                   inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:
-        """Return the UNet's prediction for noisy views; ``inner`` decides what cross-attention does."""
+        """Return the UNet's prediction for noisy views; ``inner`` computes the cross-attention."""
         count = noisy.shape[1]
         views = assemble(noisy) if canvas else rearrange(noisy, "b v c h w -> (b v) c h w")
         steps = repeat(timestep, "b -> (b v)", v=1 if canvas else count)
-        prediction = self._run(views, steps, each(self._context(condition), len(views)), inner or Pass())
+        prediction = self._run(views, steps, for_each(self._context(condition), len(views)), inner or Pass())
         return split(prediction, count) if canvas else rearrange(prediction, "(b v) c h w -> b v c h w", v=count)
 
     def _context(self, condition: Condition) -> Float[Tensor, "_ T D"]:
@@ -245,6 +247,6 @@ class Diffusion:
         return states.to(self.device, torch.float32)
 
 
-def each(context: Float[Tensor, "_ T D"], images: int) -> Float[Tensor, "B T D"]:
-    """Return a context for each image, of a scene one after the other; one for all stays one in memory."""
+def for_each(context: Float[Tensor, "_ T D"], images: int) -> Float[Tensor, "B T D"]:
+    """Return a context for each image, a scene's images in succession; a single context is expanded, not copied."""
     return context.expand(images, -1, -1) if len(context) == 1 else context.repeat_interleave(images // len(context), 0)

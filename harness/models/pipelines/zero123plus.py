@@ -1,7 +1,7 @@
-"""Zero123++: six views on one canvas, painted from one photograph through reference attention.
+"""Zero123++: six views on one canvas, generated from one photograph through reference attention.
 
-Restates the published pipeline on diffusers' own classes, without remote code. Source: SUDO-AI-3D/zero123plus, and its
-model card for the constants.
+Reimplements the published pipeline with diffusers' own classes, without remote code. Source: SUDO-AI-3D/zero123plus,
+and its model card for the constants.
 """
 
 from contextlib import suppress
@@ -17,7 +17,7 @@ from harness.models.attention.canvas import assemble, split
 from harness.models.attention.capture import Enough
 from harness.models.attention.hooks import Pass
 from harness.models.attention.reference import ReadPass, WritePass
-from harness.models.pipelines.diffusion import Condition, Diffusion, Parts, Timestep, each
+from harness.models.pipelines.diffusion import Condition, Diffusion, Parts, Timestep, for_each
 from harness.ops.tensors import Images, Latents
 from harness.registry import knob
 
@@ -26,7 +26,7 @@ IMAGE_STD = 0.8  # the pipeline's image normalisation: (x - 0.5) / 0.8 of images
 
 
 def scale_latents(latents: Tensor) -> Tensor:
-    """Return the latents as Zero123++'s UNet sees them: (z - 0.22) 0.75."""
+    """Return the latents in the scaling of Zero123++'s UNet: (z - 0.22) 0.75."""
     return (latents - LATENT_SHIFT) * LATENT_SCALE
 
 
@@ -36,7 +36,7 @@ def unscale_latents(latents: Tensor) -> Tensor:
 
 
 def scale_image(image: Tensor) -> Tensor:
-    """Return an image in [-1, 1] as Zero123++'s VAE sees it: x 0.5 / 0.8."""
+    """Return an image in [-1, 1] in the scaling of Zero123++'s VAE: x 0.5 / 0.8."""
     return image * 0.5 / IMAGE_STD
 
 
@@ -47,7 +47,7 @@ def unscale_image(image: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Switches:
-    """What tells Zero123++ from its UNet in a plain pipeline, each to be switched off alone."""
+    """The differences between Zero123++ and its UNet in a plain pipeline; each can be switched off alone."""
 
     scaling: bool = knob(True, "scale images by 0.5 / 0.8 and shift latents, as the UNet was trained on")
     embedding: bool = knob(True, "add the condition's ramped global embedding to the text")
@@ -56,16 +56,16 @@ class Switches:
 
     @property
     def needs_condition(self) -> bool:
-        """Whether any switch looks at the condition image."""
+        """True if any switch uses the condition image."""
         return self.embedding or self.reference != "none"
 
     def keypoints_need_condition(self, concat: bool) -> bool:
-        """Return whether the keypoint pass looks at the condition image, itself or through the text's embedding."""
+        """Return True if the keypoint pass uses the condition image, by reference or by the text's embedding."""
         return self.reference == "both" or (concat and self.embedding)
 
     @property
     def needs_canvas(self) -> bool:
-        """Zero123++ always paints a canvas."""
+        """True: Zero123++ always generates a canvas."""
         return True
 
 
@@ -82,31 +82,31 @@ class Zero123Plus(Diffusion):
     @torch.no_grad()
     def encode(self, images: Images) -> Latents:
         """Return the posterior means of images in [0, 1] in the UNet's scaling."""
-        views = images.flatten(0, 1).to(self.device)
-        latents = torch.cat([self._seen(view[None]).mean for view in views]) * self.vae.config.scaling_factor
+        views = images.flatten(0, 1).to(self.device)  # (B V 3 h w) -> (B*V 3 h w)
+        latents = torch.cat([self._image_posterior(view[None]).mean for view in views]) * self.vae.config.scaling_factor
         scaled: Tensor = (scale_latents(latents) if self.switches.scaling else latents).unflatten(0, images.shape[:2])
-        return scaled
+        return scaled  # (B*V C hl wl) -> (B V C hl wl)
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
         """Return images in [0, 1], decoded as one canvas, as the pipeline does."""
-        canvases, scaling = assemble(latents).float(), self.switches.scaling
+        canvases, scaling = assemble(latents).float(), self.switches.scaling  # (B V C hl wl) -> (B C 3hl 2wl)
         decoded = self._decoded((unscale_latents(canvases) if scaling else canvases) / self.vae.config.scaling_factor)
         images = unscale_image(decoded) if scaling else decoded
-        return split((images / 2 + 0.5).clamp(0, 1), latents.shape[1])
+        return split((images / 2 + 0.5).clamp(0, 1), latents.shape[1])  # (B 3 3h 2w) -> (B V 3 h w)
 
     @torch.no_grad()
     def encode_condition(self, images: Float[Tensor, "B 3 h w"], noise: Tensor | None = None) -> Condition:
         """Return condition latents and global embeddings of images in [0, 1].
 
-        The pipeline samples the posterior; ``noise`` is that draw, and without it the mean is taken, so that a scene's
+        The pipeline samples the posterior with ``noise``; without noise the result is the mean, so that a scene's
         condition is always the same.
         """
         images = images.to(self.device)
-        seen = squared(images, self.parts.condition_size) if self.parts.condition_size else images
+        resized = squared(images, self.parts.condition_size) if self.parts.condition_size else images
         with self._working(self.vision):
             embedding = self.vision(self.clip_pixels(images)).image_embeds
-        return Condition(self._drawn(seen, noise), embedding)
+        return Condition(self._condition_latents(resized, noise), embedding)
 
     @torch.no_grad()
     def no_condition(self, condition: Condition, noise: Tensor | None = None) -> Condition:
@@ -115,34 +115,35 @@ class Zero123Plus(Diffusion):
         factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         rows, columns = condition.latents.shape[-2:]
         grey = torch.full((1, 3, rows * factor, columns * factor), 0.5, device=self.device)
-        return Condition(self._drawn(grey, noise).expand_as(condition.latents))
+        latents = self._condition_latents(grey, noise)  # (1 C h w)
+        return Condition(latents.expand_as(condition.latents))  # -> (B C h w)
 
     def lays_canvas(self, view_pass: str) -> bool:
-        """Return True: Zero123++ always paints a canvas."""
+        """Return True: Zero123++ always generates a canvas."""
         return True
 
     def view_pass(self, noisy: Latents, timestep: Timestep, condition: Condition, *, canvas: bool = True,
                   inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:
         """Return the prediction for noisy views; the canvas attends to the condition, noised to the same level."""
-        context = each(self._context(condition), len(noisy))
+        context = for_each(self._context(condition), len(noisy))
         current = inner or Pass()
         if self.switches.reference != "none":
-            current = self._referring(current, context, timestep, condition, reference_noise)
+            current = self._with_reference(current, context, timestep, condition, reference_noise)
         return split(self._run(assemble(noisy), timestep, context, current), noisy.shape[1])
 
     def keypoints_need_condition(self, concat: bool) -> bool:
-        """Return whether the keypoint pass looks at the condition image, itself or through the text's embedding."""
+        """Return True if the keypoint pass uses the condition image, by reference or by the text's embedding."""
         return self.switches.keypoints_need_condition(concat)
 
-    def _beside(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
-                reference_noise: Tensor | None, until: str = "") -> Pass:
+    def _reference(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
+                   reference_noise: Tensor | None, until: str = "") -> Pass:
         if self.switches.reference != "both":
             return inner
-        return self._referring(inner, context, timestep, condition, reference_noise, until)
+        return self._with_reference(inner, context, timestep, condition, reference_noise, until)
 
     @torch.no_grad()
-    def _referring(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
-                   noise: Tensor | None, until: str = "") -> ReadPass:
+    def _with_reference(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
+                        noise: Tensor | None, until: str = "") -> ReadPass:
         """Run the noised condition image, with the same context, and return the pass that attends to it."""
         assert condition.latents is not None
         noise = torch.zeros_like(condition.latents) if noise is None else noise
@@ -155,28 +156,30 @@ class Zero123Plus(Diffusion):
     def _context(self, condition: Condition) -> Float[Tensor, "_ T D"]:
         if condition.embedding is None or not self.switches.embedding:
             return super()._context(condition)
+        # (1 T D) + (1 T 1) * (B 1 D) -> (B T D)
         return (self.text + self.ramp * condition.embedding[:, None]).to(self.dtype)
 
-    def _seen(self, images: Float[Tensor, "B 3 h w"]) -> Any:
+    def _image_posterior(self, images: Float[Tensor, "B 3 h w"]) -> Any:
         """Return the posterior of images in [0, 1]."""
         centred = images * 2 - 1
         return self._posterior(scale_image(centred) if self.switches.scaling else centred)
 
-    def _drawn(self, images: Float[Tensor, "B 3 h w"], noise: Tensor | None) -> Latents:
-        posterior = self._seen(images)
+    def _condition_latents(self, images: Float[Tensor, "B 3 h w"], noise: Tensor | None
+                           ) -> Float[Tensor, "B C hl wl"]:
+        posterior = self._image_posterior(images)
         latents: Tensor = posterior.mean if noise is None else posterior.mean + posterior.std * noise
-        # The pipeline does not multiply by the factor here; without its scaling this is any other latent.
+        # The pipeline does not multiply by the factor here; without its scaling it is scaled as other latents are.
         return latents if self.switches.scaling else latents * self.vae.config.scaling_factor
 
     def clip_pixels(self, images: Float[Tensor, "B 3 h w"]) -> Tensor:
-        """Return images in [0, 1] as the vision encoder sees them."""
-        seen = squared(images, self.parts.clip_size)
+        """Return the vision encoder's input for images in [0, 1]."""
+        resized = squared(images, self.parts.clip_size)
         mean, std = self.parts.clip_mean, self.parts.clip_std
-        return (seen - _per_channel(mean, seen)) / _per_channel(std, seen)
+        return (resized - _per_channel(mean, resized)) / _per_channel(std, resized)
 
 
 def squared(images: Float[Tensor, "B 3 h w"], side: int) -> Float[Tensor, "B 3 side side"]:
-    """Return images in [0, 1] with their shorter side resized to ``side`` and the middle of the longer one kept."""
+    """Return images in [0, 1] with the shorter side resized to ``side`` and the longer one cropped to its middle."""
     rows, columns = images.shape[-2:]
     if (rows, columns) == (side, side):
         return images

@@ -5,7 +5,7 @@ from harness.errors import UsageError
 from harness.ops.geometry import orbit
 from harness.ops.maps import gaussians
 from harness.registry import build
-from tests.method.losses.evidence import evidence, maps_at, true_points
+from tests.method.losses.loss_inputs import loss_inputs, maps_at, true_points
 
 # Two cameras on the horizon: in the middle row epipolar lines are that row itself.
 LEVEL = orbit([0.0, 90.0], [0.0, 0.0])
@@ -13,14 +13,14 @@ LEVEL = orbit([0.0, 90.0], [0.0, 0.0])
 
 def test_projections_of_one_point_cost_nothing():
     maps = maps_at(true_points())
-    assert build("losses", "consistency_epipolar", {"window": 6.0})(evidence(maps)) < 1e-5
+    assert build("losses", "consistency_epipolar", {"window": 6.0})(loss_inputs(maps)) < 1e-5
 
 
 def test_distance_across_the_line_counts_and_along_it_does_not():
     def loss(one, two):
         maps = torch.zeros(1, 2, 1, 40, 40)
         maps[0, 0, 0, one[0], one[1]] = maps[0, 1, 0, two[0], two[1]] = 1
-        return build("losses", "consistency_epipolar")(evidence(maps, cameras=(LEVEL,))).item()
+        return build("losses", "consistency_epipolar")(loss_inputs(maps, cameras=(LEVEL,))).item()
 
     # rows 19 and 20 lie half a pixel above and below the middle row; the point on the axis: to first order both
     # views share the vertical gap evenly, so d^2 = gap^2 / 2
@@ -35,7 +35,7 @@ def test_an_unsure_view_counts_less():
         maps[0, :2, 0, 20, 20] = maps[0, 2, 0, 26, 20] = 1
         maps[0, 2, 0, :3, 0] = elsewhere
         cameras = (orbit([0.0, 60.0, 120.0], [0.0] * 3),)
-        return build("losses", "consistency_epipolar")(evidence(maps, cameras=cameras)).item()
+        return build("losses", "consistency_epipolar")(loss_inputs(maps, cameras=cameras)).item()
 
     sure = 1 / (1 + 3 * 0.5)  # the third view's mass near its peak; two of the three pairs hold that view
     assert loss(0.5) / loss(0.0) == pytest.approx((2 * sure / (1 + 2 * sure)) / (2 / 3), rel=1e-3)
@@ -48,7 +48,7 @@ def test_descent_brings_a_stray_point_back():
     term = build("losses", "consistency_epipolar", {"window": 6.0})
     first = None
     for _ in range(60):
-        loss = term(evidence(gaussians(positions, 14, 12, 1.5)))
+        loss = term(loss_inputs(gaussians(positions, 14, 12, 1.5)))
         first = first or loss.item()
         (gradient,) = torch.autograd.grad(loss, positions)
         positions = (positions - 0.5 * gradient).detach().requires_grad_()
@@ -57,4 +57,4 @@ def test_descent_brings_a_stray_point_back():
 
 def test_data_without_cameras_is_told_so():
     with pytest.raises(UsageError, match="consistency_epipolar: the data has no cameras"):
-        build("losses", "consistency_epipolar")(evidence(maps_at(true_points()), cameras=None))
+        build("losses", "consistency_epipolar")(loss_inputs(maps_at(true_points()), cameras=None))

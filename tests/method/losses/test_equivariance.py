@@ -4,13 +4,13 @@ import torch
 from harness.errors import UsageError
 from harness.ops.warps import warp
 from harness.registry import build
-from tests.method.losses.evidence import evidence
+from tests.method.losses.loss_inputs import loss_inputs
 
 TWO_COLUMNS = torch.tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]])  # the copy starts at column 0.5 * 8 / 2 = 2
 
 
 def seen(maps, warped, theta):
-    return evidence(maps, warped_maps=warped, theta=theta.expand(*maps.shape[:2], 2, 3))
+    return loss_inputs(maps, warped_maps=warped, theta=theta.expand(*maps.shape[:2], 2, 3))
 
 
 def columns_lit(*columns):
@@ -47,4 +47,4 @@ def test_a_warp_that_shows_nothing_costs_nothing():
 
 def test_a_trial_without_copies_is_told_so():
     with pytest.raises(UsageError, match="equivariance: the trial makes no warped copies"):
-        build("losses", "equivariance")(evidence(columns_lit(1)))
+        build("losses", "equivariance")(loss_inputs(columns_lit(1)))

@@ -9,7 +9,7 @@ import json
 import pytest
 import torch
 
-from harness.method.generate import paint
+from harness.method.generate import sample_views
 from harness.method.passes import Passes
 from harness.models.loading.folder import load_parts
 from harness.models.pipelines.zero123plus import Zero123Plus
@@ -118,7 +118,7 @@ def test_the_same_canvas(random_folders, tmp_path, prediction_type, steps):
     given = Draws(in_views(noise["initial"]), in_views(fresh), noise["condition"][:, :, None])
     passes = Passes(model, build("fusion", "none"), small_spec(guidance=GUIDANCE, sampling_steps=steps))
     levels = schedule(model.parts.scheduler.config, steps)
-    *_, latents = paint(passes, model.encode_condition(image), levels, given, torch.zeros(1, model.width),
+    *_, latents = sample_views(passes, model.encode_condition(image), levels, given, torch.zeros(1, model.width),
                         torch.tensor([0]), {})
     assert expected.std() > 0.1
     torch.testing.assert_close(latents, in_views(expected), atol=1e-4, rtol=1e-4)

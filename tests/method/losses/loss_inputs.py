@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.method.losses.base import Evidence
+from harness.method.losses.base import LossInputs
 from harness.ops.geometry import project, zero123plus_cameras
 from harness.ops.maps import gaussians
 
@@ -21,8 +21,8 @@ def true_points(scenes=2, cameras=CAMERAS):
     return project(cameras, PLACES_XYZ).expand(scenes, -1, -1, -1)
 
 
-def evidence(maps, **given):
-    """Evidence with ``maps`` (B V K H W) in every role, unless another is given; cameras are Zero123++'s."""
+def loss_inputs(maps, **given):
+    """LossInputs with ``maps`` (B V K H W) in every role, unless another is given; cameras are Zero123++'s."""
     roles = dict.fromkeys(("maps", "view_maps", "common_maps"), maps)
     others = {"warped_maps": None, "theta": None, "tokens": torch.zeros(8, 4), "view_error": None, "sigma_px": SIGMA_PX}
-    return Evidence(**{**roles, **others, "cameras": (CAMERAS,) * maps.shape[0], **given})
+    return LossInputs(**{**roles, **others, "cameras": (CAMERAS,) * maps.shape[0], **given})
