@@ -17,8 +17,8 @@ ReadFile = Callable[[Record, str], Columns]  # (record, "points") -> points.parq
 
 
 @dataclass(frozen=True)
-class Part:
-    """An experiment's records, its layout, and what is planned (None where that is not known) and running now."""
+class ReportInputs:
+    """Records and layout of an experiment, and the specs of its planned (None if unknown) and running trials."""
 
     name: str
     records: tuple[Record, ...]
@@ -31,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Report:
-    """The tables of an experiment, or of several joined, and every record that was looked at, by id."""
+    """The tables of an experiment, or of several joined, and all records of the inputs, by id."""
 
     name: str
     experiments: tuple[str, ...]
@@ -39,28 +39,29 @@ class Report:
     records: Mapping[str, Record]
 
 
-def reported(part: Part) -> Report:
-    """Return the report that a part's records can fill; without tables where no trial finished."""
-    tables = build(part.records, part.layout, part.planned, part.running, part.remarks)
-    return Report(part.name, part.experiments or (part.name,), tables, {str(each["id"]): each for each in part.records})
+def make_report(inputs: ReportInputs) -> Report:
+    """Return the report of the inputs; without tables if no trial has finished."""
+    tables = build(inputs.records, inputs.layout, inputs.planned, inputs.running, inputs.remarks)
+    records = {str(record["id"]): record for record in inputs.records}
+    return Report(inputs.name, inputs.experiments or (inputs.name,), tables, records)
 
 
-def joined(parts: Sequence[Part]) -> Part:
+def join_inputs(parts: Sequence[ReportInputs]) -> ReportInputs:
     """Return several experiments as one: a setting that several of them ran is one row, and a trial counts once.
 
-    Rows, columns and tests are those that any of them asks for. Its baseline has to meet what each of them names;
-    where they name different values of one setting there is none, and a remark says so.
+    Rows, columns and tests are those of all experiments. The baseline has the settings of all their baselines; if they
+    name different values of one setting, there is no baseline, and a remark says so.
     """
     if len(parts) == 1:
         return parts[0]
     records: dict[str, Record] = {}
     twice = unlike = 0
     for record in (record for part in parts for record in part.records):
-        known = records.get(str(record["id"]))
-        if known is not None and known["status"] == record["status"] == "finished":
+        first = records.get(str(record["id"]))
+        if first is not None and first["status"] == record["status"] == "finished":
             twice += 1
-            unlike += canonical(known.get("scores")) != canonical(record.get("scores"))
-        if known is None or (known["status"] != "finished" and record["status"] == "finished"):
+            unlike += canonical(first.get("scores")) != canonical(record.get("scores"))
+        if first is None or (first["status"] != "finished" and record["status"] == "finished"):
             records[str(record["id"])] = record
     baseline, remarks = _baseline(parts)
     if twice:
@@ -71,13 +72,13 @@ def joined(parts: Sequence[Part]) -> Part:
                         _union(part.layout.columns for part in parts), _union(part.layout.tests for part in parts),
                         _union(part.layout.effects for part in parts),
                         tuple(figure for part in parts for figure in part.layout.published))
-    return Part("+".join(part.name for part in parts), tuple(records.values()), layout, _planned(parts),
+    return ReportInputs("+".join(part.name for part in parts), tuple(records.values()), layout, _planned(parts),
                 tuple(spec for part in parts for spec in part.running), tuple(part.name for part in parts),
                 tuple(remarks))
 
 
-def _planned(parts: Sequence[Part]) -> tuple[Spec, ...] | None:
-    """Return what all parts plan, each setting once; a part without a plan plans what it recorded."""
+def _planned(parts: Sequence[ReportInputs]) -> tuple[Spec, ...] | None:
+    """Return the plans of all parts, each setting once; the plan of a part without one is its records."""
     if all(part.planned is None for part in parts):
         return None
     specs = [spec for part in parts
@@ -85,15 +86,15 @@ def _planned(parts: Sequence[Part]) -> tuple[Spec, ...] | None:
     return tuple({canonical(spec): spec for spec in specs}.values())
 
 
-def _baseline(parts: Sequence[Part]) -> tuple[Mapping[str, Any], list[str]]:
-    found: dict[str, Any] = {}
+def _baseline(parts: Sequence[ReportInputs]) -> tuple[Mapping[str, Any], list[str]]:
+    baseline: dict[str, Any] = {}
     for part in parts:
-        for path, wanted in part.layout.baseline.items():
-            if path in found and canonical(found[path]) != canonical(wanted):
+        for path, value in part.layout.baseline.items():
+            if path in baseline and canonical(baseline[path]) != canonical(value):
                 return {}, [f"The experiments name different baselines ({path}), so none is used."]
-            found[path] = wanted
-    return found, []
+            baseline[path] = value
+    return baseline, []
 
 
-def _union(given: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for names in given for name in names))
+def _union(lists: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in lists for name in names))

@@ -17,7 +17,7 @@ from harness.report.statistics import (
     two_way_interval,
 )
 from harness.report.tables.columns import TABLES, Column
-from harness.report.tables.rows import ORIGINS, Group, Record, canonical, varying
+from harness.report.tables.rows import ORIGINS, Group, Record, canonical, varying_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ POINTS = {"scene", "visible", "error", "normaliser"}  # columns that PCK by scen
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreComparison:
     """One score of both sides, and the difference B - A over the pairs that have it, None where none has.
 
     ``p`` is of the paired sign-flip test, ``adjusted`` Holm's over the scores shown; None below two pairs.
@@ -47,7 +47,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Scene:
+class SceneComparison:
     """PCK of one test scene on both sides, a mean over pairs; ``shown`` is the pair whose difference is most usual."""
 
     scene: int
@@ -62,14 +62,14 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Scenes:
+class ScenesComparison:
     """PCK scene by scene, the worst for B first.
 
     ``both`` is the interval of the pooled difference for other seeds and other scenes, None below two pairs;
     ``over_scenes`` and ``p`` are those of the mean scene's difference for other scenes with these very trials.
     """
 
-    each: tuple[Scene, ...]
+    each: tuple[SceneComparison, ...]
     over_scenes: Interval
     p: float
     both: Interval | None = None
@@ -107,7 +107,7 @@ class Pair:
         return tuple(record["spec"]["seed"] for record in self.one)
 
 
-def paired(one: Sequence[Record], other: Sequence[Record]) -> Pair | None:
+def pair_by_seed(one: Sequence[Record], other: Sequence[Record]) -> Pair | None:
     """Return the trials of two settings that share a seed; of one trial each, those whatever their seeds."""
     if len(one) == len(other) == 1:
         return Pair((one[0],), (other[0],), by_seed=one[0]["spec"]["seed"] == other[0]["spec"]["seed"])
@@ -116,11 +116,11 @@ def paired(one: Sequence[Record], other: Sequence[Record]) -> Pair | None:
     return Pair(tuple(mine[seed] for seed in common), tuple(yours[seed] for seed in common)) if common else None
 
 
-def scores(pair: Pair) -> list[Score]:
+def compare_scores(pair: Pair) -> list[ScoreComparison]:
     """Return the scores that the tables test and both sides have; without differences where measured on other data."""
     values = [Group((), side, is_baseline=False).scores for side in (pair.one, pair.other)]
     names = [name for own in values[0] for name in own]
-    found: dict[str, Score] = {}
+    found: dict[str, ScoreComparison] = {}
     for column in (column for layout in TABLES for column in layout.columns(names)):
         pairs = [(mine[column.score], yours[column.score]) for mine, yours in zip(*values, strict=True)
                  if column.score in mine and column.score in yours]
@@ -132,7 +132,7 @@ def scores(pair: Pair) -> list[Score]:
     return [replace(score, adjusted=adjusted.get(name)) for name, score in found.items()]
 
 
-def scenes(pair: Pair, read: "Read") -> Scenes | None:
+def compare_scenes(pair: Pair, read: "Read") -> ScenesComparison | None:
     """Return PCK by scene; None where test data differ, a trial left no points, or a scene shows no point."""
     if not pair.is_comparable:
         return None
@@ -145,32 +145,32 @@ def scenes(pair: Pair, read: "Read") -> Scenes | None:
     one, other = (own.sum(0) / shown.sum(0) for own in (hits, other_hits))
     by_pair = np.where(shown > 0, (other_hits - hits) / np.maximum(shown, 1), np.inf)
     usual = np.abs(by_pair - (other - one)).argmin(0)
-    each = [Scene(i, float(one[i]), float(other[i]), int(usual[i])) for i in range(len(one))]
+    each = [SceneComparison(i, float(one[i]), float(other[i]), int(usual[i])) for i in range(len(one))]
     differences = other - one
     both = two_way_interval(other_hits - hits, shown) if min(hits.shape) > 1 else None
-    return Scenes(tuple(sorted(each, key=lambda scene: (scene.difference, scene.scene))),
+    return ScenesComparison(tuple(sorted(each, key=lambda scene: (scene.difference, scene.scene))),
                   mean_interval(differences.tolist()), float(sign_flip(differences)[0]), both)
 
 
-def matched(one: Sequence[Group], other: Sequence[Group]) -> list[tuple[Group, Group]]:
+def match_settings(one: Sequence[Group], other: Sequence[Group]) -> list[tuple[Group, Group]]:
     """Return the settings of two sides that agree in all that varies inside either side, seeds aside.
 
     Where a side has several data or weights under one of these settings, those have to agree too.
     """
     specs = [[group.records[0]["spec"] for group in side] for side in (one, other)]
-    keys = {key for own in specs for key in varying(own)} - {"seed"}
+    keys = {key for own in specs for key in varying_settings(own)} - {"seed"}
     mine, yours = (_placed(side, sorted(keys)) for side in (one, other))
     return [pair for place, own in mine.items() for pair in _of_one_origin(own, yours.get(place, []))]
 
 
-def _score(column: Column, pairs: Sequence[tuple[float, float]], *, compared: bool) -> Score:
+def _score(column: Column, pairs: Sequence[tuple[float, float]], *, compared: bool) -> ScoreComparison:
     one, other = [mine for mine, _ in pairs], [yours for _, yours in pairs]
     if not compared:
-        return Score(column, mean_interval(one), mean_interval(other), None)
+        return ScoreComparison(column, mean_interval(one), mean_interval(other), None)
     differences = [yours - mine for mine, yours in pairs]
     p = float(sign_flip(differences)[0]) if len(pairs) > 1 else None
     improvement = probability_of_improvement(other, one, column.better) if column.better and len(pairs) > 1 else None
-    return Score(column, mean_interval(one), mean_interval(other), mean_interval(differences), p, None,
+    return ScoreComparison(column, mean_interval(one), mean_interval(other), mean_interval(differences), p, None,
                  effect_size(differences), improvement)
 
 

@@ -11,7 +11,7 @@ from harness.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Setting:
+class SettingValue:
     """One setting by its dotted name, and what it would have been; ``is_default`` says whether they are equal."""
 
     name: str
@@ -24,7 +24,7 @@ class Setting:
         return bool(_plain(self.value) == _plain(self.default))
 
 
-def settings(spec: Mapping[str, Any]) -> Iterator[Setting]:
+def settings(spec: Mapping[str, Any]) -> Iterator[SettingValue]:
     """Yield every setting of a trial but the seed: choices by name, their knobs, losses, and the trial's own knobs.
 
     A knob's default is its variant's own; a variant that is not installed here has knobs without defaults.
@@ -32,17 +32,17 @@ def settings(spec: Mapping[str, Any]) -> Iterator[Setting]:
     for key, value in spec.items():
         if key in CHOICES:
             default = DEFAULTS[key] if isinstance(DEFAULTS[key], str) else DEFAULTS[key]["name"]
-            yield Setting(key, value["name"], default)
+            yield SettingValue(key, value["name"], default)
             yield from _knobs(key, CHOICES[key], value["name"], value)
         elif key == "losses":
-            yield Setting(key, list(value), list(DEFAULTS[key]))
+            yield SettingValue(key, list(value), list(DEFAULTS[key]))
             for name, knobs in value.items():
                 yield from _knobs(f"losses.{name}", "losses", name, knobs)
         elif key != "seed":
-            yield Setting(key, value, KNOBS[key].default if key in KNOBS else None)
+            yield SettingValue(key, value, KNOBS[key].default if key in KNOBS else None)
 
 
-def changed(spec: Mapping[str, Any]) -> list[Setting]:
+def changed(spec: Mapping[str, Any]) -> list[SettingValue]:
     """Return the settings that are not the defaults."""
     return [setting for setting in settings(spec) if not setting.is_default]
 
@@ -63,12 +63,12 @@ def text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _knobs(path: str, kind: str, name: str, given: Mapping[str, Any]) -> Iterator[Setting]:
+def _knobs(path: str, kind: str, name: str, given: Mapping[str, Any]) -> Iterator[SettingValue]:
     known = _defaults(kind, name)
     shipped = DEFAULTS["losses"].get(name, {}) if kind == "losses" else {}
     for knob, value in given.items():
         if knob != "name":
-            yield Setting(f"{path}.{knob}", value, shipped.get(knob, known.get(knob)))
+            yield SettingValue(f"{path}.{knob}", value, shipped.get(knob, known.get(knob)))
 
 
 @cache

@@ -20,7 +20,7 @@ WORDS = ("untrained tokens", "optimised tokens")
 
 
 @dataclass(frozen=True)
-class Seen(sheet.Scene):
+class MapRow(sheet.TileRow):
     """A row of tiles with the maps of the tokens (V K H W), before and after."""
 
     maps: tuple[np.ndarray, np.ndarray]
@@ -53,7 +53,7 @@ def _of_tokens(exhibit: "Exhibit") -> "Exhibit":
                    truth_yx=torch.zeros(shape), visible=torch.zeros(shape[:-1], dtype=torch.bool))
 
 
-def _scenes(exhibit: "Exhibit") -> list[Seen]:
+def _scenes(exhibit: "Exhibit") -> list[MapRow]:
     views, truth, visible = (array.float().numpy() for array in (exhibit.views, exhibit.truth_yx, exhibit.visible))
     before = _matched(exhibit.found_untrained_yx, exhibit.maps_untrained, exhibit.match_untrained)
     after = _matched(exhibit.found_yx, exhibit.maps, exhibit.match)
@@ -63,7 +63,7 @@ def _scenes(exhibit: "Exhibit") -> list[Seen]:
         views, truth, visible, before, after = *flat[:3], (flat[3], flat[5]), (flat[4], flat[6])
         heads, names = tuple(f"scene {name}" for name in names), ("",)
     return [
-        Seen(f"scene {name}" if name else "", heads, views[e], truth[e], visible[e] > 0,
+        MapRow(f"scene {name}" if name else "", heads, views[e], truth[e], visible[e] > 0,
              (before[0][e], after[0][e]), (before[1][e], after[1][e]))
         for e, name in enumerate(names)
     ]
@@ -83,7 +83,7 @@ def _matched(points_yx: "Tensor", maps: "Tensor", match: Sequence[int]) -> tuple
     return points, heat
 
 
-def _strip(scene: Seen, matched: Sequence[int], names: Sequence[str], palette: list[Colour]) -> Image.Image:
+def _strip(scene: MapRow, matched: Sequence[int], names: Sequence[str], palette: list[Colour]) -> Image.Image:
     """Return the maps of matched tokens over a scene's views: one column of pairs, before and after, per keypoint."""
     room = sheet.WIDTH_PX - 2 * sheet.MARGIN_PX - sheet.SIDE_PX
     shown = list(matched)[: room // (2 * (MAP_PX[0] + 1) + 8)]

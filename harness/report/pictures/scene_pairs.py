@@ -11,7 +11,7 @@ from harness.report.pictures.tiles import colours
 
 
 @dataclass(frozen=True)
-class Sight:
+class ScenePair:
     """One test scene as two trials saw it: its views (V 3 h w), and the rows of both points tables that are its own.
 
     ``label`` says in a few lines which scene it is and how far apart the two are.
@@ -22,7 +22,7 @@ class Sight:
     points: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]] = field(repr=False)
 
 
-def picture(title: str, words: tuple[str, str], sights: Sequence[Sight], columns: int = 1) -> bytes:
+def picture(title: str, words: tuple[str, str], sights: Sequence[ScenePair], columns: int = 1) -> bytes:
     """Return a PNG: every scene with the points of the first trial on the left and of the second on the right.
 
     Scenes of a single view stand ``columns`` beside each other, which has to divide their number.
@@ -41,22 +41,22 @@ def of_scene(points: Mapping[str, Any], scene: int) -> dict[str, np.ndarray]:
     return {name: np.asarray(column)[order] for name, column in points.items()}
 
 
-def _scene(sight: Sight) -> sheet.Scene:
+def _scene(sight: ScenePair) -> sheet.TileRow:
     views = len(sight.views)
     first = sight.points[0]
-    return sheet.Scene(sight.label, tuple(f"view {view}" for view in range(views)), sight.views,
+    return sheet.TileRow(sight.label, tuple(f"view {view}" for view in range(views)), sight.views,
                        _places(first, "truth", views), first["visible"].reshape(views, -1).astype(bool),
                        (_places(first, "found", views), _places(sight.points[1], "found", views)))
 
 
-def _row(scenes: Sequence[sheet.Scene]) -> sheet.Scene:
+def _row(scenes: Sequence[sheet.TileRow]) -> sheet.TileRow:
     """Return scenes of one view as one row, each under the first two lines of its label."""
     views, truth, visible, left, right = (
         np.concatenate(parts) for parts in zip(
             *((scene.views, scene.truth_yx, scene.visible, *scene.found_yx) for scene in scenes), strict=True)
     )
     heads = tuple(" ".join(scene.label.splitlines()[:2]) for scene in scenes)
-    return sheet.Scene("", heads, views, truth, visible, (left, right))
+    return sheet.TileRow("", heads, views, truth, visible, (left, right))
 
 
 def _places(points: Mapping[str, np.ndarray], name: str, views: int) -> np.ndarray:

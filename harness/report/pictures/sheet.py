@@ -15,7 +15,7 @@ PAPER, INK, FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 
 
 @dataclass(frozen=True)
-class Scene:
+class TileRow:
     """One row of tiles: V views of a scene, or several scenes of one view each; a point is NaN where none was found.
 
     Views are V 3 h w, points V K 2, visible V K; found points are those of the left and of the right half.
@@ -44,7 +44,7 @@ def heading(title: str) -> Image.Image:
     return image
 
 
-def twice(scenes: Sequence[Scene], words: tuple[str, str], palette: list[Colour]) -> Image.Image:
+def twice(scenes: Sequence[TileRow], words: tuple[str, str], palette: list[Colour]) -> Image.Image:
     """Return every scene twice, a row each: with the points of the left half and of the right, under their words."""
     count, size = len(scenes[0].heads), tile_px(scenes[0], 2 * len(scenes[0].heads), TILE_PX)
     step, half = (size[0] + GAP_PX, size[1] + GAP_PX), count * (size[0] + GAP_PX) + 12
@@ -72,7 +72,7 @@ def twice(scenes: Sequence[Scene], words: tuple[str, str], palette: list[Colour]
     return image
 
 
-def tile_px(scene: Scene, count: int, sides_px: tuple[int, int], taken_px: int = 24) -> tuple[int, int]:
+def tile_px(scene: TileRow, count: int, sides_px: tuple[int, int], taken_px: int = 24) -> tuple[int, int]:
     """Return a tile's width and height in px: as large as ``count`` of them beside each other may be."""
     room = WIDTH_PX - 2 * MARGIN_PX - SIDE_PX - taken_px
     width = int(np.clip(room // count - GAP_PX, *sides_px))

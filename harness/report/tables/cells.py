@@ -1,4 +1,4 @@
-"""What a table is made of: cells, rows, and the table itself."""
+"""Tables, their rows and cells, and the text of a number with its interval."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -9,15 +9,15 @@ from harness.report.statistics.paired import ALPHA
 from harness.report.tables.columns import Column
 
 EFFECTS = "effects"  # the table whose rows are changes of settings
-MOST_DIGITS = 7  # decimals, beyond which a number is written with its power of ten
+MOST_DIGITS = 7  # decimals; a number with more is written with a power of ten
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far a cell lies from its baseline's, over the seeds that both have; ``interval`` is of the differences.
+    """A cell's difference to its baseline over their common seeds; ``interval`` is of the paired differences.
 
-    ``p`` is of the paired sign-flip test; ``adjusted`` is Holm's over the table, None where the column is not tested.
-    ``reachable`` says whether so many seeds could have made it significant at all. ``effect`` is Hedges' g of the
+    ``p`` is of the paired sign-flip test; ``adjusted`` is Holm's over the table, None for a column that is not tested.
+    ``reachable``: with this number of seeds p can be small enough for significance. ``effect`` is Hedges' g of the
     paired differences, ``improvement`` the probability that a run beats a run of the baseline.
     """
 
@@ -31,18 +31,18 @@ class Difference:
 
     @property
     def star(self) -> bool:
-        """Return whether the difference is significant after correction."""
+        """True if the difference is significant after correction."""
         return self.adjusted is not None and self.adjusted <= ALPHA
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One number of a table and where it comes from; ``interval`` is None where no seed has it.
+    """One number of a table and its origin; ``interval`` is None if no seed has it.
 
-    ``trials`` are the ids of the trials that have it, ``values`` what each of them gave. ``best`` marks the best mean
-    of the column among rows of the same test data, ``tied`` one whose paired difference to it may be 0. In a table of
-    effects ``pairs`` are the trials before and after the change, and ``interval`` is of what the change does.
-    ``source`` says where a published number stands, which no trial gave.
+    ``trials`` are the ids of the trials that have it, ``values`` their values. ``best`` marks the best mean of the
+    column among rows of the same test data, ``tied`` one whose paired difference to it may be 0. In a table of effects
+    ``pairs`` are the trials before and after the change, and ``interval`` is of the effect. ``source`` is the
+    publication of a number without trials.
     """
 
     interval: Interval | None
@@ -59,7 +59,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: a setting, or a reference that no training produced; rows compare where they share ``test_data``."""
+    """One row: a setting or an untrained reference; only rows of the same ``test_data`` are compared."""
 
     labels: tuple[str, ...]
     seeds: int
@@ -70,13 +70,13 @@ class Row:
 
     @property
     def count(self) -> str:
-        """Return how many seeds there are in writing, a dash where nothing was run."""
+        """Return the number of seeds as text, a dash for none."""
         return str(self.seeds) if self.seeds else "\N{EM DASH}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table and the notes that stand under it."""
+    """One table with the notes below it."""
 
     name: str
     title: str
@@ -91,14 +91,14 @@ class Table:
         return () if self.name == EFFECTS else tuple(row for row in self.rows if not row.is_reference)
 
     def part(self, first: int, last: int) -> "Table":
-        """Return the table with some of its columns."""
+        """Return the table with its columns first to last (exclusive)."""
         rows = tuple(replace(row, cells=row.cells[first:last]) for row in self.rows)
         return replace(self, columns=self.columns[first:last], rows=rows)
 
     def parts(self, fits: Callable[[int, int], bool]) -> "Iterator[Table]":
-        """Yield the table in parts, each of columns first to last (not included) that fit a page.
+        """Yield the table in parts that fit a page: ``fits(first, last)`` for columns first to last (exclusive).
 
-        Columns of a group stay together where they can.
+        Columns of a group stay together if possible.
         """
         first, count = 0, len(self.columns)
         while first < count:
@@ -109,27 +109,27 @@ class Table:
             first = last
 
     def differences(self) -> "Table | None":
-        """Return the tested columns as differences to the baseline; None where nothing is compared."""
+        """Return the tested columns as differences to the baseline; None without any."""
         shown = [i for i, column in enumerate(self.columns)
                  if column.tested and any(row.cells[i].difference for row in self.rows)]
         rows = [row for row in self.rows if any(row.cells[i].difference for i in shown)]
         if not rows:
             return None
-        seeds = [max(found.interval.count for i in shown if (found := row.cells[i].difference)) for row in rows]
+        seeds = [max(gap.interval.count for i in shown if (gap := row.cells[i].difference)) for row in rows]
         cells = [tuple(_difference(row.cells[i], self.columns[i], count) for i in shown)
                  for row, count in zip(rows, seeds, strict=True)]
-        named = {found.baseline for row in rows for i in shown if (found := row.cells[i].difference)}
-        what = " ".join(next(iter(named))) if len(named) == 1 else "each row's baseline"
+        names = {gap.baseline for row in rows for i in shown if (gap := row.cells[i].difference)}
+        baseline = " ".join(next(iter(names))) if len(names) == 1 else "each row's baseline"
         return Table(
-            f"{self.name}-differences", f"Difference to {what}", self.heads, tuple(self.columns[i] for i in shown),
-            tuple(replace(row, cells=own, seeds=count) for row, own, count in zip(rows, cells, seeds, strict=True)), (),
+            f"{self.name}-differences", f"Difference to {baseline}", self.heads, tuple(self.columns[i] for i in shown),
+            tuple(replace(row, cells=new, seeds=count) for row, new, count in zip(rows, cells, seeds, strict=True)), (),
         )
 
 
-def written(interval: Interval, column: Column, *, signed: bool = False, like: float | None = None) -> str:
-    """Return a mean and its half width with the column's digits, or with four significant ones of the largest.
+def format_interval(interval: Interval, column: Column, *, signed: bool = False, like: float | None = None) -> str:
+    """Return mean and half width with the column's decimals; by default with four significant digits of the largest.
 
-    ``like`` is the number that a difference is of.
+    ``like`` is the mean that a difference belongs to, which counts for the digits too.
     """
     largest = max(abs(interval.mean), interval.half_width or 0.0, abs(like or 0.0))
     digits = digits_of(largest) if column.digits is None else column.digits
@@ -142,14 +142,14 @@ def written(interval: Interval, column: Column, *, signed: bool = False, like: f
 
 
 def digits_of(value: float) -> int:
-    """Return how many decimals show four significant digits."""
+    """Return the number of decimals that show four significant digits."""
     return 0 if value == 0 else max(0, 3 - floor(log10(abs(value))))
 
 
 def _difference(cell: Cell, column: Column, seeds: int) -> Cell:
-    found = cell.difference
-    if found is None:
+    gap = cell.difference
+    if gap is None:
         return Cell(None, "\N{EM DASH}")
-    text = written(found.interval, column, signed=True, like=cell.interval.mean if cell.interval else None)
-    brackets = f" ({found.interval.count})" if found.interval.count < seeds else ""
-    return Cell(found.interval, text + brackets, star=found.star, trials=cell.trials)
+    text = format_interval(gap.interval, column, signed=True, like=cell.interval.mean if cell.interval else None)
+    brackets = f" ({gap.interval.count})" if gap.interval.count < seeds else ""
+    return Cell(gap.interval, text + brackets, star=gap.star, trials=cell.trials)

@@ -1,4 +1,4 @@
-"""What the tables show: their columns, in order, and the references that stand beside the settings."""
+"""The layouts of the tables: their columns in order, and their references."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,11 +8,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Column:
-    """One score: its name in the record, the head, whether more (1) or less (-1) is better, and how it is written.
+    """One score: its name in the record, the column's head, whether more (1) or less (-1) is better, and its format.
 
-    ``digits`` None means four significant ones. ``kind`` is the ``mean`` over seeds, the ``count`` of seeds that have
-    it, such as 1/3, or the ``worst`` (largest) seed. ``tested`` columns are compared with the baseline. Columns of one
-    ``group`` stay together where a wide table is split.
+    ``digits`` are decimals; None means four significant digits. ``kind`` is the ``mean`` over seeds, the ``count`` of
+    seeds that have it, such as 1/3, or the ``worst`` (largest) seed. ``tested`` columns are compared with the baseline.
+    Columns of one ``group`` stay together when a wide table is split.
     """
 
     score: str
@@ -26,13 +26,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Reference:
-    """A row that no training produced; ``names`` maps a column's score, as a pattern, to the row's own score."""
+    """A row without training; ``names`` maps a column's score, as a pattern, to the score of the reference."""
 
     label: str
     names: Mapping[str, str]
 
     def score(self, column: str) -> str | None:
-        """Return the name of the reference's score for a column; None where there is no such thing."""
+        """Return the name of the reference's score for a column; None if it has none."""
         for pattern, name in self.names.items():
             if re.fullmatch(pattern, column):
                 return re.sub(pattern, name, column)
@@ -40,8 +40,8 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """One table: shown when a trial has one of its ``core`` scores; ``columns`` picks from the names that exist."""
+class TableLayout:
+    """One table, shown if a trial has one of its ``core`` scores; ``columns`` picks from the names of all scores."""
 
     name: str
     title: str
@@ -130,7 +130,7 @@ def _numbers(name: str) -> list[int]:
 
 
 TABLES = (
-    Layout(
+    TableLayout(
         "pck", "Keypoints: PCK and normalised mean error", lambda _: PCK, ("pck@0.1",),
         (
             Reference("mean pose", {r"pck@(.*)": r"pck_mean_pose@\1", "nme": "nme_mean_pose"}),
@@ -142,7 +142,7 @@ TABLES = (
         "PCK@a: share of visible points whose error is at most a times the data's normaliser, tokens chosen without "
         "labels; regr. and NME: linear regression from all chosen tokens.",
     ),
-    Layout(
+    TableLayout(
         "official", "Keypoints by the data set's own measure", lambda _: OFFICIAL,
         tuple(column.score for column in OFFICIAL),
         (
@@ -153,34 +153,34 @@ TABLES = (
         "Of the regressed points, as published figures are; image@a: PCK averaged image by image, point@a: over all "
         "points. docs/method.md gives each measure and its source.",
     ),
-    Layout(
+    TableLayout(
         "convergence", "Convergence", lambda _: CONVERGENCE, ("steps_to_90", "loss_final", "diverged"),
         note="steps to 90%: of the smoothed loss's drop; area: under that curve, 1 where it starts and 0 at its "
         "lowest; diverged: seeds that did. A falling loss with entropy near 1 has found nothing.",
     ),
-    Layout(
+    TableLayout(
         "attention", "Attention: normalised spatial entropy", _attention, ("entropy",),
         (Reference("untrained tokens", {r"(.+)": r"\1_untrained"}),),
         "entropy: of the selected tokens' maps divided by their sums, 1 for a uniform map, at map size, at the layers' "
         "own resolution, by view, and in the view pass (there over the columns of the fusion's own softmax, of blend "
         "the tokens alone); peak mass: share within 5% of the side around the peak; area: exp(H) / S.",
     ),
-    Layout(
+    TableLayout(
         "views", "Generated views: denoising error", _views, ("nvs_loss", "psnr"),
         (Reference("no fusion", {"nvs_loss": "nvs_loss_baseline"}),),
         "error: guided by the model's own estimate, same noise in every row; forced: guided by the true views, a leak.",
     ),
-    Layout(
+    TableLayout(
         "multiview", "Agreement of the views", lambda _: MULTIVIEW, ("reprojection_px",),
         note="reproj.: found points against their triangulated point; 3D in scene units; held-out: PCK of each view "
         "from the points of the others.",
     ),
-    Layout(
+    TableLayout(
         "cost", "Cost", lambda _: COST, ("seconds_per_step", "seconds_total"),
         note="Of the machines that ran the trials, so not a property of the settings alone; memory: the process's "
         "largest so far.",
     ),
-    Layout(
+    TableLayout(
         "authenticity", "Captured attention against the layers' own outputs", lambda _: AUTHENTICITY,
         ("attention_residual",),
         note="The largest of all seeds. A trial above the tolerance of its precision fails and is in no row.",
@@ -189,7 +189,7 @@ TABLES = (
 
 
 def measured_by(score: str) -> tuple[str, ...]:
-    """Return the settings that say on which scenes and noise levels a score is taken, beside those of the test data."""
+    """Return the settings that choose the scenes and noise levels of a score, besides those of the test data."""
     if score in ("psnr", "ssim"):
         return ("generated_scenes",)
     if score.startswith("nvs_loss@"):
@@ -197,7 +197,7 @@ def measured_by(score: str) -> tuple[str, ...]:
     return ("view_scenes", "view_timesteps") if score.startswith(("nvs_loss", "entropy_view_pass")) else ()
 
 
-def extra(scores: Sequence[str]) -> list[Layout]:
-    """Return the table of the scores and costs that an experiment's report asks for; none where it asks for none."""
+def extra_layout(scores: Sequence[str]) -> list[TableLayout]:
+    """Return the layout of the further scores and costs in a report's `columns`; none if that is empty."""
     columns = tuple(Column(score, score, digits=None) for score in scores)
-    return [Layout("extra", "Further scores", lambda _: columns, tuple(scores))] if scores else []
+    return [TableLayout("extra", "Further scores", lambda _: columns, tuple(scores))] if scores else []

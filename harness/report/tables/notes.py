@@ -1,9 +1,12 @@
-"""What stands under every table: what was averaged, what may not be compared, and every trial that a row lacks."""
+"""The notes that all tables share: averages, rows that must not be compared, and missing trials."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.report.tables.rows import Group, Record, canonical, described
+from harness.report.statistics import seeds_needed
+from harness.report.statistics.paired import ALPHA
+from harness.report.tables.cells import Difference
+from harness.report.tables.rows import Group, Record, canonical, describe_specs
 
 MOST_NAMED = 4
 
@@ -11,18 +14,18 @@ Spec = Mapping[str, Any]
 
 
 def shared_notes(
-    groups: Sequence[Group], wanted: Sequence[Record], planned: Sequence[Spec] | None, running: Sequence[Spec],
+    groups: Sequence[Group], records: Sequence[Record], planned: Sequence[Spec] | None, running: Sequence[Spec],
     left_out: Mapping[str, int],
 ) -> tuple[str, ...]:
-    """Return the lines that stand under every table: what may not be compared, and every trial that a row lacks."""
+    """Return the notes below every table: rows that must not be compared, missing and omitted trials."""
     lines = [_data(groups), _weights(groups), _machines(groups), _seeds(groups)]
-    lines += _unfinished(wanted, planned, running)
+    lines += _unfinished(records, planned, running)
     lines += [f"Left out: {count} trial{'s' * (count > 1)} {why}." for why, count in left_out.items() if count]
     return tuple(line for line in lines if line)
 
 
 def average(groups: Sequence[Group]) -> str:
-    """Return what +- means and what the means were taken over."""
+    """Return the meaning of ±, and the numbers of seeds, scenes and points."""
     records = [record for group in groups for record in group.records]
     scenes = _range(record["spec"].get("test_scenes") for record in records)
     points = _range((record.get("scores") or {}).get("visible_points") for record in records)
@@ -33,19 +36,33 @@ def average(groups: Sequence[Group]) -> str:
     return f"Mean ± half width of the 95% t interval over n = {seeds} seeds; {scope}."
 
 
-def listing(what: str, items: Sequence[str]) -> str:
-    """Return a line that names the first few of what there is; nothing where there is nothing."""
+def listing(title: str, items: Sequence[str]) -> str:
+    """Return a note that names the first few items; "" without items."""
     if not items:
         return ""
     more = f"; and {len(items) - MOST_NAMED} more" if len(items) > MOST_NAMED else ""
-    return f"{what}: {'; '.join(items[:MOST_NAMED])}{more}."
+    return f"{title}: {'; '.join(items[:MOST_NAMED])}{more}."
+
+
+def star_notes(tested: Sequence[Difference], some: str) -> tuple[str, str, str]:
+    """Return the meaning of a star ("" if no test can reach one), the name of the test, and the seeds that it takes.
+
+    ``some`` names the rows or effects that have too few seeds, while others have enough.
+    """
+    test = "sign flips over seeds"
+    test += f", Holm's correction over the table's {len(tested)} tests" if len(tested) > 1 else ""
+    if any(difference.reachable for difference in tested):
+        few = "" if all(difference.reachable for difference in tested) else f", which {some} have too few seeds for"
+        return f"*: p ≤ {ALPHA} by {test}{few}.", test, ""
+    needed = seeds_needed(max(len(tested), 1))
+    return "", test, f"it takes {needed}" if needed else "no number of seeds would do"
 
 
 def _range(values: Iterable[Any]) -> str:
-    known = sorted({int(value) for value in values if value is not None})
-    if not known:
+    numbers = sorted({int(value) for value in values if value is not None})
+    if not numbers:
         return ""
-    return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _data(groups: Sequence[Group]) -> str:
@@ -56,7 +73,7 @@ def _data(groups: Sequence[Group]) -> str:
 
 
 def _weights(groups: Sequence[Group]) -> str:
-    """Return which rows have other weights under the same model setting, which no label shows."""
+    """Return a note on rows with different weights under the same model setting, which no label shows."""
     prints: dict[str, set[str]] = {}
     for group in groups:
         prints.setdefault(_model(group), set()).add(_print(group, "weights"))
@@ -81,34 +98,34 @@ def _print(group: Group, kind: str) -> str:
 
 
 def _machines(groups: Sequence[Group]) -> str:
-    """Return which code and devices the trials come from, where that is not one of each and clean."""
-    found = [record.get("environment") or {} for group in groups for record in group.records]
-    commits = sorted({str(each["git_commit"])[:8] for each in found if each.get("git_commit")})
-    devices = sorted({str(each["device"]) for each in found if each.get("device")})
-    dirty = sum(bool(each.get("git_dirty")) for each in found)
+    """Return a note on commits and devices if there are several, and on uncommitted changes."""
+    where = [record.get("environment") or {} for group in groups for record in group.records]
+    commits = sorted({str(machine["git_commit"])[:8] for machine in where if machine.get("git_commit")})
+    devices = sorted({str(machine["device"]) for machine in where if machine.get("device")})
+    dirty = sum(bool(machine.get("git_dirty")) for machine in where)
     parts = [listing(f"Trials come from {len(commits)} commits", commits if len(commits) > 1 else []),
-             f"{dirty} of {len(found)} trials ran on changes that no commit holds." if dirty else "",
+             f"{dirty} of {len(where)} trials ran on changes that no commit holds." if dirty else "",
              listing(f"Trials ran on {len(devices)} kinds of device", devices if len(devices) > 1 else [])]
     return " ".join(filter(None, parts))
 
 
 def _seeds(groups: Sequence[Group]) -> str:
-    """Return which rows have fewer seeds than others."""
-    own = [{record["spec"]["seed"] for record in group.records} for group in groups]
-    every = set[int]().union(*own)
-    return listing(f"Rows lack some of the {len(every)} seeds", [
-        f"{' '.join(group.labels)} has {len(seeds)}, not seed {', '.join(map(str, sorted(every - seeds)[:MOST_NAMED]))}"
-        + (" and more" if len(every - seeds) > MOST_NAMED else "")
-        for group, seeds in zip(groups, own, strict=True) if every - seeds
+    """Return a note on rows with fewer seeds than others."""
+    by_row = [{record["spec"]["seed"] for record in group.records} for group in groups]
+    total = set[int]().union(*by_row)
+    return listing(f"Rows lack some of the {len(total)} seeds", [
+        f"{' '.join(group.labels)} has {len(seeds)}, not seed {', '.join(map(str, sorted(total - seeds)[:MOST_NAMED]))}"
+        + (" and more" if len(total - seeds) > MOST_NAMED else "")
+        for group, seeds in zip(groups, by_row, strict=True) if total - seeds
     ])
 
 
-def _unfinished(wanted: Sequence[Record], planned: Sequence[Spec] | None, running: Sequence[Spec]) -> list[str]:
-    """Return how far the experiment is, and every trial that is not finished, by what became of it."""
-    unfinished = [record for record in wanted if record["status"] != "finished"]
+def _unfinished(records: Sequence[Record], planned: Sequence[Spec] | None, running: Sequence[Spec]) -> list[str]:
+    """Return the progress of the experiment, and notes on the unfinished trials by status."""
+    unfinished = [record for record in records if record["status"] != "finished"]
     if not planned and not running and not unfinished:
         return []
-    done = {canonical(record["spec"]) for record in wanted}
+    done = {canonical(record["spec"]) for record in records}
     under_way = {canonical(spec): spec for spec in running if canonical(spec) not in done}
     plan = {canonical(spec): spec for spec in planned or ()}
     missing = [spec for key, spec in plan.items() if key not in done and key not in under_way]
@@ -116,11 +133,11 @@ def _unfinished(wanted: Sequence[Record], planned: Sequence[Spec] | None, runnin
     lines: list[str] = []
     if not missing and not now and not unfinished:
         return lines
-    every = {canonical(spec): spec for spec in (*(record["spec"] for record in wanted), *plan.values(), *now)}
-    words = dict(zip(every, described([*every.values()]), strict=True))
+    specs = {canonical(spec): spec for spec in (*(record["spec"] for record in records), *plan.values(), *now)}
+    words = dict(zip(specs, describe_specs([*specs.values()]), strict=True))
     if missing or now:
-        finished = len(wanted) - len(unfinished)
-        total = len(plan) if planned is not None else len(wanted) + len(now)
+        finished = len(records) - len(unfinished)
+        total = len(plan) if planned is not None else len(records) + len(now)
         lines.append(f"So far {finished} of {total} planned trials have finished.")
     for status in dict.fromkeys(record["status"] for record in unfinished):
         lines.append(listing(status.capitalize(), [

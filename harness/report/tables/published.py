@@ -1,25 +1,26 @@
-"""Figures that others published, as rows beside the settings that they are of."""
+"""Published numbers of others, as rows below the settings that they belong to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.config.spec import Published
 from harness.report.statistics import Interval
-from harness.report.tables.cells import Cell, Row, Table, written
+from harness.report.tables.cells import Cell, Row, Table, format_interval
 from harness.report.tables.notes import listing
 from harness.report.tables.rows import ABSENT, Group, canonical, is_baseline
 from harness.report.tables.values import labels_of
 
 
 def with_published(table: Table, groups: Sequence[Group], published: Sequence[Published]) -> Table:
-    """Return a table with a row for each published setting that has a row of its own here, and a note on each source.
+    """Return a table with a row for each published setting that was run here too, and a note on each source.
 
-    Such a row has neither seeds nor trials, so nothing is compared with it and nothing of it can be taken again.
+    Such a row has neither seeds nor trials; it is not compared and cannot be recomputed.
     """
     sources = list(dict.fromkeys(figure.source for figure in published))
     rows, cited, alone = [], [], []
     for setting, source in _apart(published):
-        figures = {each.score: each.value for each in published if each.setting == setting and each.source == source}
+        figures = {figure.score: figure.value for figure in published
+                   if figure.setting == setting and figure.source == source}
         members = [group for group in groups if is_baseline(group.records[0]["spec"], setting)]
         shown = [column.head for column in table.columns if column.score in figures]
         if not members:
@@ -35,16 +36,16 @@ def with_published(table: Table, groups: Sequence[Group], published: Sequence[Pu
 
 
 def unshown(tables: Sequence[Table], published: Sequence[Published]) -> str:
-    """Return which figures stand in no table, for none has their score; nothing where each stands in one."""
+    """Return a note on published scores that no table has; "" without any."""
     shown = {column.score for table in tables for column in table.columns}
     return listing("Published, but of scores that no table shows",
                    list(dict.fromkeys(figure.score for figure in published if figure.score not in shown)))
 
 
 def _apart(published: Sequence[Published]) -> list[tuple[Mapping[str, object], str]]:
-    """Return each setting with each source once, in order: a row each."""
-    found = {(canonical(figure.setting), figure.source): figure for figure in published}
-    return [(figure.setting, figure.source) for figure in found.values()]
+    """Return the distinct pairs of setting and source, in order: one row each."""
+    by_row = {(canonical(figure.setting), figure.source): figure for figure in published}
+    return [(figure.setting, figure.source) for figure in by_row.values()]
 
 
 def _cell(table: Table, index: int, figures: Mapping[str, float], source: str) -> Cell:
@@ -52,4 +53,4 @@ def _cell(table: Table, index: int, figures: Mapping[str, float], source: str) -
     if column.score not in figures:
         return Cell(None, ABSENT)
     interval = Interval(figures[column.score], None, 0)
-    return Cell(interval, written(interval, column), source=source)
+    return Cell(interval, format_interval(interval, column), source=source)

@@ -1,4 +1,4 @@
-"""Which trials make one row: equal in everything but the seed; and what the row is called."""
+"""Groups trials into rows, equal in everything but the seed, and labels the rows."""
 
 import json
 import math
@@ -15,12 +15,12 @@ from harness.report.tables.columns import measured_by
 Record = Mapping[str, Any]
 ABSENT = "\N{EM DASH}"
 _encode = json.JSONEncoder(sort_keys=True, default=list).encode
-ORIGINS = {"data": "data", "weights": "weights"}  # fingerprint -> column head where it alone tells rows apart
+ORIGINS = {"data": "data", "weights": "weights"}  # fingerprint -> column head, for rows that differ in it alone
 
 
 @dataclass(frozen=True)
 class Group:
-    """The trials of one setting, one per seed, with the words that tell it from the other rows."""
+    """The trials of one setting, one per seed, with the labels that distinguish it from the other rows."""
 
     labels: tuple[str, ...]
     records: tuple[Record, ...]
@@ -28,19 +28,19 @@ class Group:
 
     @cached_property
     def scores(self) -> tuple[dict[str, float], ...]:
-        """Return each record's scores and costs that are finite numbers; a score goes before a cost of its name."""
+        """Return each record's finite scores and costs; a score replaces a cost of the same name."""
         both = ({**(record.get("cost") or {}), **(record.get("scores") or {})} for record in self.records)
-        return tuple({name: float(value) for name, value in found.items()
-                      if isinstance(value, int | float) and math.isfinite(value)} for found in both)
+        return tuple({name: float(value) for name, value in values.items()
+                      if isinstance(value, int | float) and math.isfinite(value)} for values in both)
 
     @cached_property
     def test_data(self) -> str:
-        """Return what the scores were taken on; scores of other data are never compared."""
+        """Return the identity of the test data; scores on different data are never compared."""
         spec, prints = self.records[0]["spec"], self.records[0].get("fingerprints") or {}
         return canonical([spec.get("data"), spec.get("test_scenes"), prints.get("data")])
 
     def measured_on(self, score: str) -> str:
-        """Return what one score was taken on: the test data and, of generated views, which scenes and noise levels."""
+        """Return the identity of a score's data: test data and, for generated views, scenes and noise levels."""
         spec, others = self.records[0]["spec"], measured_by(score)
         return canonical([self.test_data, *(spec.get(name) for name in others)]) if others else self.test_data
 
@@ -55,11 +55,11 @@ def setting(spec: Mapping[str, Any]) -> str:
     return canonical({key: value for key, value in spec.items() if key != "seed"})
 
 
-def grouped(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+def group_records(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[str, ...], tuple[Group, ...]]:
     """Return the heads of the label columns and the rows, in the records' order.
 
-    Trials that differ in anything but the seed, in a setting or in the fingerprints of data or weights, are never
-    averaged: they make rows of their own, and what differs gets a column, asked for or not.
+    Trials that differ in a setting, the seed aside, or in the fingerprints of data or weights are never averaged: they
+    are different rows, and every setting that differs gets a label column, also without being in `rows`.
     """
     rows: dict[tuple[str, str], list[Record]] = {}
     for record in records:
@@ -84,79 +84,81 @@ def grouped(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[str, .
 
 
 def is_baseline(spec: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
-    """Return whether a spec has the baseline's settings; a name stands for a choice or a loss, whatever its knobs."""
+    """Return whether a spec has the baseline's settings; a choice's name matches with any knobs."""
     return all(dotted.matches(dotted.get(spec, path), wanted) for path, wanted in baseline.items())
 
 
-def varying(specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the settings in which specs differ, the seed last; by these a trial is named."""
+def varying_settings(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the settings in which specs differ, the seed last."""
     keys = dict.fromkeys(key for spec in specs for key in spec if key != "seed")
     return [key for key in keys if _differ([spec.get(key) for spec in specs])] + ["seed"]
 
 
-def _columns(specs: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[tuple[str, list[str]]]:
-    columns = [(path, _texts([dotted.get(spec, path) for spec in specs])) for path in asked]
+def _columns(specs: Sequence[Mapping[str, Any]], requested: Sequence[str]) -> list[tuple[str, list[str]]]:
+    columns = [(path, _texts([dotted.get(spec, path) for spec in specs])) for path in requested]
     for key in dict.fromkeys(key for spec in specs for key in spec if key != "seed"):
-        inner = [path.removeprefix(f"{key}.") for path in asked if path.startswith(f"{key}.")]
+        inner = [path.removeprefix(f"{key}.") for path in requested if path.startswith(f"{key}.")]
         rest = [without(spec.get(key), inner) for spec in specs]
-        if key not in asked and _differ(rest):
+        if key not in requested and _differ(rest):
             columns.append((key, _texts(rest)))
     return columns
 
 
 def _differ(values: Sequence[Any]) -> bool:
-    """Return whether values are not all the same; lists and tuples are."""
+    """Return whether values differ; a list equals a tuple of the same items."""
     first = values[0] if values else None
     return any(value != first and canonical(value) != canonical(first) for value in values)
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
-    """Return words for one setting's values: of a mapping only what tells it from the others."""
+    """Return one setting's values as texts; of a mapping only the knobs that differ."""
     mappings = [value for value in values if isinstance(value, Mapping)]
     same = bool(values) and len(mappings) == len(values)
     shared = set.intersection(*(set(value) for value in mappings)) if same else set()
-    alike: dict[Any, dict[str, set[str]]] = {}
+    leaves_by_kind: dict[Any, dict[str, set[str]]] = {}
     for value in mappings:
-        found = alike.setdefault(_kind(value), {})
-        for path, leaf in _leaves(value):
-            found.setdefault(path, set()).add(canonical(leaf))
-    # A knob that some alike values lack tells them apart too.
+        by_path = leaves_by_kind.setdefault(_kind(value), {})
+        for path, leaf in leaves(value):
+            by_path.setdefault(path, set()).add(canonical(leaf))
+    # A knob that only some values of a kind have differs too.
     counts = Counter(_kind(value) for value in mappings)
-    held = Counter((_kind(value), path) for value in mappings for path, _ in _leaves(value))
-    telling = {kind: {path for path, leaves in found.items() if len(leaves) > 1 or held[kind, path] < counts[kind]}
-               for kind, found in alike.items()}
-    texts = [_text(value, telling.get(_kind(value), set()), shared) for value in values]
-    if len(set(texts)) < len(set(map(canonical, values))):  # floats that look alike rounded
-        texts = [_text(value, telling.get(_kind(value), set()), shared, exact=True) for value in values]
+    present = Counter((_kind(value), path) for value in mappings for path, _ in leaves(value))
+    differing = {kind: {path for path, texts in by_path.items()
+                        if len(texts) > 1 or present[kind, path] < counts[kind]}
+                 for kind, by_path in leaves_by_kind.items()}
+    texts = [_text(value, differing.get(_kind(value), set()), shared) for value in values]
+    if len(set(texts)) < len(set(map(canonical, values))):  # floats that are equal when rounded
+        texts = [_text(value, differing.get(_kind(value), set()), shared, exact=True) for value in values]
     return texts
 
 
-def _text(value: Any, telling: Set[str] = frozenset(), shared: Set[str] = frozenset(), *, exact: bool = False) -> str:
+def _text(value: Any, differing: Set[str] = frozenset(), shared: Set[str] = frozenset(), *, exact: bool = False) -> str:
     if value is None:
         return ABSENT
     if isinstance(value, list | tuple):
         return " ".join(map(str, value)) or "none"
     if not isinstance(value, Mapping):
         return f"{value:g}" if isinstance(value, float) and not exact else str(value)
-    found = [f"{path}={_text(leaf, exact=exact)}" for path, leaf in _leaves(value) if path in telling]
+    knobs = [f"{path}={_text(leaf, exact=exact)}" for path, leaf in leaves(value) if path in differing]
     if "name" in value:
-        return " ".join([str(value["name"]), *found])
-    own = [name for name in value if name not in shared] or list(value)
-    lone = f"{own[0]}." if len(own) == 1 else ""
-    return " ".join([" + ".join(own), *(text.removeprefix(lone) for text in found)])
+        return " ".join([str(value["name"]), *knobs])
+    names = [name for name in value if name not in shared] or list(value)
+    prefix = f"{names[0]}." if len(names) == 1 else ""
+    return " ".join([" + ".join(names), *(text.removeprefix(prefix) for text in knobs)])
 
 
 def _kind(value: Any) -> Any:
-    """Return what values that differ in knobs only have in common: the variant's name, or which losses there are."""
+    """Return a value's variant without knobs: its name, or the set of its losses."""
     if not isinstance(value, Mapping):
         return None
     return value["name"] if "name" in value else frozenset(value)
 
 
-def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Return dotted path and value of every setting inside a value."""
     if not isinstance(value, Mapping):
         return [(path, value)]
-    return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else str(key))]
+    return [leaf for key, inner in value.items() for leaf in leaves(inner, f"{path}.{key}" if path else str(key))]
 
 
 def without(value: Any, paths: Sequence[str]) -> Any:
@@ -172,8 +174,8 @@ def _head(path: str, columns: Sequence[tuple[str, list[str]]]) -> str:
     return last if sum(other.rpartition(".")[2] == last for other, _ in columns) == 1 else path
 
 
-def described(specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return in words what tells each spec from the others, knobs included, to name trials that have no row."""
+def describe_specs(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the differing settings of each spec as text, knobs included, to name trials without a row."""
     columns = [[f"{path}={text}" for text in _texts([dotted.get(spec, path) for spec in specs])]
-               for path in varying(specs)]
+               for path in varying_settings(specs)]
     return [", ".join(texts) for texts in zip(*columns, strict=True)]

@@ -13,7 +13,7 @@ from harness.report.writers.csv_json import to_json
 KEYS = ("report", "experiments", "results_version", "tables", "trials")
 
 
-def document(report: Report) -> dict[str, Any]:
+def to_document(report: Report) -> dict[str, Any]:
     """Return a report as plain data; equal records give equal documents.
 
     ``trials`` has every record that was looked at, by id: its experiment, seed, status and reason, when it ended, the
@@ -26,7 +26,7 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def written(content: Mapping[str, Any]) -> str:
+def to_text(content: Mapping[str, Any]) -> str:
     """Return a document as JSON with a row and a trial to a line, so that versions of it compare line by line."""
     tables = ",\n".join(_block(table, "rows") for table in content["tables"])
     head = {key: value for key, value in content.items() if key not in ("tables", "trials")}
@@ -51,7 +51,7 @@ def origin(record: Record) -> dict[str, Any]:
     }
 
 
-def parsed(text: str, name: str) -> Mapping[str, Any]:
+def parse(text: str, name: str) -> Mapping[str, Any]:
     """Return a document that was written before; raise UsageError, which calls it ``name``, for anything else."""
     try:
         content = json.loads(text)

@@ -16,7 +16,7 @@ ESCAPES = {
 }
 
 
-def render(tables: Iterable[Table]) -> str:
+def to_latex(tables: Iterable[Table]) -> str:
     r"""Return table environments, for ``\usepackage{booktabs,graphicx}``; a wide table is continued in a second one.
 
     The best cell is bold, those not told apart from it italic, a significant difference starred. Each table's

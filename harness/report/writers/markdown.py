@@ -10,7 +10,7 @@ WIDTH = 110
 FIRST_WIDE = "\u1100"  # no letter before it takes two columns
 
 
-def render(tables: Iterable[Table], width: int = WIDTH) -> str:
+def to_markdown(tables: Iterable[Table], width: int = WIDTH) -> str:
     """Return the tables with aligned columns; one too wide is continued below itself, label columns repeated.
 
     The best cell is bold, those not told apart from it italic, a significant difference starred. Differences to the

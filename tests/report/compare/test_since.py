@@ -7,8 +7,8 @@ import pytest
 
 from harness.config.spec import ReportSpec
 from harness.report.compare.since import changes
-from harness.report.inputs import Part, reported
-from harness.report.writers.document import document
+from harness.report.inputs import ReportInputs, make_report
+from harness.report.writers.document import to_document
 from tests.report.fakes import plain, record
 
 LEVELS = {"none": (0.5, 0.6, 0.4), "concat": (0.6, 0.8, 0.4), "blend": (0.7, 0.8, 0.6)}
@@ -22,7 +22,7 @@ def records(levels=LEVELS):
 
 def written(found=None, layout=LAYOUT):
     """Return a document as it is read back from its file."""
-    return json.loads(json.dumps(document(reported(Part("fake", tuple(found or records()), layout)))))
+    return json.loads(json.dumps(to_document(make_report(ReportInputs("fake", tuple(found or records()), layout)))))
 
 
 def lines(old, new):

@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from harness.report.pictures.scene_pairs import Sight, of_scene, picture
+from harness.report.pictures.scene_pairs import ScenePair, of_scene, picture
 
 VIEWS, KEYPOINTS = 2, 3
 
@@ -22,7 +22,7 @@ def opened(png):
 
 def sight(views=VIEWS, left=0.2, right=0.2, label="scene 1\n+0.10\nseed 0"):
     pictures = np.full((views, 3, 32, 32), 0.5, np.float32)
-    return Sight(label, pictures, (of_scene(table(left, views=views), 1), of_scene(table(right, views=views), 1)))
+    return ScenePair(label, pictures, (of_scene(table(left, views=views), 1), of_scene(table(right, views=views), 1)))
 
 
 def test_a_scenes_rows_come_in_order_of_view_and_keypoint():
@@ -47,7 +47,7 @@ def test_the_first_trials_points_stand_on_the_left_and_the_seconds_on_the_right(
 def test_a_point_that_was_not_found_is_not_drawn():
     seen = sight()
     lost = {**seen.points[1], "found_x": np.full(6, np.nan), "found_y": np.full(6, np.nan)}
-    drawn = opened(picture("title", ("A", "B"), [Sight(seen.label, seen.views, (seen.points[0], lost))]))
+    drawn = opened(picture("title", ("A", "B"), [ScenePair(seen.label, seen.views, (seen.points[0], lost))]))
     assert drawn.shape == opened(picture("title", ("A", "B"), [seen])).shape
 
 

@@ -12,7 +12,7 @@ from harness.method.metrics.pck import Pck
 from harness.ops.tensors import generator
 from harness.report.statistics import Interval
 from harness.report.tables.build import build
-from harness.report.tables.cells import written
+from harness.report.tables.cells import format_interval
 from harness.report.tables.columns import Column
 from harness.report.writers import markdown
 from harness.report.writers.csv_json import to_json
@@ -245,7 +245,7 @@ def points_of_trials(tmp_path):
 
 def test_table_recomputed_from_the_points_with_plain_pandas_is_the_printed_one(points_of_trials):
     records, files = points_of_trials
-    text = markdown.render(build(records, ReportSpec()))
+    text = markdown.to_markdown(build(records, ReportSpec()))
     printed = next(line for line in text.splitlines() if line.startswith("| fake"))
     for place, alpha in ((3, 0.05), (4, 0.1), (5, 0.2)):
         shares = []
@@ -268,7 +268,7 @@ def test_table_recomputed_from_the_points_with_plain_pandas_is_the_printed_one(p
     (0.0, 10.165, 0.5, "0.00±10.16"),
 ])
 def test_numbers_without_digits_of_their_own_show_four_of_the_largest(mean, half, like, text):
-    assert written(Interval(mean, half, 3), Column("loss_final", "loss", digits=None), like=like) == text
+    assert format_interval(Interval(mean, half, 3), Column("loss_final", "loss", digits=None), like=like) == text
 
 
 def test_columns_that_no_trial_has_are_named_below():

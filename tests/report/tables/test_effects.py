@@ -8,7 +8,7 @@ from harness.errors import UsageError
 from harness.report.figures import source
 from harness.report.html import Content
 from harness.report.html._setting_page import TrialSection
-from harness.report.inputs import Part, reported
+from harness.report.inputs import ReportInputs, make_report
 from harness.report.tables.build import build
 from harness.report.verify.verify import verify
 from harness.report.writers import csv_json, latex, markdown
@@ -185,10 +185,10 @@ def test_every_format_shows_it_and_verifies(tmp_path):
             for steps in (40, 80):
                 keep_spec(tmp_path, "probe", spec_of(seed, fusion, steps=steps), 1 + 0.2 * (fusion == "concat"))
     layout = ReportSpec(("fusion", "steps"), {}, (), (), ("fusion.name", "steps"))
-    report = reported(Part("probe", tuple(Store(tmp_path, "probe").records()), layout))
+    report = make_report(ReportInputs("probe", tuple(Store(tmp_path, "probe").records()), layout))
     table = report.tables[-1]
     assert table.name == "effects"
-    for text in (markdown.render([table]), latex.render([table]), csv_json.to_csv([table])):
+    for text in (markdown.to_markdown([table]), latex.to_latex([table]), csv_json.to_csv([table])):
         assert "concat" in text
     assert csv_json.to_json([table])[0]["rows"][0]["scores"]["pck@0.1"]["pairs"]
     read = reader(tmp_path)

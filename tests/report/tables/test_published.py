@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from harness.report.html._table import table as html_table
 
 from harness.__main__ import main
 from harness.config.load import load
 from harness.config.spec import Published, ReportSpec
-from harness.report.inputs import Part, joined
+from harness.report import html
+from harness.report.inputs import ReportInputs, join_inputs
 from harness.report.tables.build import build
 from harness.report.writers import csv_json, latex, markdown
 from tests.report.fakes import fusion_records, record
@@ -82,13 +82,13 @@ def test_labels_tell_what_the_figure_is_of():
 
 def test_every_format_has_figure_and_source():
     table = table_of(CITED)
-    assert "| published: blend " in markdown.render([table])
-    assert SOURCE in markdown.render([table], width=200)
-    text = latex.render([table])
+    assert "| published: blend " in markdown.to_markdown([table])
+    assert SOURCE in markdown.to_markdown([table], width=200)
+    text = latex.to_latex([table])
     assert "published: blend & --- & --- & 0.700 & ---" in text
     assert SOURCE in text
-    assert "<th scope=\"row\">published: blend</th><td>\N{EM DASH}</td>" in html_table(table, lambda trial: "",
-                                                                                      cells_open=True)
+    page = html.report_page(html.Content("fake", (table,), {}))
+    assert "<th scope=\"row\">published: blend</th><td>\N{EM DASH}</td>" in page
     (row,) = [row for row in csv_json.to_json([table])[0]["rows"] if row["setting"]["fusion"] == "published: blend"]
     assert row["scores"]["pck@0.1"] == {"mean": 0.7, "half_width": None, "seeds": 0, "best": False, "tied": False,
                                         "star": False, "values": [], "trials": [], "source": SOURCE}
@@ -98,9 +98,9 @@ def test_every_format_has_figure_and_source():
 
 
 def test_joined_experiments_keep_their_figures():
-    parts = [Part(name, tuple(fusion_records()), CITED) for name in ("one", "other")]
-    assert joined(parts).layout.published == CITED.published * 2
-    assert table_of(joined(parts).layout).rows == table_of(CITED).rows
+    parts = [ReportInputs(name, tuple(fusion_records()), CITED) for name in ("one", "other")]
+    assert join_inputs(parts).layout.published == CITED.published * 2
+    assert table_of(join_inputs(parts).layout).rows == table_of(CITED).rows
 
 
 YAML = """\

@@ -3,19 +3,19 @@ import json
 import pytest
 
 from harness.config.spec import ReportSpec
-from harness.report.tables.rows import grouped, is_baseline
+from harness.report.tables.rows import group_records, is_baseline
 from tests.report.fakes import plain, record
 
 LOSSES = {"sharpening": {"weight": 100.0}, "equivariance": {"weight": 1000.0}}
 
 
 def labels(specs, rows=()):
-    heads, groups = grouped([record(spec) for spec in specs], ReportSpec(tuple(rows)))
+    heads, groups = group_records([record(spec) for spec in specs], ReportSpec(tuple(rows)))
     return heads, [group.labels for group in groups]
 
 
 def test_seeds_of_one_setting_make_one_row():
-    heads, groups = grouped([record(plain(seed)) for seed in range(3)], ReportSpec(("fusion",)))
+    heads, groups = group_records([record(plain(seed)) for seed in range(3)], ReportSpec(("fusion",)))
     assert heads == ("fusion",)
     assert [(group.labels, len(group.records)) for group in groups] == [(("none",), 3)]
 
@@ -51,7 +51,7 @@ def test_losses_are_named_by_what_they_add():
 
 def test_other_weights_or_data_with_the_same_setting_are_other_rows():
     records = [record(plain(), fingerprints={"data": "d1", "weights": name}) for name in ("w1", "w2")]
-    heads, groups = grouped(records, ReportSpec(("fusion",)))
+    heads, groups = group_records(records, ReportSpec(("fusion",)))
     assert heads == ("fusion", "weights")
     assert [group.labels for group in groups] == [("none", "w1"), ("none", "w2")]
 
@@ -67,7 +67,7 @@ def test_specs_read_back_from_json_equal_those_in_memory():
 
 def test_groups_know_what_data_they_were_scored_on():
     specs = [plain(), plain(test_scenes=7), plain(tokens=16)]
-    _, (one, other, same) = grouped([record(spec) for spec in specs], ReportSpec())
+    _, (one, other, same) = group_records([record(spec) for spec in specs], ReportSpec())
     assert one.test_data != other.test_data
     assert one.test_data == same.test_data
 
@@ -95,13 +95,13 @@ def test_other_data_beside_a_column_of_data_has_a_head_of_its_own():
     settings = (("biped", "d1"), ("biped", "d2"), ("bird", "d3"))
     records = [record(plain(data={"name": "figures", "family": family}), fingerprints={"data": data, "weights": "w1"})
                for family, data in settings]
-    heads, groups = grouped(records, ReportSpec())
+    heads, groups = group_records(records, ReportSpec())
     assert heads == ("data", "data fingerprint")
     assert [group.labels[1] for group in groups] == ["d1", "d2", "d3"]
 
 
 def test_view_scores_are_measured_on_more_than_the_test_data():
-    few, many = (grouped([record(plain(view_scenes=count))], ReportSpec())[1][0] for count in (6, 40))
+    few, many = (group_records([record(plain(view_scenes=count))], ReportSpec())[1][0] for count in (6, 40))
     assert few.measured_on("nvs_loss") != many.measured_on("nvs_loss")
     for name in ("pck@0.1", "psnr", "nvs_final"):
         assert few.measured_on(name) == many.measured_on(name)

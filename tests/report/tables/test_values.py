@@ -3,12 +3,12 @@
 import pytest
 
 from harness.config.spec import ReportSpec
-from harness.report.tables.columns import Column, Layout, Reference
-from harness.report.tables.rows import grouped
-from harness.report.tables.values import lines_of
+from harness.report.tables.columns import Column, Reference, TableLayout
+from harness.report.tables.rows import group_records
+from harness.report.tables.values import row_values
 from tests.report.fakes import plain, record
 
-VIEWS = Layout("views", "", lambda _: (), (), (Reference("no fusion", {"nvs_loss": "nvs_loss_baseline"}),))
+VIEWS = TableLayout("views", "", lambda _: (), (), (Reference("no fusion", {"nvs_loss": "nvs_loss_baseline"}),))
 COLUMNS = (Column("nvs_loss", "error"),)
 
 
@@ -16,8 +16,8 @@ def references(*values):
     """Return the rows of a reference that settings of 1, 2, ... tokens have these values of."""
     records = [record(plain(tokens=i), {"nvs_loss": 0.1, "nvs_loss_baseline": value})
                for i, value in enumerate(values, 1)]
-    lines = lines_of(VIEWS, COLUMNS, grouped(records, ReportSpec(("tokens",)))[1])
-    return [(line.labels[0], line.values) for line in lines if line.is_reference]
+    rows = row_values(VIEWS, COLUMNS, group_records(records, ReportSpec(("tokens",)))[1])
+    return [(row.labels[0], row.values) for row in rows if row.is_reference]
 
 
 @pytest.mark.parametrize("value", [0.11, 37.0, 1e-7, -2.5])

@@ -11,7 +11,7 @@ from harness.cli._trial_files import reader
 from harness.config.spec import ReportSpec
 from harness.method.metrics.convergence import Convergence
 from harness.method.metrics.pck import Pck
-from harness.report.inputs import Part, reported
+from harness.report.inputs import ReportInputs, make_report
 from harness.report.statistics import effect_size, probability_of_improvement, sign_flip
 from harness.report.verify.from_files import recompute_from_curve, recompute_from_points
 from harness.report.verify.from_scores import (
@@ -39,7 +39,7 @@ def results(tmp_path_factory):
 
 @pytest.fixture
 def report(results):
-    return reported(Part("probe", tuple(Store(results, "probe").records()), FUSION))
+    return make_report(ReportInputs("probe", tuple(Store(results, "probe").records()), FUSION))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -159,7 +159,7 @@ def test_references_are_taken_from_their_own_columns(results, report):
 
 def of_scores(levels, seeds, layout=FUSION):
     """Return a report of made-up scores that no file holds: ``levels`` gives each fusion's by seed."""
-    return reported(Part("fake", tuple(
+    return make_report(ReportInputs("fake", tuple(
         {**record(plain(seed, fusion={"name": name}), {"pck@0.1": level(seed)}), "files": {}}
         for name, level in levels.items() for seed in range(seeds)), layout))
 

@@ -6,7 +6,7 @@ import pytest
 
 from harness.config.spec import ReportSpec
 from harness.report.tables.build import build
-from harness.report.writers.latex import escaped, render
+from harness.report.writers.latex import escaped, to_latex
 from tests.report.fakes import fusion_records, plain, record
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"})
@@ -31,7 +31,7 @@ def test_small_table_letter_by_letter():
         for name, level in (("none", 0.2), ("of_two", 0.4)) for seed in range(2)
     ]
     (table,) = build(records, FUSION)
-    assert render([replace(table, notes=("5% note.",))]) == r"""\begin{table}
+    assert to_latex([replace(table, notes=("5% note.",))]) == r"""\begin{table}
 \centering\small\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{4pt}
 \caption{Keypoints: PCK and normalised mean error.}
 \label{tab:pck}
@@ -68,7 +68,7 @@ mean pose & 2 & $-$0.105$\pm$.064 \\
 
 def test_wide_table_is_continued_under_its_own_label():
     values = {"entropy": 0.5} | {f"entropy_view{i}": 0.5 for i in range(6)}
-    text = render(build([record(plain(), values)], ReportSpec()))
+    text = to_latex(build([record(plain(), values)], ReportSpec()))
     assert text.count(r"\label{tab:attention") == 2
     assert r"\label{tab:attention-1}" in text
 
@@ -76,7 +76,7 @@ def test_wide_table_is_continued_under_its_own_label():
 def test_a_label_is_no_argument_of_the_command_before_it():
     names = ["[x] y", " *star*", "a[1]*", "none"]
     records = [record(plain(0, fusion={"name": name}), {"pck@0.1": 0.5}) for name in names]
-    lines = render(build(records, FUSION)).splitlines()
+    lines = to_latex(build(records, FUSION)).splitlines()
     first = lines.index(r"\midrule") + 1
     assert [line.split(" & ")[0] for line in lines[first : first + 4]] == ["{}[x] y", "{} *star*", "a[1]*",
                                                                          "none (baseline)"]
@@ -88,7 +88,7 @@ def test_marks_of_the_best_the_tied_and_the_starred():
 
     def shown(**marks):
         row = replace(table.rows[0], cells=(replace(cell, **marks),))
-        return render([replace(table, rows=(row,))]).split("fake & 1 & ")[1].split(r" \\")[0]
+        return to_latex([replace(table, rows=(row,))]).split("fake & 1 & ")[1].split(r" \\")[0]
 
     assert shown(best=True) == r"\textbf{0.500}"
     assert shown(text="-0.5") == "$-$0.5"
@@ -102,7 +102,7 @@ def test_tables_compile_and_nothing_is_wider_than_the_text(tmp_path):
     bracket = record(plain(0, fusion={"name": "[x] y"}), {"pck@0.1": 0.5})
     views = {f"entropy_view{i}": 0.5 for i in range(6)}
     records = [bracket, *fusion_records(9), record(awkward, {"pck@0.1": 0.5, **views})]
-    (tmp_path / "tables.tex").write_text(render(build(records, ReportSpec(("fusion",), {"fusion": "none"}))))
+    (tmp_path / "tables.tex").write_text(to_latex(build(records, ReportSpec(("fusion",), {"fusion": "none"}))))
     (tmp_path / "main.tex").write_text(r"""\documentclass{article}\usepackage{booktabs,graphicx}
 \begin{document}\input{tables}\end{document}""")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
@@ -113,5 +113,5 @@ def test_tables_compile_and_nothing_is_wider_than_the_text(tmp_path):
 
 def test_every_row_has_as_many_cells_as_the_head():
     for table in build(fusion_records(), FUSION):
-        for part in render([table]).split(r"\end{table}"):
+        for part in to_latex([table]).split(r"\end{table}"):
             assert len({line.count("&") for line in part.splitlines() if line.endswith(r"\\")}) <= 1
