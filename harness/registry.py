@@ -1,8 +1,8 @@
 """Find, describe and build the variants of a kind: the file name is the variant's name.
 
-A variant is one file in the folder of its kind that holds one frozen dataclass deriving from the kind's base class. Its
-fields are its knobs, each declared with `knob` where it stands. Files that start with ``_`` are helpers. Other packages
-add variants through entry points in the group ``harness.<kind>`` that name such a module.
+A variant is one file in the folder of its kind. It holds one frozen dataclass that derives from the kind's base class.
+The dataclass's fields are the variant's knobs, each declared with `knob`. Files that start with ``_`` are helpers.
+Other packages add variants through entry points in the group ``harness.<kind>`` that name such a module.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from typing import Any, get_args, get_origin
 
 from harness.errors import UsageError, nearest
 
-PACKAGES = {  # the folder of each kind; the kind's name stands in YAML, in `list` and in entry points
+PACKAGES = {  # the package of each kind; YAML, the command `list` and entry points use the kind's name
     "data": "harness.data", "models": "harness.models",
     "fusion": "harness.method.fusion", "losses": "harness.method.losses",
     "selection": "harness.method.selection", "metrics": "harness.method.metrics",
@@ -28,7 +28,7 @@ KINDS = tuple(PACKAGES)
 
 @dataclass(frozen=True)
 class Knob:
-    """What a knob declares: default, meaning, and either a range or the choices."""
+    """A knob's declaration: type, default, meaning, and a range or choices."""
 
     name: str
     type: Any
@@ -40,7 +40,7 @@ class Knob:
 
     @property
     def domain(self) -> str:
-        """Return the allowed values in words."""
+        """The allowed values in words."""
         if self.choices is not None:
             return " | ".join(map(str, self.choices))
         if get_origin(self.type) is tuple:
@@ -65,7 +65,7 @@ class Knob:
 
 @dataclass(frozen=True)
 class Variant:
-    """One choice on one axis: its kind, name, first docstring line, class and knobs."""
+    """A variant of a kind: its name, the first line of its module's docstring, its class and its knobs."""
 
     kind: str
     name: str
@@ -76,13 +76,32 @@ class Variant:
 
 def knob(default: Any, meaning: str, *, low: int | float | None = None, high: int | float | None = None,
          choices: tuple[Any, ...] | None = None) -> Any:
-    """Declare a dataclass field as a knob: its default, range or choices, and meaning stand together."""
+    """Declare a dataclass field as a knob.
+
+    Args:
+        default: the value if a setting leaves the knob out.
+        meaning: one line for the command `list`, with the unit if the knob has one.
+        low: the smallest allowed value, None for no limit.
+        high: the largest allowed value, None for no limit.
+        choices: the allowed values, instead of a range.
+
+    Returns:
+        The field, to be assigned in a dataclass. The field's type decides how values are checked and converted.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Blend:
+        ...     alpha: float = knob(0.3, "weight of the tokens' output", low=0.0, high=1.0)
+        >>> (alpha,) = knobs_of(Blend)
+        >>> alpha.domain, alpha.check(1, "fusion.alpha")
+        ('float in [0, 1]', 1.0)
+    """
     metadata = {"meaning": meaning, "low": low, "high": high, "choices": choices}
     return field(default=default, metadata=metadata)
 
 
 def knobs_of(cls: type[Any]) -> tuple[Knob, ...]:
-    """Return the knobs that a dataclass declares, in order."""
+    """Return the knobs of a dataclass, in the order of its fields."""
     return tuple(
         Knob(f.name, f.type, None if f.default is MISSING else f.default, **f.metadata)
         for f in fields(cls)
@@ -92,61 +111,95 @@ def knobs_of(cls: type[Any]) -> tuple[Knob, ...]:
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
-    """Return the names of a kind's variants, without importing them."""
-    return tuple(sorted({*_own(kind), *_foreign(kind)}))
+    """Return the names of a kind's variants, sorted, without importing them."""
+    return tuple(sorted({*_shipped(kind), *_installed(kind)}))
 
 
 @cache
 def variant(kind: str, name: str) -> Variant:
-    """Import one variant; raise UsageError with the nearest name when there is none."""
+    """Import a variant; raise UsageError with the nearest name if there is none of this name."""
     if name not in names(kind):
         raise UsageError(f"{kind}: unknown variant {name!r}{nearest(name, names(kind))}")
-    foreign = _foreign(kind).get(name)
-    if foreign and name in _own(kind):
-        raise UsageError(f"{kind}: the entry point {name!r} ({foreign.value}) has a shipped variant's name; rename it")
-    module = foreign.load() if foreign else importlib.import_module(f"{PACKAGES[kind]}.{name}")
+    entry = _installed(kind).get(name)
+    if entry and name in _shipped(kind):
+        raise UsageError(f"{kind}: the entry point {name!r} ({entry.value}) has a shipped variant's name; rename it")
+    module = entry.load() if entry else importlib.import_module(f"{PACKAGES[kind]}.{name}")
     cls = _class_of(module, kind)
     return Variant(kind, name, (inspect.getdoc(module) or "").split("\n")[0], cls, knobs_of(cls))
 
 
 def variants(kind: str) -> tuple[Variant, ...]:
-    """Import and return every variant of a kind, sorted by name."""
+    """Import every variant of a kind.
+
+    Args:
+        kind: one of `KINDS`.
+
+    Returns:
+        The variants of this package and of installed extensions, sorted by name.
+
+    Raises:
+        UsageError: an extension's variant has the name of a shipped one.
+        TypeError: a variant's module does not hold exactly one class of its kind.
+
+    Example:
+        >>> [pruner.name for pruner in variants("search.pruners")]
+        ['hyperband', 'median', 'none', 'wilcoxon']
+    """
     return tuple(variant(kind, name) for name in names(kind))
 
 
-def settings(kind: str, name: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the variant's knobs with ``given`` over the defaults, each checked; raise UsageError otherwise."""
-    known = {k.name: k for k in variant(kind, name).knobs}
-    for key in given:
-        if key not in known:
-            raise UsageError(f"{where}: {kind} {name!r} has no knob {key!r}{nearest(str(key), known)}")
-    return {key: k.check(given[key], f"{where}.{key}") if key in given else k.default for key, k in known.items()}
+def settings(kind: str, name: str, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return all knobs of a variant: checked ``values``, else defaults; raise UsageError for an invalid one."""
+    knobs = {k.name: k for k in variant(kind, name).knobs}
+    for key in values:
+        if key not in knobs:
+            raise UsageError(f"{where}: {kind} {name!r} has no knob {key!r}{nearest(str(key), knobs)}")
+    return {key: k.check(values[key], f"{where}.{key}") if key in values else k.default for key, k in knobs.items()}
 
 
-def build(kind: str, name: str, given: Mapping[str, Any] | None = None) -> Any:
-    """Build a variant from its knobs."""
-    return variant(kind, name).cls(**settings(kind, name, given or {}, f"{kind}.{name}"))
+def build(kind: str, name: str, values: Mapping[str, Any] | None = None) -> Any:
+    """Build a variant: import its class and create an instance.
+
+    Args:
+        kind: one of `KINDS`.
+        name: the variant's name.
+        values: knobs by name; the others keep their defaults.
+
+    Returns:
+        The instance of the variant's dataclass.
+
+    Raises:
+        UsageError: no such variant or knob, or a value outside the knob's range or choices.
+
+    Example:
+        >>> build("fusion", "blend", {"alpha": 0.5}).alpha
+        0.5
+        >>> build("fusion", "blend", {"alpha": 2.0})
+        Traceback (most recent call last):
+        harness.errors.UsageError: fusion.blend.alpha: 2.0 is out of range; expected in [0, 1]
+    """
+    return variant(kind, name).cls(**settings(kind, name, values or {}, f"{kind}.{name}"))
 
 
-def _own(kind: str) -> tuple[str, ...]:
+def _shipped(kind: str) -> tuple[str, ...]:
     package = importlib.import_module(PACKAGES[kind])
     modules = pkgutil.iter_modules(package.__path__)
     return tuple(m.name for m in modules if not (m.ispkg or m.name == "base" or m.name.startswith("_")))
 
 
-def _foreign(kind: str) -> dict[str, EntryPoint]:
+def _installed(kind: str) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=f"harness.{kind}")}
 
 
 def _class_of(module: ModuleType, kind: str) -> type[Any]:
     base = importlib.import_module(f"{PACKAGES[kind]}.base")
-    found = [
+    classes = [
         cls for _, cls in inspect.getmembers(module, inspect.isclass)
         if cls.__module__ == module.__name__ and issubclass(cls, base.BASE)
     ]
-    if len(found) != 1:
-        raise TypeError(f"{module.__name__} must hold one class deriving from {base.BASE.__name__}, has {found}")
-    return found[0]
+    if len(classes) != 1:
+        raise TypeError(f"{module.__name__} must hold one class deriving from {base.BASE.__name__}, has {classes}")
+    return classes[0]
 
 
 def _convert(value: Any, kind: Any) -> Any:

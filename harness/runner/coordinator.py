@@ -34,35 +34,38 @@ def run_trials(source: TrialSource, store: Store, executor: Executor, tracker: T
     KeyboardInterrupt.
 
     Args:
-        source: the trials, from a grid or a search; it skips the finished ones of the store
-        store: receives a record for every trial that ends
-        executor: the place where trials run; it stays open
-        tracker: mirrors the store, in MLflow for example; by default nothing does
-        policy: retries, time-outs, and when to give up
-        progress: callbacks for a screen
+        source: the trials, from a grid or a search; it skips the finished ones of the store.
+        store: receives a record for every trial that ends.
+        executor: the place where trials run; it stays open.
+        tracker: mirrors the store, in MLflow for example; by default nothing does.
+        policy: retries, time-outs, and when to give up.
+        progress: callbacks for a screen.
 
     Raises:
         UsageError: another coordinator runs this experiment, its folder cannot be repaired, or ``policy`` contradicts
-            the search
-        Resumable: the store cannot be written; the same call continues later
+            the search.
+        Resumable: the store cannot be written; the same call continues later.
 
-    >>> from harness.config.load import load
-    >>> from harness.method.results import TrialResult
-    >>> from harness.search.grid import Grid
-    >>> marks = {"data": "d1", "weights": "w1"}
-    >>> class Instant(Executor):
-    ...     workers = 1
-    ...     def submit(self, task):
-    ...         self.task = task
-    ...     def wait(self, handle, seconds=None):
-    ...         result = TrialResult("finished", "", {"pck@0.1": 0.5}, {}, {}, {}, {}, None, marks)
-    ...         handle(Done(self.task.id, result, {}, {}))
-    >>> experiment = load("quick")
-    >>> store = Store("results", experiment.name)
-    >>> run_trials(Grid(experiment, store, lambda spec: marks), store, Instant()).done
-    2
-    >>> run_trials(Grid(experiment, store, lambda spec: marks), store, Instant()).skipped
-    2
+    Example:
+        >>> from harness.config.load import load
+        >>> from harness.method.results import TrialResult
+        >>> from harness.search.grid import Grid
+        >>> marks = {"data": "d1", "weights": "w1"}
+        >>> class Instant(Executor):
+        ...     workers = 1
+        ...     def submit(self, task):
+        ...         self.task = task
+        ...     def cancel(self, trial):
+        ...         pass
+        ...     def wait(self, handle, seconds=None):
+        ...         result = TrialResult("finished", "", {"pck@0.1": 0.5}, {}, {}, {}, {}, None, marks)
+        ...         handle(Done(self.task.id, result, {}, {}))
+        >>> experiment = load("quick")
+        >>> store = Store("results", experiment.name)
+        >>> run_trials(Grid(experiment, store, lambda spec: marks), store, Instant()).done
+        2
+        >>> run_trials(Grid(experiment, store, lambda spec: marks), store, Instant()).skipped
+        2
     """
     began = time.monotonic()
     progress, tracker, policy = progress or Progress(), tracker or Tracker(), policy or Policy()

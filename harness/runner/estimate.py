@@ -4,14 +4,11 @@ import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.config.spec import TrialSpec
 from harness.errors import UsageError
-from harness.runner.executors.base import Done, Event, Executor, Failed, Stepped, Task
-
-if TYPE_CHECKING:
-    from harness.method.optimise import Step
+from harness.runner.executors.base import Event, Executor, Failed, Stepped, Task
 
 # Settings that do not change the time of a step; for losses, fusion and selection only the names do.
 COST_FREE = ("seed", "steps", "learning_rate", "gate_learning_rate", "timestep", "sigma_px", "warp_degrees",
@@ -72,23 +69,16 @@ def measure(spec: TrialSpec, executor: Executor) -> Cost:
 
     The time to load model and data counts, so that the first trial of a cost class is not underestimated.
     """
-    steps: list[Step] = []
-    ended: list[Done | Failed] = []
-
-    def handle(event: Event) -> None:
-        if isinstance(event, Stepped):
-            steps.append(event.step)
-        else:
-            ended.append(event)
-
+    events: list[Event] = []
     executor.submit(Task("measured", replace(spec, steps=STEPS), "measured"))
-    while not ended:
-        executor.wait(handle)
-    event = ended[0]
-    if isinstance(event, Failed) or event.result.status != "finished":
-        reason = event.reason if isinstance(event, Failed) else event.result.reason
+    while not events or isinstance(events[-1], Stepped):
+        executor.wait(events.append)
+    end = next(event for event in events if not isinstance(event, Stepped))
+    if isinstance(end, Failed) or end.result.status != "finished":
+        reason = end.reason if isinstance(end, Failed) else end.result.reason
         raise UsageError(f"the measured trial failed: {reason}")
-    cost, first, last = event.result.cost, steps[0], steps[-1]
+    steps, cost = [event.step for event in events if isinstance(event, Stepped)], end.result.cost
+    first, last = steps[0], steps[-1]
     per_step = (last.seconds - first.seconds) / (last.step - first.step) if last.step > first.step else last.seconds
     return Cost(max(0.0, cost["seconds_total"] - last.seconds), per_step, cost.get("peak_memory_mb", 0.0),
                 cost.get("peak_gpu_memory_mb", 0.0))

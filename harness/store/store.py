@@ -29,22 +29,23 @@ class Store:
     """The records of one experiment. Any process may read; only the process that holds `lock` may write.
 
     Args:
-        results: the results folder, which may hold several experiments
-        experiment: the experiment's name, which is its folder's name
+        results: the results folder, which may hold several experiments.
+        experiment: the experiment's name, which is its folder's name.
 
     Raises:
-        UsageError: `lock`, if another coordinator holds the experiment; `points`, `curve`, `fit`, for a damaged file
-        OSError: any method that writes, if the disk refuses
+        UsageError: `lock`, if another coordinator holds the experiment; `points`, `curve`, `fit`, for a damaged file.
+        OSError: any method that writes, if the disk refuses.
 
-    >>> from harness.config.load import load
-    >>> from harness.method.results import TrialResult
-    >>> spec, marks = load("quick").trials[0], {"data": "d1", "weights": "w1"}
-    >>> trial, store = spec.id(*marks.values()), Store("results", "quick")
-    >>> scores, curve, points = {"pck@0.1": 0.5}, {"step": [0.0], "loss": [2.0]}, {"scene": [0], "error": [1.5]}
-    >>> with store.lock():
-    ...     store.save(trial, spec, TrialResult("finished", "", scores, {}, curve, points, {}, None, marks), {}, {})
-    >>> Store("results", "quick").record(trial)["scores"]
-    {'pck@0.1': 0.5}
+    Example:
+        >>> from harness.config.load import load
+        >>> from harness.method.results import TrialResult
+        >>> spec, marks = load("quick").trials[0], {"data": "d1", "weights": "w1"}
+        >>> trial, store = spec.id(*marks.values()), Store("results", "quick")
+        >>> scores, curve, points = {"pck@0.1": 0.5}, {"step": [0.0], "loss": [2.0]}, {"scene": [0], "error": [1.5]}
+        >>> with store.lock():
+        ...     store.save(trial, spec, TrialResult("finished", "", scores, {}, curve, points, {}, None, marks), {}, {})
+        >>> Store("results", "quick").record(trial)["scores"]
+        {'pck@0.1': 0.5}
     """
 
     def __init__(self, results: Path | str, experiment: str) -> None:

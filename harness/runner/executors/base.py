@@ -2,7 +2,6 @@
 
 import errno
 import gc
-import importlib
 import sys
 import time
 import traceback
@@ -10,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pkgutil import resolve_name
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -83,20 +83,23 @@ class Executor(ABC):
     `Failed`. An executor never raises an exception because of a trial.
 
     Raises:
-        UsageError: when it is created, if its options do not fit the machine or the cluster
-        RuntimeError: `submit`, if all workers are busy
+        UsageError: when it is created, if its options do not fit the machine or the cluster.
+        RuntimeError: `submit`, if all workers are busy.
 
-    >>> from harness.config.spec import Choice
-    >>> class DryRun(Executor):
-    ...     workers = 1
-    ...     def submit(self, task):
-    ...         self.task = task
-    ...     def wait(self, handle, seconds=None):
-    ...         handle(Failed(self.task.id, "usage", "a dry run"))
-    >>> with DryRun() as executor:
-    ...     executor.submit(Task("a1b2", TrialSpec(*map(Choice, ("tiny_sd", "figures", "none", "gaussian_fps")), ())))
-    ...     executor.wait(lambda event: print(event.id, event.reason))
-    a1b2 a dry run
+    Example:
+        >>> from harness.config.load import load
+        >>> class DryRun(Executor):
+        ...     workers = 1
+        ...     def submit(self, task):
+        ...         self.task = task
+        ...     def cancel(self, trial):
+        ...         pass
+        ...     def wait(self, handle, seconds=None):
+        ...         handle(Failed(self.task.id, "usage", "a dry run"))
+        >>> with DryRun() as executor:
+        ...     executor.submit(Task("a1b2", load("quick").trials[0]))
+        ...     executor.wait(lambda event: print(event.id, event.reason))
+        a1b2 a dry run
     """
 
     @property
@@ -115,7 +118,8 @@ class Executor(ABC):
     def warm(self) -> None:  # noqa: B027
         """Start what the first trial needs, without waiting for it. Does nothing by default."""
 
-    def cancel(self, trial: str) -> None:  # noqa: B027
+    @abstractmethod
+    def cancel(self, trial: str) -> None:
         """Stop a running trial: it ends as Failed with cause `cancelled`, unless it ends by itself first."""
 
     def close(self) -> None:  # noqa: B027
@@ -128,19 +132,13 @@ class Executor(ABC):
         self.close()
 
 
-def resolve(dotted: str) -> Any:
-    """Return the object that ``package.module:name`` names."""
-    module, _, name = dotted.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
 def run_task(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | Failed:
     """Run one trial in this process and draw its picture; return its exception as Failed.
 
     The tensors behind the picture are dropped: they are large, and only the picture is stored.
     """
     try:
-        result: TrialResult = resolve(run)(task.spec, on_step, task.options)
+        result: TrialResult = resolve_name(run)(task.spec, on_step, task.options)
     except UsageError as error:
         return Failed(task.id, "usage", _one_line(error))
     except Cancelled:
@@ -189,6 +187,18 @@ def throttle(send: Callable[["Step"], None]) -> Callable[["Step"], None]:
             send(step)
 
     return send_if_due
+
+
+def step_callback(send: Callable[["Step"], None], cancelled: Callable[[], bool]) -> Callable[["Step"], None]:
+    """Return a trial's step callback: it throttles and sends steps, and raises Cancelled once ``cancelled`` is True."""
+    report = throttle(send)
+
+    def on_step(step: "Step") -> None:
+        report(step)
+        if cancelled():
+            raise Cancelled
+
+    return on_step
 
 
 def _draw_panels(result: "TrialResult", title: str) -> tuple[dict[str, bytes], tuple[str, ...]]:

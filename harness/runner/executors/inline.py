@@ -1,12 +1,8 @@
 """Runs trials in this process, one after the other: for debuggers, and where processes are not allowed."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from harness.runner.executors.base import RUN, Cancelled, Event, Executor, Failed, Stepped, Task, run_task, throttle
-
-if TYPE_CHECKING:
-    from harness.method.optimise import Step
+from harness.runner.executors.base import RUN, Event, Executor, Failed, Stepped, Task, run_task, step_callback
 
 
 class Inline(Executor):
@@ -31,13 +27,7 @@ class Inline(Executor):
         if self._next is None:
             return
         task, trial = self._next, self._next.id
-        report = throttle(lambda step: handle(Stepped(trial, step)))
-
-        def on_step(step: "Step") -> None:
-            report(step)
-            if self._cancelled == trial:
-                raise Cancelled
-
+        on_step = step_callback(lambda step: handle(Stepped(trial, step)), lambda: self._cancelled == trial)
         if self._threads:
             import torch
 

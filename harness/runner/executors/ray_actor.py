@@ -6,15 +6,13 @@ import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pkgutil import resolve_name
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import Any
 
 from harness.runner import environment
-from harness.runner.executors.base import Cancelled, Stepped, Task, must_exit, resolve, run_task, throttle
+from harness.runner.executors.base import Stepped, Task, must_exit, run_task, step_callback
 from harness.runner.executors.messages import pack
-
-if TYPE_CHECKING:
-    from harness.method.optimise import Step
 
 
 class Actor:
@@ -27,7 +25,7 @@ class Actor:
         self._run, self._stopped = run, ""
         self._trials = ThreadPoolExecutor(1)  # all trials run in one thread; Ray's thread passes their steps on
         with contextlib.suppress(Exception):
-            resolve(run)  # imports early; a failing import fails again in the first trial, which reports it
+            resolve_name(run)  # imports early; a failing import fails again in the first trial, which reports it
 
     def location(self) -> tuple[str, str]:
         """Return Ray's id of this node, and a name for this worker: the host with its GPU, or with its process id."""
@@ -45,14 +43,8 @@ class Actor:
         """Run a trial; yield its steps, then its end, as `pack` writes them."""
         _, name = self.location()
         self._stopped = ""
-        steps: SimpleQueue[Step | None] = SimpleQueue()
-        report = throttle(steps.put)
-
-        def on_step(step: "Step") -> None:
-            report(step)
-            if self._stopped == task.id:
-                raise Cancelled
-
+        steps: SimpleQueue[Any] = SimpleQueue()
+        on_step = step_callback(steps.put, lambda: self._stopped == task.id)
         end = self._trials.submit(run_task, self._run, task, on_step)
         end.add_done_callback(lambda _: steps.put(None))
         for step in iter(steps.get, None):

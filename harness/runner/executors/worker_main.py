@@ -9,16 +9,13 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import Any
 
-from harness.runner.executors.base import Cancelled, Stepped, Task, must_exit, resolve, run_task, throttle
+from harness.runner.executors.base import Stepped, Task, must_exit, run_task, step_callback
 from harness.runner.executors.messages import pack
-
-if TYPE_CHECKING:
-    from harness.method.optimise import Step
 
 
 def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None, device: str | None,
@@ -41,21 +38,17 @@ def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None,
             return
         if isinstance(order, str):  # asks to stop a trial that has already ended
             continue
-        event = run_task(run, order, _step_callback(pipe, order.id, name))
-        exiting = must_exit(event)
-        pipe.send_bytes(pack(event, exiting=exiting))
+        exiting = _run(order, run, pipe, name)
 
 
-def _step_callback(pipe: "Connection[Any, Any]", trial: str, name: str) -> Callable[["Step"], None]:
-    """Return the trial's step callback: it reports steps, and stops the trial if the coordinator asks for it."""
-    report = throttle(lambda step: pipe.send_bytes(pack(Stepped(trial, step, name))))
-
-    def on_step(step: "Step") -> None:
-        report(step)
-        if pipe.poll() and pickle.loads(pipe.recv_bytes()) == trial:
-            raise Cancelled
-
-    return on_step
+def _run(task: Task, run: str, pipe: "Connection[Any, Any]", name: str) -> bool:
+    """Run a trial, send its events, and return True if this process must exit."""
+    event = run_task(run, task, step_callback(
+        lambda step: pipe.send_bytes(pack(Stepped(task.id, step, name))),
+        lambda: pipe.poll() and pickle.loads(pipe.recv_bytes()) == task.id))
+    exiting = must_exit(event)
+    pipe.send_bytes(pack(event, exiting=exiting))
+    return exiting
 
 
 def _set_environment(threads: int | None, device: str | None) -> None:
@@ -68,7 +61,7 @@ def _set_environment(threads: int | None, device: str | None) -> None:
 
 def _import(run: str, threads: int | None) -> None:
     """Import the modules of a trial while the coordinator still makes the plan."""
-    resolve(run)
+    resolve_name(run)
     torch = sys.modules.get("torch")
     if torch is not None and threads is not None:  # if the caller's own script imports torch, that came before
         torch.set_num_threads(threads)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from harness.method.optimise import Step
+from harness.method.results import Exhibit
 from harness.runner.executors.base import Done, Failed, Stepped, Task, throttle
 from harness.runner.executors.inline import Inline
 from harness.runner.executors.processes import Processes
@@ -40,6 +41,16 @@ ON_RAY = pytest.param("ray", marks=[pytest.mark.slow, pytest.mark.xdist_group("r
 def executor(request):
     """Every test that takes this runs in this process and in workers, which are kept warm between tests."""
     return Inline(RUN) if request.param == "inline" else request.getfixturevalue(request.param)
+
+
+class Views(Exhibit):
+    """An exhibit without tensors."""
+
+    def __init__(self):
+        pass
+
+    def __repr__(self):
+        return "views"
 
 
 def events_of(executor, trial, spec):
@@ -131,7 +142,8 @@ def test_wait_returns_when_nothing_comes(processes):
 def test_what_a_trial_prints_never_reaches_stdout_and_an_interrupt_never_reaches_the_worker(tmp_path):
     script = textwrap.dedent("""
         import os, signal, sys
-        from harness.runner.executors.base import Task
+        from harness.method.results import Exhibit
+from harness.runner.executors.base import Task
         from harness.runner.executors.processes import Processes
         from tests.runner.executors import fake
         if __name__ == "__main__":
@@ -160,7 +172,8 @@ def test_what_a_trial_prints_never_reaches_stdout_and_an_interrupt_never_reaches
 def test_the_workers_die_with_their_coordinator(tmp_path):
     journal = tmp_path / "journal"
     script = textwrap.dedent(f"""
-        from harness.runner.executors.base import Task
+        from harness.method.results import Exhibit
+from harness.runner.executors.base import Task
         from harness.runner.executors.processes import Processes
         from tests.runner.executors import fake
         if __name__ == "__main__":
@@ -185,7 +198,7 @@ def test_the_picture_is_drawn_where_the_trial_ran(monkeypatch):
     panels = ModuleType("harness.report.pictures.panels")
     panels.panel = lambda exhibit, title: f"{title}: {exhibit}".encode()
     monkeypatch.setitem(sys.modules, "harness.report.pictures.panels", panels)
-    done = events_of(Inline(RUN), "t", fake.spec(changes={"exhibit": "views"}))[-1]
+    done = events_of(Inline(RUN), "t", fake.spec(changes={"exhibit": Views()}))[-1]
     assert (done.panels, done.result.exhibit, done.warnings) == ({"panel": b"title: views"}, None, ())
 
 
@@ -193,7 +206,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_result(monkeypatch):
     panels = ModuleType("harness.report.pictures.panels")
     panels.panel = lambda exhibit, title: exhibit / 2
     monkeypatch.setitem(sys.modules, "harness.report.pictures.panels", panels)
-    done = events_of(Inline(RUN), "t", fake.spec(changes={"exhibit": "views"}))[-1]
+    done = events_of(Inline(RUN), "t", fake.spec(changes={"exhibit": Views()}))[-1]
     assert done.result.scores["pck@0.1"] == 0.5
     assert (done.panels, len(done.warnings)) == ({}, 1)
     assert done.warnings[0].startswith("its picture could not be drawn: TypeError: ")
