@@ -77,14 +77,14 @@ class Cells(Sequence[TrialSpec]):
         """Return a setting's value for every combination of its axes."""
         paths = [path for path in self._axes if path.partition(".")[0] == setting]
         values: dict[Digits, Any] = {}
-        seen: set[str] = set()
+        texts: set[str] = set()
         for digits in product(*(range(len(self._axes[path])) for path in paths)):
             changes = {path: self._axes[path][digit] for path, digit in zip(paths, digits, strict=True)}
             value = resolve_field(setting, assign_all(self._settings, changes, "grid."))
             text = json.dumps(_with(self._first, {setting: value}).plain(setting), sort_keys=True)
-            if text in seen:
+            if text in texts:
                 raise self._duplicate(changes)
-            seen.add(text)
+            texts.add(text)
             values[digits] = value
         return values
 

@@ -22,10 +22,7 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
     ``trials`` are examples that together hold every value of every setting; if ``searched``, every possible pair of
     values.
     """
-    block = expect_mapping(value, "report") if value is not None and value.value is not None else {}
-    for key, item in block.items():
-        if key not in KEYS:
-            raise UsageError(f"{item.where}: report: unknown key {key!r}{nearest(key, KEYS)}")
+    block = expect_mapping(value, "report", KEYS) if value is not None and value.value is not None else {}
     plain = [trial.to_dict() for trial in trials]
     rows = _words(block["rows"], "report.rows") if "rows" in block else axes
     for row in rows:
@@ -72,10 +69,7 @@ def _published(value: Located, plain: Sequence[Mapping[str, Any]]) -> tuple[Publ
     if not isinstance(value.value, tuple):
         raise UsageError(f"{value.where}: {label}: expected a list of figures, found {describe(value)}")
     for item in value.value:
-        fields = expect_mapping(item, label)
-        for key, part in fields.items():
-            if key not in keys:
-                raise UsageError(f"{part.where}: {label}: unknown key {key!r}{nearest(key, keys)}")
+        fields = expect_mapping(item, label, keys)
         for key in keys[:3]:
             if key not in fields:
                 raise UsageError(f"{item.where}: {label}: the key {key!r} is missing")

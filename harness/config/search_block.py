@@ -22,10 +22,7 @@ BUDGET = {"trials": 1_000_000, "minutes": 1_000_000, "failures": 1_000_000}  # u
 
 def read_search(block: Located, trial: Located | None, seeds: int) -> SearchSpec:
     """Return the checked search; ``trial`` fixes the settings that it does not vary. UsageError names file and line."""
-    keys = expect_mapping(block, "search")
-    for key, value in keys.items():
-        if key not in KEYS:
-            raise UsageError(f"{value.where}: search: unknown key {key!r}{nearest(key, KEYS)}")
+    keys = expect_mapping(block, "search", KEYS)
     if "space" not in keys:
         raise UsageError(f"{block.where}: search: the key 'space' is missing")
     defaults = {key: Located(value, "default") for key, value in DEFAULT.items()}
@@ -87,10 +84,7 @@ def _objectives(value: Located) -> tuple[Objective, ...]:
 
 def _objective(item: Located) -> Objective:
     label = "search.objective"
-    keys = {"score": item} if isinstance(item.value, str) else expect_mapping(item, label)
-    for key, value in keys.items():
-        if key not in ("score", "direction"):
-            raise UsageError(f"{value.where}: {label}: unknown key {key!r}{nearest(key, ('score', 'direction'))}")
+    keys = {"score": item} if isinstance(item.value, str) else expect_mapping(item, label, ("score", "direction"))
     if "score" not in keys:
         raise UsageError(f"{item.where}: {label}: the key 'score' is missing")
     score = find_score(_text(keys["score"], label), f"{keys['score'].where}: {label}")
@@ -106,9 +100,7 @@ def _objective(item: Located) -> Objective:
 
 def _budget(value: Located, seeds: int) -> Budget:
     limits: dict[str, Any] = {}
-    for key, item in expect_mapping(value, "search.budget").items():
-        if key not in BUDGET:
-            raise UsageError(f"{item.where}: search.budget: unknown key {key!r}{nearest(key, BUDGET)}")
+    for key, item in expect_mapping(value, "search.budget", BUDGET).items():
         number, whole = item.value, key != "minutes"
         if isinstance(number, bool) or not isinstance(number, int if whole else int | float):
             expected = "a whole number" if whole else "a number"

@@ -1,6 +1,6 @@
 """From located YAML values to one checked TrialSpec: choices, knobs, and combinations of settings."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from harness.config.located_yaml import Located
@@ -78,10 +78,13 @@ def resolve_field(key: str, settings: Settings) -> Any:
     return KNOBS[key].check(settings[key].plain, f"{settings[key].where}: {key}")
 
 
-def expect_mapping(value: Located, label: str) -> Mapping[str, Located]:
-    """Return a mapping's items; raise UsageError for any other value."""
+def expect_mapping(value: Located, label: str, keys: Collection[str] = ()) -> Mapping[str, Located]:
+    """Return a mapping's items; raise UsageError for any other value, or for a key that is not among ``keys``."""
     if not isinstance(value.value, dict):
         raise UsageError(f"{value.where}: {label}: expected keys and values, found {describe(value)}")
+    for key, item in value.value.items() if keys else ():
+        if key not in keys:
+            raise UsageError(f"{item.where}: {label}: unknown key {key!r}{nearest(key, keys)}")
     return value.value
 
 

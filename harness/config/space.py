@@ -136,14 +136,14 @@ class Space:
         """
         values = [{**needs, dimension.name: value} for dimension, needs in self.walk()
                   for value in (dimension.labels if every and isinstance(dimension, Options) else extremes(dimension))]
-        seen = set()
+        yielded = set()
         for a, b in combinations_with_replacement(values, 2):
             if any(a[name] != b[name] for name in a.keys() & b.keys()):
                 continue
             params = self.filled(a | b)
             key = tuple(params.items())
-            if key not in seen:
-                seen.add(key)
+            if key not in yielded:
+                yielded.add(key)
                 yield params
 
     def filled(self, params: Params) -> dict[str, Value]:

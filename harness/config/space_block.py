@@ -171,10 +171,7 @@ def _unique(label: str, taken: list[Value]) -> str:
 def _range(path: str, name: str, value: Located, knob: Knob) -> Dimension:
     """Return the range between two bounds; a missing bound is that of the knob."""
     label = f"{value.where}: search.space.{path}"
-    keys = value.value if isinstance(value.value, dict) else {}
-    for key, item in keys.items():
-        if key not in BOUNDS:
-            raise UsageError(f"{item.where}: search.space.{path}: unknown key {key!r}{nearest(key, BOUNDS)}")
+    keys = {} if value.value == AUTO else expect_mapping(value, f"search.space.{path}", BOUNDS)
     choices = (False, True) if knob.type is bool else knob.choices
     if choices is not None and not keys:
         return Options(name, path, tuple(Option(choice, {path: choice}) for choice in choices))

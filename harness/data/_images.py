@@ -1,7 +1,8 @@
 """Image files on disk: find them in their folder, open them in any mode, cut out squares and scale them."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -14,7 +15,6 @@ from torch import Tensor
 from harness.errors import UsageError
 
 GREY = 127
-IMAGE_ERRORS = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)  # of PIL
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -73,18 +73,25 @@ def _sizes_in(folder: Path) -> dict[str, int]:
         return {}
 
 
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file; an error inside the block becomes a UsageError that names the file."""
+    try:
+        with Image.open(path) as file:
+            yield file
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "empty" if path.is_file() and path.stat().st_size == 0 else str(error).split("\n")[0]
+        raise UsageError(f"image {path}: cannot be read: {reason}") from error
+
+
 def open_rgb(path: Path, background: int = GREY) -> Image.Image:
     """Return an image after its EXIF rotation, in RGB, transparent parts over a uniform grey.
 
     Greyscale, palette and 16-bit images are converted. Raises UsageError naming a file that is no image or truncated.
     """
-    try:
-        with Image.open(path) as file:
-            file.load()
-            image = ImageOps.exif_transpose(file)
-    except IMAGE_ERRORS as error:
-        reason = "empty" if path.is_file() and path.stat().st_size == 0 else str(error).split("\n")[0]
-        raise UsageError(f"image {path}: cannot be read: {reason}") from error
+    with open_image(path) as file:
+        file.load()
+        image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip
         image = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
@@ -95,13 +102,10 @@ def open_rgb(path: Path, background: int = GREY) -> Image.Image:
 
 def size_px(path: Path) -> tuple[int, int]:
     """Return an image's (rows, columns) after its EXIF rotation, from its header alone."""
-    try:
-        with Image.open(path) as file:
-            columns, rows = file.size
-            turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations that swap rows and columns
-    except IMAGE_ERRORS as error:
-        raise UsageError(f"image {path}: cannot be read: {str(error).splitlines()[0]}") from error
-    return (columns, rows) if turned else (rows, columns)
+    with open_image(path) as file:
+        columns, rows = file.size
+        is_rotated = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations that swap rows and columns
+    return (columns, rows) if is_rotated else (rows, columns)
 
 
 def square_around(box_px: NDArray[np.number], margin: float = 0.0) -> tuple[float, float, float]:

@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,12 @@ from harness.registry import knob
 
 @dataclass(frozen=True)
 class Objects:
-    """A set of objects: their names, the rows of each published list, and a hash of all files that were read."""
+    """A set of objects: names, the rows of each published list, a hash of all files that were read, the folder."""
 
     names: tuple[str, ...]
     lists: Mapping[str, NDArray[np.int64]]
     digest: str
+    root: Path
 
 
 @dataclass(frozen=True)

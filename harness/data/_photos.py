@@ -85,17 +85,32 @@ class PhotoData(Dataset):
         """The index, read once for all datasets with the same knobs."""
         return _read(self)
 
+    @lru_cache(maxsize=32)  # noqa: B019  equal datasets share the result
     def rows(self, split: str) -> NDArray[np.int64]:
         """Return the rows of a split's photographs, in the same order on every machine."""
-        return _rows(self, split)
+        lists, name = self.photos.lists, "test" if split == "test" else "train"
+        has_unlabelled = "unlabelled" in lists
+        if has_unlabelled and split == "optimise":
+            name = "unlabelled"
+        shuffled = shuffle_rows(lists[name], self.name, name)
+        return shuffled if split == "test" or self.share_train or has_unlabelled else take_half(shuffled, split)
 
     def size(self, split: str) -> int:
         """Return how many photographs the split has."""
         return len(self.rows(split))
 
+    @lru_cache(maxsize=8)  # noqa: B019  equal datasets share the result
     def fingerprint(self) -> str:
         """Return a hash of knobs, annotations, and the files' names and sizes; the folder's path is not included."""
-        return _fingerprint(self)
+        photos, digest = self.photos, hashlib.sha256()
+        digest.update(repr((self.name, self.side_px, self.share_train, photos.labels)).encode())
+        for column in (photos.points_yx_px, photos.visible, photos.boxes_px, photos.normaliser_px):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        for name, rows in sorted(photos.lists.items()):
+            digest.update(name.encode() + rows.tobytes())
+        for name, size in zip(photos.files, photos.sizes, strict=True):
+            digest.update(f"{name}:{size}\n".encode())
+        return digest.hexdigest()[:12]
 
     def survey(self) -> Survey:
         """Return counts of photographs and visible keypoints, and the photographs that cannot be opened."""
@@ -176,26 +191,3 @@ def _usable(label: Label) -> NDArray[np.bool_]:
 @lru_cache(maxsize=8)
 def _read(data: PhotoData) -> Photos:
     return data.read()
-
-
-@lru_cache(maxsize=32)
-def _rows(data: PhotoData, split: str) -> NDArray[np.int64]:
-    lists, name = data.photos.lists, "test" if split == "test" else "train"
-    has_unlabelled = "unlabelled" in lists
-    if has_unlabelled and split == "optimise":
-        name = "unlabelled"
-    shuffled = shuffle_rows(lists[name], data.name, name)
-    return shuffled if split == "test" or data.share_train or has_unlabelled else take_half(shuffled, split)
-
-
-@lru_cache(maxsize=8)
-def _fingerprint(data: PhotoData) -> str:
-    photos, digest = data.photos, hashlib.sha256()
-    digest.update(repr((data.name, data.side_px, data.share_train, photos.labels)).encode())
-    for column in (photos.points_yx_px, photos.visible, photos.boxes_px, photos.normaliser_px):
-        digest.update(np.ascontiguousarray(column).tobytes())
-    for name, rows in sorted(photos.lists.items()):
-        digest.update(name.encode() + rows.tobytes())
-    for name, size in zip(photos.files, photos.sizes, strict=True):
-        digest.update(f"{name}:{size}\n".encode())
-    return digest.hexdigest()[:12]

@@ -92,11 +92,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def scene(self, split: str, index: int) -> Scene:
-        """Return scene ``index`` of ``split``, the same one on every machine and in every trial.
-
-        Raises:
-            UsageError: a file of the scene is missing or damaged; the message names it.
-        """
+        """Return scene ``index`` of ``split``, the same on every machine; raise UsageError naming a damaged file."""
 
     @abstractmethod
     def size(self, split: str) -> int | None:

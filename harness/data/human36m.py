@@ -75,8 +75,8 @@ class Human36m(PhotoData):
         if self.background == "black" and self.layout == "raw":
             raise UsageError("data human36m: background=black needs the masks of layout=simplified; raw has none")
         require_files(root, (f"S{subject}" for subject in (*TRAIN, *TEST)), SOURCE)
-        listed = human36m_raw.files if self.layout == "raw" else human36m_simplified.files
-        train, test = ([file for subject in subjects for file in listed(root, f"S{subject}", SOURCE)]
+        layout = human36m_raw if self.layout == "raw" else human36m_simplified
+        train, test = ([file for subject in subjects for file in layout.files(root, f"S{subject}", SOURCE)]
                        for subjects in (TRAIN, TEST))
         files = (*train, *test)
         rows, nan = np.arange(len(files)), np.float32(np.nan)
@@ -89,13 +89,15 @@ class Human36m(PhotoData):
         """Return an image's points, read from their file, and with raw images the box around them."""
         if self.layout == "simplified":
             points = human36m_simplified.points(self.path(row), len(JOINTS))
-            return scale_label(_label(points, np.full(4, np.nan, np.float32), 1.0), self.path(row), 1)
+            whole = np.full(4, np.nan, np.float32)
+            return scale_label(Label(points, _annotated(points), whole, 1.0), self.path(row), 1)
         points = human36m_raw.points(self.path(row), len(JOINTS))
         annotated = points[_annotated(points)]
         if not len(annotated):
             raise UsageError(f"image {self.path(row)}: annot.h5 has none of its joints")
         low, high = annotated.min(0) - self.margin_px, annotated.max(0) + self.margin_px
-        return _label(points, np.concatenate((low, high)), float((high - low).max()))
+        box = np.concatenate((low, high)).astype(np.float32)
+        return Label(points, _annotated(points), box, float((high - low).max()))
 
     def image(self, row: int) -> Image.Image:
         """Return an image, with a black background if the knob says so."""
@@ -107,9 +109,14 @@ class Human36m(PhotoData):
             mask = mask.resize(image.size, Image.Resampling.BILINEAR)
         return Image.composite(image, Image.new("RGB", image.size), mask)
 
+    @lru_cache(maxsize=8)  # noqa: B019  equal datasets share the result
     def fingerprint(self) -> str:
         """Return a hash of knobs, of all images' names and sizes, and of the first scenes' points."""
-        return _fingerprint(self)
+        digest = hashlib.sha256(repr((super().fingerprint(), self.layout, self.background, self.margin_px)).encode())
+        for split in SPLITS:
+            for row in self.rows(split)[:HASHED_SCENES]:
+                digest.update(self.label(int(row)).points_yx_px.tobytes())
+        return digest.hexdigest()[:12]
 
     def stamp(self, split: str, index: int) -> str:
         """Return sizes and times of change of all files of a scene."""
@@ -123,17 +130,3 @@ class Human36m(PhotoData):
 def _annotated(points_yx: Numbers) -> NDArray[np.bool_]:
     missing: NDArray[np.bool_] = np.isnan(points_yx).any(-1) | (points_yx == -1).all(-1)
     return ~missing
-
-
-def _label(points_yx_px: Numbers, box_px: Numbers, normaliser_px: float) -> Label:
-    return Label(points_yx_px, _annotated(points_yx_px), box_px.astype(np.float32), normaliser_px)
-
-
-@lru_cache(maxsize=8)
-def _fingerprint(data: Human36m) -> str:
-    digest = hashlib.sha256(repr((super(Human36m, data).fingerprint(), data.layout, data.background,
-                                  data.margin_px)).encode())
-    for split in SPLITS:
-        for row in data.rows(split)[:HASHED_SCENES]:
-            digest.update(data.label(int(row)).points_yx_px.tobytes())
-    return digest.hexdigest()[:12]

@@ -44,7 +44,6 @@ MESHES = ("{}.ply", "{}.obj", "{}.glb", "{}/models/model_normalized.ply", "{}/mo
 class Models(Objects):
     """The models' files and keypoints: places in the file's frame (NaN: none), indices in the cloud (-1: none)."""
 
-    root: Path
     annotation: Path
     files: tuple[str, ...]
     xyz: Floats  # M K 3
@@ -118,8 +117,7 @@ class KeypointNet(ObjectData):
         names = [f"models/{number}/{pattern.format(model)}" for pattern in MESHES]
         file = next((name for name in names if (root / name).is_file()), None)
         if file is None:
-            raise UsageError(f"mesh {root / names[0]}: missing, nor is there another of {', '.join(MESHES)}".format(
-                *(model for _ in MESHES)))
+            raise UsageError(f"mesh {root / names[0]}: missing, and so are {', '.join(names[1:])}")
         return file
 
     def stamp(self, split: str, index: int) -> str:

@@ -12,6 +12,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +20,11 @@ from PIL import Image
 
 from harness.data._images import (
     GREY,
-    IMAGE_ERRORS,
     data_root,
     file_sizes,
     longest_side_px,
     on_grey,
+    open_image,
     path_inside,
     require_files,
 )
@@ -41,13 +42,6 @@ BACKGROUNDS = {"grey": GREY, "white": 255}
 
 
 @dataclass(frozen=True)
-class Renders(Objects):
-    """The objects with their folder."""
-
-    root: Path
-
-
-@dataclass(frozen=True)
 class Objaverse(ObjectData):
     """Objects in six views without keypoints: only scores without labels are computed.
 
@@ -62,14 +56,7 @@ class Objaverse(ObjectData):
     keypoint_names = ()
     rules = Rules(normaliser="longer side of the silhouette's box")
 
-    @property
-    def renders(self) -> Renders:
-        """The index."""
-        index = self.objects
-        assert isinstance(index, Renders)
-        return index
-
-    def read(self) -> Renders:
+    def read(self) -> Objects:
         """Return the listed objects; lists their folders, but opens no image."""
         root = data_root(self.name, self.root, SOURCE)
         require_files(root, [LIST, FOLDER], SOURCE)
@@ -82,7 +69,7 @@ class Objaverse(ObjectData):
         lengths = file_sizes(root, [f"{FOLDER}/{name}/{file}" for name in names for file in FILES], str(path))
         digest = hashlib.sha256(repr((names, lengths)).encode()).hexdigest()
         rows = np.arange(len(names))
-        return Renders(names, {"train": rows[:-held_out], "test": rows[-held_out:]}, digest, root)
+        return Objects(names, {"train": rows[:-held_out], "test": rows[-held_out:]}, digest, root)
 
     def stamp(self, split: str, index: int) -> str:
         """Return the sizes and times of change of the object's seven files."""
@@ -95,7 +82,7 @@ class Objaverse(ObjectData):
         first, *views = (self._view(path) for path in self._paths(row))
         self._check_cameras(row)
         return Scene(
-            name=f"objaverse/{self.renders.names[row]}", views=torch.stack([image for image, _ in views]),
+            name=f"objaverse/{self.objects.names[row]}", views=torch.stack([image for image, _ in views]),
             condition=first[0], points_yx=torch.zeros(6, 0, 2), visible=torch.zeros(6, 0, dtype=torch.bool),
             normaliser_px=torch.tensor([side for _, side in views]),
             cameras=zero123plus_cameras(0.0, self.version), points_xyz=torch.zeros(0, 3),
@@ -103,22 +90,22 @@ class Objaverse(ObjectData):
 
     def survey(self) -> Survey:
         """Return counts of objects, and the files that cannot be used."""
-        renders, errors = self.renders, []
-        for row in range(len(renders.names)):
+        objects, errors = self.objects, []
+        for row in range(len(objects.names)):
             try:
                 self._check_cameras(row)
                 for path in self._paths(row):
                     self._view(path)
             except UsageError as error:
                 errors.append(str(error))
-        found = (f"{len(renders.names)} objects in {renders.root}",
-                 *(f"list {name!r}: {len(rows)}" for name, rows in renders.lists.items()),
+        found = (f"{len(objects.names)} objects in {objects.root}",
+                 *(f"list {name!r}: {len(rows)}" for name, rows in objects.lists.items()),
                  *super().survey().found, "no keypoints: PCK is left out")
         return Survey(found, tuple(errors))
 
     def _paths(self, row: int) -> list[Path]:
-        renders = self.renders
-        return [renders.root / FOLDER / renders.names[row] / file for file in FILES]
+        folder = self.objects.root / FOLDER / self.objects.names[row]
+        return [folder / file for file in FILES]
 
     def _view(self, path: Path) -> tuple[torch.Tensor, float]:
         """Return one view over the background, and the longer side of its silhouette in pixels."""
@@ -150,22 +137,16 @@ class Objaverse(ObjectData):
 def _listed_names(path: Path) -> list[str]:
     """Return the paths of all categories in the file's order, each once."""
     categories = parse_json(read_bytes(path, SOURCE), path)
-    lists = list(categories.values()) if isinstance(categories, dict) else [categories]
-    names = [name for listed in lists if isinstance(listed, list) for name in listed]
-    if not (isinstance(categories, dict) and all(isinstance(listed, list) for listed in lists)
-            and all(isinstance(name, str) for name in names)):
+    lists: list[Any] = list(categories.values()) if isinstance(categories, dict) else [None]
+    if not all(isinstance(paths, list) and all(isinstance(name, str) for name in paths) for paths in lists):
         raise UsageError(f"{path}: not of the form {{category: [path, ...]}}")
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(name for paths in lists for name in paths))
 
 
 def _open_rgba(path: Path) -> Image.Image:
     """Return an RGBA image; raise UsageError for a file that is not an image or has no alpha channel."""
-    try:
-        with Image.open(path) as file:
-            file.load()
-            image = file.copy()
-    except IMAGE_ERRORS as error:
-        raise UsageError(f"image {path}: cannot be read: {str(error).splitlines()[0]}") from error
-    if image.mode not in ("RGBA", "LA") and "transparency" not in image.info:
-        raise UsageError(f"image {path}: {image.mode}, no alpha channel; the object's outline is not known")
-    return image.convert("RGBA")
+    with open_image(path) as file:
+        file.load()
+        if file.mode not in ("RGBA", "LA") and "transparency" not in file.info:
+            raise UsageError(f"image {path}: {file.mode}, no alpha channel; the object's outline is not known")
+        return file.convert("RGBA")

@@ -64,7 +64,7 @@ def _index(data: Spair) -> tuple[Photos, tuple[str, ...]]:
     images = {name: _listed(root, file, data.category) for name, file in LISTS.items()}
     for name in sorted(set(images["train"]) & set(images["test"])):
         raise UsageError(f"{root / 'Layout/large'}: image {name!r} ({data.category}) is in both trn.txt and test.txt")
-    names = sorted({name for listed in images.values() for name in listed})
+    names = sorted({name for list_names in images.values() for name in list_names})
     annotations = [_annotation(root / f"ImageAnnotation/{data.category}/{name}.json", digest) for name in names]
     keypoints = sorted({keypoint for points_xy, _ in annotations for keypoint in points_xy})
     if not keypoints:
@@ -79,7 +79,7 @@ def _index(data: Spair) -> tuple[Photos, tuple[str, ...]]:
     return Photos(
         root, files, points, ~np.isnan(points[..., 0]), np.full((len(names), 4), np.nan, np.float32),
         np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]),
-        lists={key: np.array([rows[name] for name in listed], np.int64) for key, listed in images.items()},
+        lists={key: np.array([rows[name] for name in list_names], np.int64) for key, list_names in images.items()},
         sizes=tuple(file_sizes(root, files, "Layout/large")), labels=digest.hexdigest(),
     ), tuple(map(str, keypoints))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.errors import UsageError
 
-FORMAT = "0.14.1"  # the name under which pandas until 1.2 wrote the state of its blocks
+FORMAT = "0.14.1"  # pandas until 1.2 stored the state of its blocks under this name
 
 
 class Recorded:
@@ -105,17 +105,16 @@ def _columns(frame: Any) -> dict[str, list[Any]]:
     axes, blocks = _parts(frame.state.get("_mgr", frame.state.get("_data")))  # "_data" until pandas 1.0
     names = unwrap(axes[0].args[1]["data"])  # an index is made by _new_Index(class, {"data": labels, ...})
     columns: dict[str, list[Any]] = {}
-    for held, places in blocks:
-        values = unwrap(held)
-        taken = np.arange(len(names))[unwrap(places)]
-        columns |= {str(names[place]): list(row) for place, row in zip(taken, values, strict=True)}
+    for values, places in blocks:
+        indices = np.arange(len(names))[unwrap(places)]
+        columns |= {str(names[index]): list(row) for index, row in zip(indices, unwrap(values), strict=True)}
     return columns
 
 
 def _parts(manager: Any) -> tuple[Any, list[tuple[Any, Any]]]:
     """Return a block manager's axes, and each block's values with the columns that it holds."""
     if manager.state is not None:  # pandas until 1.2
-        held = manager.state[3][FORMAT]
-        return held["axes"], [(block["values"], block["mgr_locs"]) for block in held["blocks"]]
+        state = manager.state[3][FORMAT]
+        return state["axes"], [(block["values"], block["mgr_locs"]) for block in state["blocks"]]
     blocks, axes = manager.args
     return axes, [block.args[:2] for block in blocks]
