@@ -73,7 +73,7 @@ def _value(dimension: Dimension, value: Located, settings: Mapping[str, Located]
             raise UsageError(f"{label}: {value.plain!r} is not in the space: {domain}")
         return number
     options = [option for option in dimension.options if value.plain in (
-        option.label, option.given.get(dimension.path), _name(option, dimension.path))]
+        option.label, option.settings.get(dimension.path), _name(option, dimension.path))]
     if options:
         return next((option.label for option in options if _fits(option, dimension.path, settings)), options[0].label)
     labels = map(str, dimension.labels)
@@ -82,13 +82,13 @@ def _value(dimension: Dimension, value: Located, settings: Mapping[str, Located]
 
 def _name(option: Option, path: str) -> Value:
     """Return the name of an option's variant: its label without the number that makes it unique."""
-    return str(option.label).partition("#")[0] if isinstance(option.given[path], dict) else option.label
+    return str(option.label).partition("#")[0] if isinstance(option.settings[path], dict) else option.label
 
 
 def _fixed_knobs(option: Option) -> dict[str, Any]:
     """Return the knobs that an option fixes, by dotted path."""
     fixed: dict[str, Any] = {}
-    for path, setting in option.given.items():
+    for path, setting in option.settings.items():
         for key, value in setting.items() if isinstance(setting, dict) else ():
             fixed |= {f"{path}.{key}.{knob}": item for knob, item in value.items()} if path == "losses" else {
                 f"{path}.{key}": value}

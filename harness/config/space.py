@@ -62,7 +62,7 @@ class Option:
     """One option: the settings that it makes, by dotted path, and the dimensions that exist only with it."""
 
     label: Value
-    given: Mapping[str, Any]
+    settings: Mapping[str, Any]
     inner: tuple["Dimension", ...] = ()
 
 
@@ -106,7 +106,7 @@ class Space:
                 settings[dimension.path] = params[dimension.name] = dimension.tidy(value)
             else:
                 params[dimension.name], option = value, dimension[value]
-                settings |= option.given
+                settings |= option.settings
                 stack += reversed(option.inner)
         return params, settings
 
@@ -204,24 +204,24 @@ def _matches(dimensions: tuple[Dimension, ...], plain: Mapping[str, Any]) -> Ite
             heads.append([{dimension.name: value}] if value in dimension else [])
         else:
             heads.append([{dimension.name: option.label, **inner} for option in dimension.options
-                          if all(_covers(dotted.get(plain, path, OFF), given) for path, given in option.given.items())
+                          if all(_covers(dotted.get(plain, path, OFF), target) for path, target in option.settings.items())
                           for inner in _matches(option.inner, plain)])
     for combined in product(*heads):
         yield {name: value for part in combined for name, value in part.items()}
 
 
-def _covers(setting: Any, given: Any) -> bool:
-    """Return whether a setting may come from an option's given value; a choice's name matches with any knobs."""
+def _covers(setting: Any, target: Any) -> bool:
+    """Return whether a setting may come from the one that an option makes; a choice's name matches with any knobs."""
     if isinstance(setting, Mapping):
-        if isinstance(given, list):
-            return set(setting) == set(given)
-        if not isinstance(given, Mapping):
-            return bool(setting.get("name") == given)
-        return all(key in setting and _covers(setting[key], item) for key, item in given.items() if item is not None)
-    return bool((list(setting) if isinstance(setting, tuple) else setting) == given)
+        if isinstance(target, list):
+            return set(setting) == set(target)
+        if not isinstance(target, Mapping):
+            return bool(setting.get("name") == target)
+        return all(key in setting and _covers(setting[key], item) for key, item in target.items() if item is not None)
+    return bool((list(setting) if isinstance(setting, tuple) else setting) == target)
 
 
 def _domain(dimension: Dimension) -> Any:
     if isinstance(dimension, Range):
         return {"low": dimension.low, "high": dimension.high, "log": dimension.log, "step": dimension.step}
-    return [[option.label, option.given] for option in dimension.options]
+    return [[option.label, option.settings] for option in dimension.options]

@@ -6,7 +6,6 @@ from itertools import product
 import pytest
 
 from harness.config.grid import Cells
-from harness.config.ids import Ids
 from harness.config.located_yaml import Located
 from harness.config.settings import assign_all, fill_defaults, resolve
 from harness.errors import UsageError
@@ -68,23 +67,3 @@ def test_examples_hold_every_value_and_every_seed():
 def test_a_wrong_value_anywhere_is_found_before_any_trial_is_made(grid, message):
     with pytest.raises(UsageError, match=message):
         Cells(fill_defaults(None), axes(**grid), (0,))
-
-
-def test_ids_of_many_are_the_ids_of_each():
-    ids, cells = Ids(), Cells(fill_defaults(None), axes(**GRIDS["knob"]), range(5))
-    made = [ids.of(spec, "d", "w") for spec in cells]
-    assert made == [spec.id("d", "w") for spec in cells]
-    assert len(set(made)) == len(cells)
-    assert ids.of(cells[0], "d2", "w") != made[0]
-
-
-def test_an_id_is_what_it_always_was():
-    """The hash of the sorted JSON of setting, data, weights and version: kept so, or every record is computed anew."""
-    import hashlib
-    import json
-
-    from harness.config.spec import RESULTS_VERSION
-
-    for spec in Cells(fill_defaults(None), axes(**GRIDS["losses"]), (0, 7)):
-        text = json.dumps([spec.to_dict(), "d", "w", RESULTS_VERSION], sort_keys=True, separators=(",", ":"))
-        assert spec.id("d", "w") == hashlib.sha256(text.encode()).hexdigest()[:16]
