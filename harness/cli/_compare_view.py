@@ -1,22 +1,18 @@
 """Formats the screen of `compare`: the settings that differ, scores side by side, and scenes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from harness.report.compare.pairs import Pair, SceneComparison, ScenesComparison, ScoreComparison
 from harness.report.compare.setting_changes import text
-from harness.report.statistics import smallest_p
+from harness.report.statistics import Interval, smallest_p
 from harness.report.statistics.paired import ALPHA
 from harness.report.tables.cells import format_interval
 from harness.report.tables.columns import Column
 
-if TYPE_CHECKING:
-    from harness.report.compare.pairs import Pair, SceneComparison, ScenesComparison, ScoreComparison
-    from harness.report.statistics import Interval
-
 PCK = Column("pck@0.1", "PCK@0.1", 1)  # the score that is compared by scene
 
 
-def setting_lines(pair: "Pair") -> str:
+def setting_lines(pair: Pair) -> str:
     """Return the settings and the fingerprints of data and weights in which both sides differ."""
     rows = [(name, text(mine), text(yours)) for name, mine, yours in pair.knobs]
     if not rows:
@@ -24,7 +20,7 @@ def setting_lines(pair: "Pair") -> str:
     return align_columns([("setting", "A", "B"), *rows])
 
 
-def score_lines(pair: "Pair", scores: "Sequence[ScoreComparison]") -> str:
+def score_lines(pair: Pair, scores: Sequence[ScoreComparison]) -> str:
     """Return a line for every score: both sides and their difference; in brackets the number of pairs if not all."""
     head = ("score", "A", "B", "B - A", "p", "Holm", "effect", "B better")
     rows = []
@@ -42,7 +38,7 @@ def score_lines(pair: "Pair", scores: "Sequence[ScoreComparison]") -> str:
     return align_columns([head, *rows], right=range(1, len(head)))
 
 
-def note_lines(pair: "Pair", scores: "Sequence[ScoreComparison]") -> str:
+def note_lines(pair: Pair, scores: Sequence[ScoreComparison]) -> str:
     """Return the notes: the meaning of the columns, and the limits of the numbers."""
     if not pair.is_comparable:
         return "A and B were scored on different test data: differences between their scores have no meaning."
@@ -71,7 +67,7 @@ def note_lines(pair: "Pair", scores: "Sequence[ScoreComparison]") -> str:
     return "\n".join(lines)
 
 
-def scene_lines(scenes: "ScenesComparison", most: int) -> str:
+def scene_lines(scenes: ScenesComparison, most: int) -> str:
     """Return the differences of the test scenes, and the scenes that differ most."""
     better = sum(scene.difference > 0 for scene in scenes.each)
     worse = sum(scene.difference < 0 for scene in scenes.each)
@@ -87,7 +83,7 @@ def scene_lines(scenes: "ScenesComparison", most: int) -> str:
     return "\n".join(lines)
 
 
-def align_columns(rows: "Sequence[Sequence[str]]", right: "Sequence[int] | range" = ()) -> str:
+def align_columns(rows: Sequence[Sequence[str]], right: Sequence[int] | range = ()) -> str:
     """Return rows as columns two spaces apart; the columns in ``right`` are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -101,9 +97,9 @@ def _or_dash(value: float | None, form: str) -> str:
     return "\N{EM DASH}" if value is None else form.format(value)
 
 
-def _signed(interval: "Interval") -> str:
+def _signed(interval: Interval) -> str:
     return format_interval(interval, PCK, signed=True)
 
 
-def _scene(scene: "SceneComparison") -> str:
+def _scene(scene: SceneComparison) -> str:
     return f"{scene.scene} ({scene.one:.2f} \N{RIGHTWARDS ARROW} {scene.other:.2f})"

@@ -4,13 +4,13 @@ import argparse
 import sys
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.runner.executors.base import Executor
-    from harness.store.store import Store
+from harness.runner.executors import devices
+from harness.runner.executors.base import Executor
+from harness.runner.executors.inline import Inline
+from harness.runner.executors.processes import Processes
+from harness.store.store import Store
 
 EXECUTORS = ("processes", "inline", "ray")
 
@@ -30,7 +30,7 @@ def add_executor(parser: argparse.ArgumentParser) -> None:
                        help="the Ray cluster to join, HOST:PORT (this machine's, else a new one on it)")
 
 
-def executor_of(args: argparse.Namespace, store: "Store") -> "AbstractContextManager[Executor]":
+def executor_of(args: argparse.Namespace, store: Store) -> AbstractContextManager[Executor]:
     """Return the executor of the flags; entering it starts nothing. Raises UsageError for flags that do not fit."""
     if args.address is not None and args.executor != "ray":
         raise UsageError(f"--address: {args.executor} joins no cluster; it goes with --executor ray")
@@ -39,19 +39,15 @@ def executor_of(args: argparse.Namespace, store: "Store") -> "AbstractContextMan
     if args.executor == "ray":
         return _ray(args)
     if args.executor == "inline":
-        from harness.runner.executors.inline import Inline
-
         if args.workers not in (None, 1):
             raise UsageError(f"--workers: {args.workers} is out of range; inline runs one trial at a time")
         return Inline(threads=args.threads)
-    from harness.runner.executors.processes import Processes
-
     processes = Processes(workers=args.workers, threads=args.threads, log=store.folder, devices=args.devices)
     _warn(processes.workers, args.threads)
     return processes
 
 
-def _ray(args: argparse.Namespace) -> "AbstractContextManager[Executor]":
+def _ray(args: argparse.Namespace) -> AbstractContextManager[Executor]:
     if find_spec("ray") is None:
         raise UsageError("--executor ray: the package ray is not installed; pip install 'harness[ray]'")
     from harness.runner.executors.ray import Ray
@@ -61,11 +57,9 @@ def _ray(args: argparse.Namespace) -> "AbstractContextManager[Executor]":
 
 def _warn(workers: int, threads: int | None) -> None:
     """Warn if the workers have more threads than this machine has cores."""
-    from harness.runner.executors.devices import cores, threads_per_worker
-
-    per_worker = threads or threads_per_worker(workers) or 1
-    if workers * per_worker > cores():
-        print(f"warning: {workers} x {per_worker} threads on {cores()} cores; trials slow each other down",
+    per_worker, cores = threads or devices.threads_per_worker(workers) or 1, devices.cores()
+    if workers * per_worker > cores:
+        print(f"warning: {workers} x {per_worker} threads on {cores} cores; trials slow each other down",
               file=sys.stderr)
 
 

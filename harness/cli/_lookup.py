@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.cli._options import recorded_experiments
 from harness.config import dotted
+from harness.config.located_yaml import parse
 from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.errors import AmbiguousId, UsageError, nearest
+from harness.report.compare import setting_changes
+from harness.report.tables.rows import Group, group_records
 from harness.store.store import Store
-
-if TYPE_CHECKING:
-    from harness.report.tables.rows import Group
 
 SHORT = 8  # characters of an id in messages
 
@@ -23,9 +23,9 @@ class Side:
     """One side of a comparison: its name from the command line, and its settings with their finished trials."""
 
     name: str
-    groups: "tuple[Group, ...]"
+    groups: tuple[Group, ...]
 
-    def title(self, group: "Group") -> str:
+    def title(self, group: Group) -> str:
         """Return the name of one of the settings."""
         return f"{self.name}: {', '.join(group.labels)}" if group.labels else self.name
 
@@ -55,8 +55,6 @@ def find_trial(results: Path, prefix: str) -> tuple[Store, str]:
 
 def find_side(results: Path, name: str, where: Mapping[str, Any]) -> Side:
     """Return an experiment's settings that match ``where``, or a single trial by the beginning of its id."""
-    from harness.report.tables.rows import Group
-
     if name in recorded_experiments(results):
         return _matching(name, finished_settings(results, name), where)
     try:
@@ -77,10 +75,9 @@ def find_side(results: Path, name: str, where: Mapping[str, Any]) -> Side:
     return Side(f"{store.experiment} {trial[:SHORT]}", (Group((), (record,), is_baseline=False),))
 
 
-def finished_settings(results: Path, experiment: str) -> "tuple[Group, ...]":
+def finished_settings(results: Path, experiment: str) -> tuple[Group, ...]:
     """Return an experiment's settings with their finished trials, with the names of its report."""
     from harness.cli import _report_files
-    from harness.report.tables.rows import group_records
 
     store = Store(results, experiment)
     records = [record for record in store.records()
@@ -102,8 +99,6 @@ def baseline_side(results: Path, experiment: str) -> Side:
 
 def parse_where(text: str) -> dict[str, Any]:
     """Return the settings in the value of a --where flag, such as fusion=blend,fusion.strength=0.5."""
-    from harness.config.located_yaml import parse
-
     settings = {}
     for part in text.split(","):
         path, sign, value = part.partition("=")
@@ -113,10 +108,8 @@ def parse_where(text: str) -> dict[str, Any]:
     return settings
 
 
-def _matching(experiment: str, groups: "Sequence[Group]", where: Mapping[str, Any]) -> Side:
-    from harness.report.compare.setting_changes import text
-
-    remaining = list(groups)
+def _matching(experiment: str, groups: Sequence[Group], where: Mapping[str, Any]) -> Side:
+    text, remaining = setting_changes.text, list(groups)
     for path, expected in where.items():
         values = [_value(group.records[0]["spec"], path) for group in groups]
         if all(value is _ABSENT for value in values):
@@ -148,6 +141,4 @@ def _equals(value: Any, expected: Any) -> bool:
 
 
 def _names(spec: Mapping[str, Any]) -> list[str]:
-    from harness.report.compare.setting_changes import settings
-
-    return [setting.name for setting in settings(spec)]
+    return [setting.name for setting in setting_changes.settings(spec)]

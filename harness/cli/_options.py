@@ -5,13 +5,8 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness.config.load import load
 from harness.errors import UsageError, nearest
-
-if TYPE_CHECKING:
-    from harness.config.spec import Experiment
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -29,15 +24,6 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     """Declare the experiment and --set."""
     parser.add_argument("experiment", help="a YAML file, or the name of a shipped experiment such as `fusion`")
     add_overrides(parser)
-
-
-def planned_experiment(args: argparse.Namespace) -> "Experiment":
-    """Return the experiment from the flags; raise UsageError for a search, whose trials are not known beforehand."""
-    experiment = load(args.experiment, args.overrides)
-    if experiment.search is not None:
-        raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {args.experiment}` runs it, with "
-                         f"--dry-run it shows the space")
-    return experiment
 
 
 def results_of(args: argparse.Namespace) -> Path:

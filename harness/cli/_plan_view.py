@@ -6,16 +6,16 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.cli._executor_options import executor_of
 from harness.cli._options import format_counts
-
-if TYPE_CHECKING:
-    from harness.config.spec import TrialSpec
-    from harness.runner.estimate import Cost, Estimate
-    from harness.search.trial_source import PlannedTrial
-    from harness.store.store import Store
+from harness.cli._progress_lines import duration
+from harness.config.spec import TrialSpec
+from harness.runner import environment
+from harness.runner.estimate import Cost, Estimate, cost_class, estimate, finished_costs, measure
+from harness.search.trial_source import PlannedTrial
+from harness.store.store import Store
 
 MEASURED = "a few measured steps"
 
@@ -26,7 +26,7 @@ def add_measure(parser: argparse.ArgumentParser) -> None:
                         help="with a plan: run a few steps of each kind of trial here and estimate the total cost")
 
 
-def show_plan(trials: "Iterable[PlannedTrial]", store: "Store", args: argparse.Namespace, *,
+def show_plan(trials: Iterable[PlannedTrial], store: Store, args: argparse.Namespace, *,
               force: bool = False) -> None:
     """Print id, status and label of each planned trial as soon as it is known, then the cost of the unfinished ones."""
     if args.json:
@@ -50,7 +50,7 @@ def show_plan(trials: "Iterable[PlannedTrial]", store: "Store", args: argparse.N
         print(line)
 
 
-def _print_json(trials: "Iterable[PlannedTrial]") -> None:
+def _print_json(trials: Iterable[PlannedTrial]) -> None:
     """Print a JSON list entry by entry, so that a large plan is never held in memory."""
     first = True
     for t in trials:
@@ -60,9 +60,7 @@ def _print_json(trials: "Iterable[PlannedTrial]") -> None:
     print("[]" if first else "\n]")
 
 
-def _estimate(unfinished: "list[TrialSpec]", store: "Store", args: argparse.Namespace) -> Iterator[str]:
-    from harness.runner.estimate import estimate
-
+def _estimate(unfinished: list[TrialSpec], store: Store, args: argparse.Namespace) -> Iterator[str]:
     before = known_costs(record for trial in store.started_ids() if (record := store.record(trial)))
     costs = before | (measure_costs(unfinished, before, store, args) if args.measure else {})
     cost = estimate(unfinished, costs)
@@ -70,22 +68,16 @@ def _estimate(unfinished: "list[TrialSpec]", store: "Store", args: argparse.Name
     yield from cost_lines(cost, len(before), len(costs) - len(before), args.workers or 1, subject=subject)
 
 
-def known_costs(records: "Iterable[Mapping[str, Any]]") -> "dict[str, Cost]":
+def known_costs(records: Iterable[Mapping[str, Any]]) -> dict[str, Cost]:
     """Return the cost of each kind of finished trials on this device."""
-    from harness.runner import environment
-    from harness.runner.estimate import finished_costs
-
     return finished_costs(records, environment.machine()["device"])
 
 
-def cost_lines(cost: "Estimate", before: int, measured: int, workers: int, *, subject: str) -> Iterator[str]:
+def cost_lines(cost: Estimate, before: int, measured: int, workers: int, *, subject: str) -> Iterator[str]:
     """Yield the lines of an estimate.
 
     ``before`` and ``measured`` count the kinds of trial that were finished and measured, ``subject`` is what it costs.
     """
-    from harness.cli._progress_lines import duration
-    from harness.runner import environment
-
     if cost.unknown == cost.trials:
         yield "cost: unknown, since nothing like it finished on this device; --measure runs a few steps of each kind"
         return
@@ -106,11 +98,9 @@ def _kinds(count: int) -> str:
     return f"{count} kind" + "s" * (count != 1)
 
 
-def measure_costs(unfinished: "list[TrialSpec]", costs: "dict[str, Cost]", store: "Store",
-             args: argparse.Namespace) -> "dict[str, Cost]":
+def measure_costs(unfinished: list[TrialSpec], costs: dict[str, Cost], store: Store,
+             args: argparse.Namespace) -> dict[str, Cost]:
     """Measure one trial of each kind whose cost is unknown; return the measured costs."""
-    from harness.runner.estimate import cost_class, measure
-
     kinds: dict[str, TrialSpec] = {}
     for spec in unfinished:
         kinds.setdefault(cost_class(spec), spec)

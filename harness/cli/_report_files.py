@@ -4,19 +4,17 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.config.spec import Experiment, Published, ReportSpec
-from harness.report.inputs import ReportInputs, Report, make_report
+from harness.report.inputs import Report, ReportInputs, make_report
 from harness.report.tables.build import Table
 from harness.report.writers import csv_json, latex, markdown
 from harness.report.writers.document import to_document, to_text
+from harness.search.trial_source import PlannedTrial
 from harness.store import lock
 from harness.store.atomic_files import replace_file
 from harness.store.store import Store
-
-if TYPE_CHECKING:
-    from harness.search.trial_source import PlannedTrial
 
 SUFFIXES = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json"}
 LAYOUT = "experiment.json"  # beside trials/: the experiment as last run; with it a name is enough to report
@@ -36,7 +34,7 @@ def layout_of(experiment: Experiment) -> ReportLayout:
     return ReportLayout(experiment.report, planned)
 
 
-def write_layout(store: Store, experiment: Experiment, trials: "Iterable[PlannedTrial]") -> None:
+def write_layout(store: Store, experiment: Experiment, trials: Iterable[PlannedTrial]) -> None:
     """Write the experiment as it is run now to LAYOUT."""
     content = {"name": experiment.name, "source": experiment.source, "axes": experiment.axes,
                "seeds": experiment.seeds, "report": asdict(experiment.report),

@@ -5,20 +5,17 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.cli._trial_files import reader
 from harness.report import figures, html
 from harness.report.html._collect import collect
+from harness.report.inputs import Report
 from harness.store import mlflow_mirror
 from harness.store.store import Store
 from harness.store.urls import hide_password
 
-if TYPE_CHECKING:
-    from harness.report.inputs import Report
 
-
-def write_pages(results: Path, report: "Report", folder: Path, stem: str) -> list[Path]:
+def write_pages(results: Path, report: Report, folder: Path, stem: str) -> list[Path]:
     """Write the figures, the page and the pages of its settings; return the page and the figures' files."""
     place = "figures" if stem == "report" else f"{stem}-figures"
     drawn = _drawn(figures.charts(figures.source(report.tables, report.records, reader(results))), folder, place)

@@ -6,13 +6,11 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from harness.cli._progress_lines import duration
 from harness.errors import INTERRUPTED, OK, SOME_FAILED, TERMINATED
-
-if TYPE_CHECKING:
-    from harness.runner.coordinator import Policy, Summary
-    from harness.store.store import Store
+from harness.runner.coordinator import Policy, Summary
+from harness.store.store import Store
 
 
 def add_policy(parser: argparse.ArgumentParser) -> None:
@@ -28,14 +26,12 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
                         help="show PCK on the fit split every N steps; costs time, changes no result")
 
 
-def policy_of(args: argparse.Namespace) -> "Policy":
+def policy_of(args: argparse.Namespace) -> Policy:
     """Return the policy of the flags."""
-    from harness.runner.coordinator import Policy
-
     return Policy(args.retries, args.timeout, args.max_failures, args.probe)
 
 
-def exit_code(summary: "Summary") -> int:
+def exit_code(summary: Summary) -> int:
     """Return 143 if it was terminated, 75 if it was interrupted or cut short, 1 if trials failed, 0 otherwise."""
     if summary.signal == signal.SIGTERM:
         return TERMINATED
@@ -46,10 +42,8 @@ def exit_code(summary: "Summary") -> int:
     return INTERRUPTED if summary.left else OK
 
 
-def print_summary(store: "Store", summary: "Summary", files: list[Path], *, forced: bool = False) -> None:
+def print_summary(store: Store, summary: Summary, files: list[Path], *, forced: bool = False) -> None:
     """Print counts and file locations of a run on stderr; ``forced`` if finished trials were run again."""
-    from harness.cli._progress_lines import duration
-
     parts = {"done": summary.done, "done before": summary.skipped, "failed": summary.failed, "pruned": summary.pruned,
              "interrupted": summary.interrupted, "not started": summary.left}
     counts = ", ".join(f"{count} {status}" for status, count in parts.items() if count)

@@ -5,23 +5,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.cli._options import format_counts
+from harness.config.spec import Experiment
 from harness.report.statistics import mean_interval
 from harness.search.best import TEST, write_best
 from harness.search.outcome import Outcome, TriedSetting
 from harness.store.store import Store
 from harness.store.urls import hide_password
 
-if TYPE_CHECKING:
-    from harness.config.spec import Experiment
-
 MOST = 10  # settings in the printed table
 FIGURES = "figures"
 
 
-def write_files(experiment: "Experiment", store: Store, outcome: Outcome) -> list[Path]:
+def write_files(experiment: Experiment, store: Store, outcome: Outcome) -> list[Path]:
     """Write the best setting as an experiment file, and the figures; return the files."""
     if outcome.best is None:
         return []
@@ -61,7 +59,7 @@ def markdown_tables(store: Store, outcome: Outcome) -> str:
     return "\n\n".join(parts)
 
 
-def search_json(experiment: "Experiment", store: Store, outcome: Outcome, summary: Any, files: Sequence[Path]) -> str:
+def search_json(experiment: Experiment, store: Store, outcome: Outcome, summary: Any, files: Sequence[Path]) -> str:
     """Return the outcome of a search and the summary of its run as JSON."""
     front = {tried.number for tried in outcome.front}
     return json.dumps({

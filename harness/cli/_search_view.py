@@ -4,27 +4,25 @@ import argparse
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.cli._options import format_counts
 from harness.cli._plan_view import cost_lines, known_costs, measure_costs
 from harness.cli._search_output import format_params
 from harness.config.search_block import resolve_params
 from harness.config.space import Options, Params, Range
-from harness.runner.estimate import cost_class, estimate
-from harness.search.feasibility import check_space
+from harness.config.spec import Experiment, SearchSpec, TrialSpec
+from harness.runner.estimate import Cost, cost_class, estimate
 from harness.search.setting import params_in_space
-
-if TYPE_CHECKING:
-    from harness.config.spec import Experiment, SearchSpec, TrialSpec
-    from harness.runner.estimate import Cost
-    from harness.store.store import Store
+from harness.store.store import Store
 
 SPENT = ("finished", "pruned")  # statuses of trials that no later call runs again
 
 
-def show_search(experiment: "Experiment", search: "SearchSpec", store: "Store", args: argparse.Namespace) -> None:
+def show_search(experiment: Experiment, search: SearchSpec, store: Store, args: argparse.Namespace) -> None:
     """Print the space, the budget and the largest cost of a search; only --measure runs trials."""
+    from harness.search.feasibility import check_space
+
     check_space(search)
     records = store.records()
     ours = [record for record in records if record["status"] in SPENT and params_in_space(search, record["spec"])]
@@ -51,7 +49,7 @@ def show_search(experiment: "Experiment", search: "SearchSpec", store: "Store", 
         print(f"      as if every setting were {kind}")
 
 
-def _show_space(experiment: "Experiment", search: "SearchSpec", recorded: str) -> None:
+def _show_space(experiment: Experiment, search: SearchSpec, recorded: str) -> None:
     """Print the dimensions, the enqueued settings, the objectives and the budget."""
     for dimension, needs in search.space.walk():
         with_ = f"  (with {', '.join(f'{name}={value}' for name, value in needs.items())})" if needs else ""
@@ -67,25 +65,25 @@ def _show_space(experiment: "Experiment", search: "SearchSpec", recorded: str) -
     print(f"budget: {limits or 'none'}{cells}; recorded: {recorded}")
 
 
-def _plain(experiment: "Experiment", search: "SearchSpec") -> dict[str, Any]:
+def _plain(experiment: Experiment, search: SearchSpec) -> dict[str, Any]:
     return {"experiment": experiment.name, "sampler": search.sampler.to_dict(), "pruner": search.pruner.to_dict(),
             "objective": [asdict(each) for each in search.objectives], "seeds": experiment.seeds,
             "budget": _budget(search), "cells": search.space.size, "space": search.space.to_dict(),
             "enqueue": search.enqueue}
 
 
-def _budget(search: "SearchSpec") -> dict[str, Any]:
+def _budget(search: SearchSpec) -> dict[str, Any]:
     return {key: value for key, value in asdict(search.budget).items() if value is not None}
 
 
-def _left(search: "SearchSpec", seeds: int, spent: int) -> int | None:
+def _left(search: SearchSpec, seeds: int, spent: int) -> int | None:
     """Return the largest number of trials that are left; None if only time ends the search."""
     limits = [limit for limit in (search.budget.trials, search.space.size and search.space.size * seeds)
               if limit is not None]
     return max(0, min(limits) // seeds * seeds - spent) if limits else None
 
 
-def _first(search: "SearchSpec") -> Params:
+def _first(search: SearchSpec) -> Params:
     """Return the first enqueued setting; parameters that it leaves open get the first option or the highest number."""
     enqueued = search.enqueue[0] if search.enqueue else {}
 
@@ -96,11 +94,9 @@ def _first(search: "SearchSpec") -> Params:
     return search.space.draw(pick)[0]
 
 
-def _slowest(search: "SearchSpec", setting: "TrialSpec", costs: "Mapping[str, Cost]",
-             records: "Iterable[Mapping[str, Any]]") -> "TrialSpec":
+def _slowest(search: SearchSpec, setting: TrialSpec, costs: Mapping[str, Cost],
+             records: Iterable[Mapping[str, Any]]) -> TrialSpec:
     """Return the slowest trial whose kind has a known cost, with the largest number of steps in the space."""
-    from harness.config.spec import TrialSpec
-
     steps = max(resolve_params(search, params).steps for params in search.space.corners())
     kinds = {cost_class(spec): replace(spec, steps=steps)
              for spec in (setting, *(TrialSpec.from_dict(record["spec"]) for record in records))}

@@ -5,15 +5,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.cli import _lookup
+from harness.cli import _compare_view, _lookup
 from harness.cli._lookup import Side
 from harness.cli._options import add_results, results_of
+from harness.cli._trial_files import reader
+from harness.config.spec import TrialSpec
 from harness.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.report.compare.pairs import Pair, SceneComparison, ScenesComparison, ScoreComparison
+from harness.report.compare import pairs
+from harness.report.compare.pairs import Pair, SceneComparison, ScenesComparison, ScoreComparison
+from harness.store.atomic_files import replace_file
 
 NAMED = 3  # scenes at either end that are named, and shown in the picture if a scene has several views
 BESIDE = 6  # scenes of a single view in a row of the picture
@@ -34,9 +36,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print the differences, pair by pair, and save a picture of the scenes that differ most."""
-    from harness.cli._trial_files import reader
-    from harness.report.compare import pairs
-
     results = results_of(args)
     sides = _sides(results, args)
     titled_pairs = _pairs(sides)
@@ -72,19 +71,18 @@ def _sides(results: Path, args: argparse.Namespace) -> tuple[Side, Side]:
     return _lookup.find_side(results, args.one, wheres[0]), chosen
 
 
-def _pairs(sides: tuple[Side, Side]) -> "list[tuple[tuple[str, str], Pair]]":
+def _pairs(sides: tuple[Side, Side]) -> list[tuple[tuple[str, str], Pair]]:
     """Return the pairs of settings to compare, each with the titles of both sides."""
-    from harness.report.compare.pairs import match_settings, pair_by_seed
-
     one, other = sides
-    groups = match_settings(one.groups, other.groups)
+    groups = pairs.match_settings(one.groups, other.groups)
     if not groups:
         raise UsageError(f"no setting of {one.name} ({len(one.groups)}) agrees with one of {other.name} "
                          f"({len(other.groups)}) in all that varies inside them, weights and data included; narrow "
                          "them with --where, or name two trials")
-    pairs = [((one.title(mine), other.title(yours)), pair_by_seed(mine.records, yours.records)) for mine, yours in groups]
-    shared = [(titles, pair) for titles, pair in pairs if pair is not None]
-    first, second = pairs[0][0]
+    titled = [((one.title(mine), other.title(yours)), pairs.pair_by_seed(mine.records, yours.records))
+              for mine, yours in groups]
+    shared = [(titles, pair) for titles, pair in titled if pair is not None]
+    first, second = titled[0][0]
     if not shared:
         raise UsageError(f"{first} and {second} share no finished seed")
     if all(mine.records[0]["id"] == yours.records[0]["id"] for mine, yours in groups):
@@ -92,21 +90,19 @@ def _pairs(sides: tuple[Side, Side]) -> "list[tuple[tuple[str, str], Pair]]":
     return shared
 
 
-def _text(titles: tuple[str, str], pair: "Pair", scores: "Sequence[ScoreComparison]", scenes: "ScenesComparison | None",
+def _text(titles: tuple[str, str], pair: Pair, scores: Sequence[ScoreComparison], scenes: ScenesComparison | None,
           picture: Path | None) -> str:
-    from harness.cli._compare_view import note_lines, scene_lines, score_lines, setting_lines
-
-    parts = [f"A  {titles[0]}\nB  {titles[1]}", setting_lines(pair), score_lines(pair, scores),
-             note_lines(pair, scores)]
+    parts = [f"A  {titles[0]}\nB  {titles[1]}", _compare_view.setting_lines(pair),
+             _compare_view.score_lines(pair, scores), _compare_view.note_lines(pair, scores)]
     if scenes:
-        parts.append(scene_lines(scenes, NAMED))
+        parts.append(_compare_view.scene_lines(scenes, NAMED))
     elif pair.is_comparable:
         parts.append("No scene can be compared: a trial has no points, or a scene has none.")
     parts.append(f"picture  {picture}" if picture else "")
     return "\n\n".join(part for part in parts if part)
 
 
-def _plain(titles: tuple[str, str], pair: "Pair", scores: "Sequence[ScoreComparison]", scenes: "ScenesComparison | None",
+def _plain(titles: tuple[str, str], pair: Pair, scores: Sequence[ScoreComparison], scenes: ScenesComparison | None,
            picture: Path | None) -> dict[str, Any]:
     return {
         "a": titles[0], "b": titles[1], "seeds": list(pair.seeds), "paired_by_seed": pair.by_seed,
@@ -120,11 +116,10 @@ def _plain(titles: tuple[str, str], pair: "Pair", scores: "Sequence[ScoreCompari
     }
 
 
-def _save_picture(results: Path, path: Path | None, titles: tuple[str, str], pair: "Pair",
-                  scenes: "ScenesComparison") -> Path | None:
+def _save_picture(results: Path, path: Path | None, titles: tuple[str, str], pair: Pair,
+                  scenes: ScenesComparison) -> Path | None:
     """Save a picture of the scenes that differ most; return its file, None if the data is not on this machine."""
     from harness.report.html import slug
-    from harness.store.atomic_files import replace_file
 
     content = _draw(results, titles, pair, scenes)
     if content is None:
@@ -138,10 +133,8 @@ def _save_picture(results: Path, path: Path | None, titles: tuple[str, str], pai
     return path
 
 
-def _draw(results: Path, titles: tuple[str, str], pair: "Pair", scenes: "ScenesComparison") -> bytes | None:
+def _draw(results: Path, titles: tuple[str, str], pair: Pair, scenes: ScenesComparison) -> bytes | None:
     """Return the picture of the worst and best scenes for B as PNG, None if the data is not on this machine."""
-    from harness.cli._trial_files import reader
-    from harness.config.spec import TrialSpec
     from harness.method.trial import dataset
     from harness.report.pictures.scene_pairs import ScenePair, of_scene, picture
 
@@ -167,7 +160,7 @@ def _draw(results: Path, titles: tuple[str, str], pair: "Pair", scenes: "ScenesC
     return picture(title, (f"A  {titles[0]}", f"B  {titles[1]}"), sights, columns)
 
 
-def _extremes(scenes: "ScenesComparison", views: int) -> "list[SceneComparison]":
+def _extremes(scenes: ScenesComparison, views: int) -> list[SceneComparison]:
     """Return equally many of the worst and the best scenes for B."""
     most = BESIDE if views == 1 else NAMED
     count = min(most, len(scenes.each) // 2)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import registry
+from harness.config.located_yaml import parse
 from harness.errors import UsageError
 
 PACKAGES = ("torch", "diffusers", "transformers", "optuna", "mlflow", "ray", "h5py", "trimesh")
@@ -41,8 +42,6 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _data(args: argparse.Namespace) -> dict[str, list[str]]:
-    from harness.config.located_yaml import parse
-
     knobs: dict[str, Any] = {} if args.root is None else {"root": args.root}
     for item in args.set:
         name, equals, value = item.partition("=")

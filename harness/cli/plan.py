@@ -8,8 +8,11 @@ import argparse
 from harness.cli._executor_options import add_executor
 from harness.cli._options import add_experiment, add_results, results_of
 from harness.cli._plan_view import add_measure, show_plan
+from harness.cli._search_view import show_search
 from harness.config.load import load
 from harness.errors import UsageError
+from harness.search.grid import Grid
+from harness.store.store import Store
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,16 +28,11 @@ def main(args: argparse.Namespace) -> int:
     """Print the plan; only --measure runs trials."""
     experiment = load(args.experiment, args.overrides)
     results = results_of(args)
-    from harness.search.grid import Grid
-    from harness.store.store import Store
-
     store = Store(results, experiment.name)
     if experiment.search is None:
         if args.json and args.measure:
             raise UsageError("--measure: the cost of a grid is printed as text only; leave out --json")
         show_plan(Grid(experiment, store), store, args)
     else:
-        from harness.cli._search_view import show_search
-
         show_search(experiment, experiment.search, store, args)
     return 0

@@ -7,15 +7,17 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harness.cli import _report_files
 from harness.cli._options import add_overrides, add_results, chosen_experiments, recorded_experiments, results_of
+from harness.cli._trial_files import reader
 from harness.config.load import load, shipped
+from harness.config.spec import ReportSpec
 from harness.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.cli._report_files import ReportLayout
-    from harness.report.inputs import ReportInputs, Report
+from harness.report.inputs import Report, ReportInputs, join_inputs, make_report
+from harness.report.writers.document import parse, to_document
+from harness.store.store import Store
 
 FORMATS = ("markdown", "latex", "csv", "json")
 PAGE = "html"  # with the figures
@@ -65,28 +67,20 @@ def _report(args: argparse.Namespace) -> int:
     return 0 if all(report.tables for report in reports) else 1
 
 
-def _reports(results: Path, names: list[str], overrides: list[str]) -> "list[Report]":
+def _reports(results: Path, names: list[str], overrides: list[str]) -> list[Report]:
     """Return one report of all named experiments, or without names one of each recorded experiment."""
-    from harness.report.inputs import join_inputs, make_report
-
     parts = [_part(results, name, overrides) for name in dict.fromkeys(names) or chosen_experiments(results, ())]
     return [make_report(join_inputs(parts))] if names else [make_report(part) for part in parts]
 
 
-def _part(results: Path, name: str, overrides: list[str]) -> "ReportInputs":
-    from harness.cli import _report_files
-    from harness.store.store import Store
-
+def _part(results: Path, name: str, overrides: list[str]) -> ReportInputs:
     name, layout = _resolve(results, name, overrides)
     store = Store(results, name)
     return _report_files.read_part(store, layout, lambda text: print(f"warning: {text}", file=sys.stderr))
 
 
-def _show(args: argparse.Namespace, results: Path, reports: "list[Report]") -> None:
+def _show(args: argparse.Namespace, results: Path, reports: list[Report]) -> None:
     """Print reports, write them, or both, and print the files' locations."""
-    from harness.cli import _report_files
-    from harness.report.writers.document import to_document
-
     if args.output or args.format == PAGE:
         forms = (args.format,) if args.format else (*FORMATS, PAGE)
         for report in reports:
@@ -110,14 +104,14 @@ def _show(args: argparse.Namespace, results: Path, reports: "list[Report]") -> N
                   sep="\n", file=sys.stderr)
 
 
-def _beside(results: Path, report: "Report") -> tuple[Path, str]:
+def _beside(results: Path, report: Report) -> tuple[Path, str]:
     """Return the folder and the file name without suffix of a report beside its records."""
     return results / report.name, "report"
 
 
-def _written(results: Path, report: "Report", folder: Path, stem: str, forms: tuple[str, ...]) -> list[Path]:
+def _written(results: Path, report: Report, folder: Path, stem: str, forms: tuple[str, ...]) -> list[Path]:
     """Write a report; return its files without the pages of its settings."""
-    from harness.cli import _report_files, _report_pages
+    from harness.cli import _report_pages
 
     try:
         paths = _report_files.write_tables(report, folder, stem, [form for form in forms if form != PAGE])
@@ -133,9 +127,8 @@ def _titled(name: str, text: str, form: str, count: int) -> str:
     return f"% {name}\n{text}" if form == "latex" else f"## {name}\n\n{text}"
 
 
-def _verify(results: Path, report: "Report") -> int:
+def _verify(results: Path, report: Report) -> int:
     """Recompute every cell from the trials' files and print the mismatches; return 1 if there are any."""
-    from harness.cli._trial_files import reader
     from harness.report.verify.verify import verify
 
     done = verify(report, reader(results))
@@ -146,15 +139,13 @@ def _verify(results: Path, report: "Report") -> int:
     scores = done.scores
     sampled = f"; {done.sampled_p} p not recomputed, since their sign patterns were drawn at random"
     print(f"{report.name}: {result} {done.cells} cells: {scores['points']} scores recomputed from points.parquet, "
-          f"{scores['scenes']} from scenes.parquet, {scores['curve']} from curve.parquet; {scores['record']} scores of "
-          f"which no file holds the parts{sampled if done.sampled_p else ''}")
+          f"{scores['scenes']} from scenes.parquet, {scores['curve']} from curve.parquet; {scores['record']} scores "
+          f"copied from the records, since no file holds their parts{sampled if done.sampled_p else ''}")
     return 1 if done.mismatches or not report.tables else 0
 
 
-def _old(path: Path | None) -> "Mapping[str, Any] | None":
+def _old(path: Path | None) -> Mapping[str, Any] | None:
     """Return the older report of --diff, None without that flag."""
-    from harness.report.writers.document import parse
-
     if path is None:
         return None
     try:
@@ -165,12 +156,8 @@ def _old(path: Path | None) -> "Mapping[str, Any] | None":
         raise UsageError(f"{path}: cannot be read: it is not UTF-8") from None
 
 
-def _resolve(results: Path, name: str, overrides: list[str]) -> "tuple[str, ReportLayout]":
+def _resolve(results: Path, name: str, overrides: list[str]) -> tuple[str, _report_files.ReportLayout]:
     """Return an experiment's name and layout: for a recorded name as it was last run, for a file as the file is now."""
-    from harness.cli import _report_files
-    from harness.config.spec import ReportSpec
-    from harness.store.store import Store
-
     if name in recorded_experiments(results) and not overrides:
         layout = _report_files.read_layout(Store(results, name))
         if layout is not None:
@@ -185,10 +172,9 @@ def _resolve(results: Path, name: str, overrides: list[str]) -> "tuple[str, Repo
     return experiment.name, _report_files.layout_of(experiment)
 
 
-def _show_changes(old: "Mapping[str, Any]", reports: "list[Report]") -> int:
+def _show_changes(old: Mapping[str, Any], reports: list[Report]) -> int:
     """Print the changes since an older report, row by row, with their reasons; return 1 if there are any."""
     from harness.report.compare.since import changes
-    from harness.report.writers.document import to_document
 
     (report,) = reports
     row_changes = changes(old, to_document(report), report.records)

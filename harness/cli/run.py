@@ -4,19 +4,21 @@ import argparse
 import json
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
 
+from harness.cli import _progress, _report_files
 from harness.cli._executor_options import add_executor, executor_of
-from harness.cli._options import add_experiment, add_results, planned_experiment, results_of
+from harness.cli._options import add_experiment, add_results, results_of
 from harness.cli._plan_view import add_measure, show_plan
 from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary
-from harness.errors import OK
-
-if TYPE_CHECKING:
-    from harness.config.spec import Experiment
-    from harness.report.tables.build import Table
-    from harness.runner.coordinator import Summary
-    from harness.store.store import Store
+from harness.config.load import load
+from harness.config.spec import Experiment
+from harness.errors import OK, UsageError
+from harness.report.tables.build import Table
+from harness.report.writers.csv_json import to_json
+from harness.runner.coordinator import Summary, run_trials
+from harness.search.grid import Grid
+from harness.store import mlflow_tracker
+from harness.store.store import Store
 
 PRINTED = ("pck", "views")  # the tables that a run prints; the report files contain all tables
 
@@ -35,22 +37,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the trials, then print the tables and the locations of all files; return the exit code."""
-    experiment = planned_experiment(args)
-    results = results_of(args)
-    from harness.cli import _progress, _report_files
-    from harness.runner.coordinator import run_trials
-    from harness.search.grid import Grid
-    from harness.store.mlflow_tracker import MlflowTracker
-    from harness.store.store import Store
-
-    store = Store(results, experiment.name)
+    experiment = load(args.experiment, args.overrides)
+    if experiment.search is not None:
+        raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {args.experiment}` runs it, with "
+                         f"--dry-run it shows the space")
+    store = Store(results_of(args), experiment.name)
     grid = Grid(experiment, store, force=args.force)
     if args.dry_run:
         show_plan(grid, store, args, force=args.force)
         return OK
     note = partial(_report_files.write_layout, store, experiment, grid)
     with executor_of(args, store) as executor, _progress.progress(note) as progress:
-        summary = run_trials(grid, store, executor, MlflowTracker(store), policy=policy_of(args), progress=progress)
+        tracker = mlflow_tracker.MlflowTracker(store)
+        summary = run_trials(grid, store, executor, tracker, policy=policy_of(args), progress=progress)
     report = _report_files.build_report(store, _report_files.layout_of(experiment))
     files = _report_files.write_tables(report, store.folder, "report") if report.tables else []
     _show(args, experiment, store, summary, report.tables)
@@ -58,15 +57,13 @@ def main(args: argparse.Namespace) -> int:
     return exit_code(summary)
 
 
-def _show(args: argparse.Namespace, experiment: "Experiment", store: "Store", summary: "Summary",
-          tables: "tuple[Table, ...]") -> None:
+def _show(args: argparse.Namespace, experiment: Experiment, store: Store, summary: Summary,
+          tables: tuple[Table, ...]) -> None:
     """Print the tables, or with --json the summary and all tables, on stdout."""
-    from harness.cli._report_files import render_tables
-    from harness.report.writers.csv_json import to_json
-
     if args.json:
         content = {"experiment": experiment.name, "results": str(store.folder), "summary": asdict(summary),
                    "tables": to_json(tables)}
         print(json.dumps(content, indent=1))
     elif tables:
-        print(render_tables([table for table in tables if table.name in PRINTED] or tables[:1], "markdown"))
+        printed = [table for table in tables if table.name in PRINTED] or tables[:1]
+        print(_report_files.render_tables(printed, "markdown"))

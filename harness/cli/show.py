@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.cli import _lookup
+from harness.cli._compare_view import align_columns
 from harness.cli._options import add_results, results_of
+from harness.report.compare.setting_changes import changed, text
+from harness.report.tables.columns import TABLES
+from harness.report.tables.rows import Group
 from harness.store.parquet_json import to_plain_json
 from harness.store.store import Store
 
@@ -35,8 +39,6 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _plain(store: Store, record: Mapping[str, Any]) -> dict[str, Any]:
-    from harness.report.compare.setting_changes import changed
-
     return {**record, "changed": {s.name: {"value": s.value, "default": s.default} for s in changed(record["spec"])},
             "folder": str(store.path(record["id"]))}
 
@@ -58,9 +60,6 @@ def _head(record: Mapping[str, Any]) -> str:
 
 
 def _settings(record: Mapping[str, Any]) -> str:
-    from harness.cli._compare_view import align_columns
-    from harness.report.compare.setting_changes import changed, text
-
     if not record["spec"]:  # a record of another results version has another format
         return ""
     rows = [(setting.name, text(setting.value), text(setting.default)) for setting in changed(record["spec"])]
@@ -69,10 +68,6 @@ def _settings(record: Mapping[str, Any]) -> str:
 
 def _scores(record: Mapping[str, Any]) -> str:
     """Return the scores of the report's tables, each with the scores of its references."""
-    from harness.cli._compare_view import align_columns
-    from harness.report.tables.columns import TABLES
-    from harness.report.tables.rows import Group
-
     (scores,) = Group((), (record,), is_baseline=False).scores
     rows: dict[str, tuple[str, ...]] = {}
     for layout in TABLES:

@@ -3,14 +3,13 @@
 import argparse
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.cli._options import add_results, chosen_experiments, recorded_experiments, results_of
+from harness.cli._progress_lines import PROBE, duration
+from harness.runner.experiment_status import ExperimentStatus, TrialStatus, experiment_status
 from harness.store.parquet_json import to_plain_json
 from harness.store.store import Store
-
-if TYPE_CHECKING:
-    from harness.runner.experiment_status import ExperimentStatus, TrialStatus
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +21,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print the status of experiments from their folders, also while another process runs them."""
-    from harness.runner.experiment_status import experiment_status
-
     results = results_of(args)
     names = chosen_experiments(results, [args.name]) if args.name else recorded_experiments(results)
     experiments = {name: experiment_status(Store(results, name)) for name in names}
@@ -39,23 +36,21 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _plain(status: "ExperimentStatus") -> dict[str, Any]:
+def _plain(status: ExperimentStatus) -> dict[str, Any]:
     trials = {id_: {key: value for key, value in asdict(trial).items() if value is not None}
               for id_, trial in status.trials.items()}
     return {"running": status.alive, "planned": status.planned, "left": status.left, "counts": status.counts,
             "trials_per_hour": status.per_hour, "seconds_left": status.seconds_left, "trials": trials}
 
 
-def _lines(status: "ExperimentStatus") -> list[str]:
+def _lines(status: ExperimentStatus) -> list[str]:
     """Return a line for each trial that is not finished, running ones first."""
     trials = sorted(status.trials.items(), key=lambda item: (item[1].at is None, item[1].status, item[0]))
     return [f"{id_}  {trial.status:<11}  {_details(trial)}".rstrip() for id_, trial in trials
             if trial.status != "finished"]
 
 
-def _details(trial: "TrialStatus") -> str:
-    from harness.cli._progress_lines import PROBE, duration
-
+def _details(trial: TrialStatus) -> str:
     again = f" (attempt {trial.attempts + 1})" if trial.attempts else ""
     if trial.at is None:
         return f"{trial.reason}{again}"
@@ -69,10 +64,8 @@ def _details(trial: "TrialStatus") -> str:
     return ", ".join(part for part in parts if part) + again
 
 
-def _summary(status: "ExperimentStatus") -> str:
+def _summary(status: ExperimentStatus) -> str:
     """Return the counts and, for an active run, its process, its speed and the time left."""
-    from harness.cli._progress_lines import duration
-
     parts = [f"{count} {name}" for name, count in status.counts.items()] or ["none"]
     if status.left is not None and (status.left or status.alive):
         parts.append(f"{status.left} of {status.planned} left")

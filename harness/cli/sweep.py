@@ -3,22 +3,24 @@
 import argparse
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from harness.cli import _progress, _report_files
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_overrides, add_results, results_of
 from harness.cli._plan_view import add_measure
 from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary
+from harness.cli._search_output import markdown_tables, search_json, write_files
+from harness.cli._search_view import show_search
 from harness.config.load import load
+from harness.config.spec import Experiment, SearchSpec
 from harness.errors import OK, UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from harness.config.spec import Experiment, SearchSpec
-    from harness.runner.coordinator import Summary
-    from harness.search.outcome import Outcome
-    from harness.store.store import Store
+from harness.runner.coordinator import Summary, run_trials
+from harness.search.outcome import Outcome, outcome_of
+from harness.search.sweep import Sweep
+from harness.store import mlflow_tracker
+from harness.store.store import Store
+from harness.store.urls import hide_password
 
 FAILURES = 5  # failed trials in a row that stop a search, unless its file or a flag sets another number
 
@@ -47,16 +49,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Search, then print the best settings and the locations of all files; return the exit code."""
     experiment, search = _load_search(args)
-    results = results_of(args)
-    from harness.cli._search_output import write_files
-    from harness.cli._search_view import show_search
-    from harness.search.feasibility import check_space
-    from harness.store.store import Store
-
-    store = Store(results, experiment.name)
+    store = Store(results_of(args), experiment.name)
     if args.dry_run:
         show_search(experiment, search, store, args)
         return OK
+    from harness.search.feasibility import check_space
+
     check_space(search)
     if args.max_failures is None:
         args.max_failures = search.budget.failures or FAILURES
@@ -68,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     return exit_code(summary)
 
 
-def _load_search(args: argparse.Namespace) -> "tuple[Experiment, SearchSpec]":
+def _load_search(args: argparse.Namespace) -> tuple[Experiment, SearchSpec]:
     """Return the experiment with the budget of the flags, and its search; raise UsageError if it has none."""
     budget = [f"search.budget.{key}={value}" for key in ("trials", "minutes") if (value := getattr(args, key))]
     experiment = load(args.experiment, [*args.overrides, *budget])
@@ -77,40 +75,30 @@ def _load_search(args: argparse.Namespace) -> "tuple[Experiment, SearchSpec]":
     return experiment, experiment.search
 
 
-def _run_search(args: argparse.Namespace, experiment: "Experiment", store: "Store") -> "tuple[Summary, Outcome]":
+def _run_search(args: argparse.Namespace, experiment: Experiment, store: Store) -> tuple[Summary, Outcome]:
     """Run the trials of the search until its budget is spent; return the counts and the outcome."""
-    from harness.cli import _progress, _report_files
-    from harness.runner.coordinator import run_trials
-    from harness.search.outcome import outcome
-    from harness.search.sweep import Sweep
-    from harness.store.mlflow_tracker import MlflowTracker
-
     note = partial(_report_files.write_layout, store, experiment, ())
     with executor_of(args, store) as executor, _progress.progress(note) as progress:
         sweep = Sweep(experiment, store, storage=args.storage, new_study=args.new_study, warn=progress.warning)
+        tracker = mlflow_tracker.MlflowTracker(store)
         try:
-            summary = run_trials(sweep, store, executor, MlflowTracker(store), policy=policy_of(args), progress=progress)
+            summary = run_trials(sweep, store, executor, tracker, policy=policy_of(args), progress=progress)
         finally:
             sweep.close()
-    return summary, outcome(sweep.study, store)
+    return summary, outcome_of(sweep.study, store)
 
 
-def _show(args: argparse.Namespace, experiment: "Experiment", store: "Store", outcome: "Outcome", summary: "Summary",
-          files: "list[Path]") -> None:
+def _show(args: argparse.Namespace, experiment: Experiment, store: Store, outcome: Outcome, summary: Summary,
+          files: list[Path]) -> None:
     """Print the outcome on stdout and push its files to MLflow."""
-    from harness.cli._search_output import markdown_tables, search_json
-    from harness.store.mlflow_tracker import push_files
-
     print(search_json(experiment, store, outcome, summary, files) if args.json else markdown_tables(store, outcome))
-    problem = push_files(store) if files else ""
+    problem = mlflow_tracker.push_files(store) if files else ""
     if problem:
         print(f"warning: {problem}", file=sys.stderr)
 
 
-def _print_files(store: "Store", files: "list[Path]", url: str) -> None:
+def _print_files(store: Store, files: list[Path], url: str) -> None:
     """Print the locations of the study, the best setting and the figures on stderr."""
-    from harness.store.urls import hide_password
-
     lines = [f"study    {hide_password(url)}; optuna-dashboard {hide_password(url)} shows it, also while a search runs"]
     if files:
         lines += [f"best     {files[0]}; python -m harness run {files[0]}", f"figures  {store.folder / 'figures'}/"]

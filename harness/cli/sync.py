@@ -3,6 +3,10 @@
 import argparse
 
 from harness.cli._options import add_results, chosen_experiments, results_of
+from harness.store import mlflow_tracker
+from harness.store.mlflow_server import default_uri
+from harness.store.store import Store
+from harness.store.urls import hide_password
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,12 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Push the records and print how many were new; the target is MLFLOW_TRACKING_URI, else the results folder."""
     results = results_of(args)
-    names = chosen_experiments(results, args.names)
-    from harness.store.mlflow_server import default_uri
-    from harness.store.mlflow_tracker import sync
-    from harness.store.store import Store
-    from harness.store.urls import hide_password
-
-    for name in names:
-        print(f"{name}: {sync(Store(results, name))} trials pushed to {hide_password(default_uri(results))}")
+    for name in chosen_experiments(results, args.names):
+        pushed = mlflow_tracker.sync(Store(results, name))
+        print(f"{name}: {pushed} trials pushed to {hide_password(default_uri(results))}")
     return 0

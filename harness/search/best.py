@@ -26,8 +26,9 @@ def write_best(folder: Path, experiment: Experiment, outcome: Outcome, tried: Tr
     search = search_of(experiment)
     spec = resolve_params(search, tried.params)
     path = folder / FILE
-    for plain in (_short(spec), _whole(spec)):
-        replace_file(path, _text(experiment, outcome, tried, records, plain).encode())
+    whole = {key: value for key, value in spec.to_dict().items() if key != "seed"}
+    for trial in (_short(spec), whole):
+        replace_file(path, _text(experiment, outcome, tried, records, json.loads(json.dumps(trial))).encode())
         if load(path).trials[0] == TrialSpec.from_dict({**spec.to_dict(), "seed": experiment.seeds[0]}):
             break
     return path
@@ -74,16 +75,9 @@ def _short(spec: TrialSpec) -> dict[str, Any]:
         if getattr(spec, key) != knob.default:
             plain[key] = getattr(spec, key)
     plain["losses"] = {loss.name: _changed("losses", loss) for loss in spec.losses}
-    whole: dict[str, Any] = json.loads(json.dumps(plain))
-    return whole
+    return plain
 
 
 def _changed(kind: str, choice: Choice) -> dict[str, Any]:
     defaults = {knob.name: knob.default for knob in variant(kind, choice.name).knobs}
     return {name: value for name, value in choice.knobs.items() if value != defaults[name]}
-
-
-def _whole(spec: TrialSpec) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(spec.to_dict()))
-    plain.pop("seed")
-    return plain

@@ -63,7 +63,7 @@ class Outcome:
         return next(iter(self.front), None)
 
 
-def outcome(study: Study, store: Store) -> Outcome:
+def outcome_of(study: Study, store: Store) -> Outcome:
     """Return a study's outcome so far, with the values from the store."""
     objectives = study.search.objectives
     last: dict[str, FrozenTrial] = {}

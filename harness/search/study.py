@@ -152,8 +152,7 @@ def signature_of(experiment: Experiment, store: Store) -> dict[str, Any]:
         "seeds": experiment.seeds, "trial": search.fixed,
         "pruner.by": build("search.pruners", search.pruner.name, search.pruner.knobs).reading,
     }
-    plain: dict[str, Any] = json.loads(json.dumps(content))
-    return plain
+    return dict(json.loads(json.dumps(content)))
 
 
 def search_of(experiment: Experiment) -> SearchSpec:

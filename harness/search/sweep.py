@@ -36,7 +36,7 @@ class Sweep(TrialSource):
     def __init__(self, experiment: Experiment, store: Store, *, storage: str = "", new_study: bool = False,
                  fingerprints: Fingerprinter | None = None, warn: Callable[[str], None] = lambda text: None,
                  clock: Callable[[], float] = time.monotonic) -> None:
-        self._experiment, self._store, self._warn, self._clock = experiment, store, warn, clock
+        self._store, self._warn, self._clock = store, warn, clock
         self._search, self._seeds = search_of(experiment), experiment.seeds
         self._open_study = partial(Study, experiment, store, url=storage, new=new_study, warn=warn)
         self._fingerprints = Fingerprints(fingerprints)

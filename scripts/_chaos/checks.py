@@ -1,4 +1,4 @@
-"""What must hold after the killing: nothing lost, nothing done twice, and store, MLflow and study agree."""
+"""Checks after the kills: no trial is lost or done twice, and store, MLflow and study agree."""
 
 import math
 from collections import Counter, defaultdict
@@ -15,59 +15,59 @@ from harness.store.store import Store
 
 
 def facts(results: Path, file: Path, journal: Path) -> dict[str, int]:
-    """Return the numbers of the table; those that must be 0 start with a capital letter."""
+    """Return the table's numbers by label; labels of numbers that must be 0 start with a capital letter."""
     experiment = load(file)
     store = Store(results, experiment.name)
     records = {record["id"]: record for record in store.records()}
     finished = {trial: record for trial, record in records.items() if record["status"] == "finished"}
-    begins = _begins(journal)
-    found = {"finished": len(finished), "executions": sum(map(len, begins.values())),
+    starts = _start_times(journal)
+    table = {"finished": len(finished), "executions": sum(map(len, starts.values())),
              "attempts recorded as failed": sum(len(record["attempts"]) for record in records.values())}
     planned = _planned(experiment, store, finished)
-    found |= {"planned": len(planned),
+    table |= {"planned": len(planned),
               "Lost": len(planned - finished.keys()), "Unplanned": len(records.keys() - planned),
-              "Run again when finished": sum(began > _seconds(record["ended"]) for trial, record in finished.items()
-                                             for began in begins[trial]),
-              "Wrong score": sum(not _right(record) for record in finished.values()),
-              "Left over in the store": len(store.unreadable()) + len(store.orphans()) + _hidden(store)}
-    found |= _mlflow(store, finished)
-    return found | (_study(experiment, store, finished) if experiment.search else {})
+              "Run again when finished": sum(start > _seconds(record["ended"]) for trial, record in finished.items()
+                                             for start in starts[trial]),
+              "Wrong score": sum(not _score_is_right(record) for record in finished.values()),
+              "Left over in the store": len(store.unreadable()) + len(store.start_markers()) + _count_hidden(store)}
+    table |= _mlflow(store, finished)
+    return table | (_study(experiment, store, finished) if experiment.search else {})
 
 
 def _planned(experiment: Any, store: Store, finished: Mapping[str, Any]) -> set[str]:
-    """Return the ids of a grid's cells; of a search, those of the settings that its study holds."""
+    """Return the ids of a grid's trials, or of the trials in a search's study."""
     if experiment.search is None:
         return {trial.id for trial in source_of(experiment, store)}  # type: ignore[attr-defined]
     return {trial for setting in _outcome(experiment, store).settings for trial in setting.trials}
 
 
 def _outcome(experiment: Any, store: Store) -> Any:
-    from harness.search.outcome import outcome
+    from harness.search.outcome import outcome_of
 
-    return outcome(source_of(experiment, store).study, store)  # type: ignore[attr-defined]
+    return outcome_of(source_of(experiment, store).study, store)  # type: ignore[attr-defined]
 
 
 def _study(experiment: Any, store: Store, finished: Mapping[str, Any]) -> dict[str, int]:
-    found, budget = _outcome(experiment, store), experiment.search.budget.trials
+    result, budget = _outcome(experiment, store), experiment.search.budget.trials
     wrong = 0
-    for setting in found.settings:
+    for setting in result.settings:
         scores = [finished[trial]["scores"]["pck_fit@0.1"] for trial in setting.trials if trial in finished]
         mean = sum(scores) / len(scores) if scores else math.nan
-        told = setting.values[0] if setting.values else math.nan
-        wrong += setting.status != "finished" or not math.isclose(mean, told, abs_tol=1e-9)
-    listed = Counter(trial for setting in found.settings for trial in setting.trials)
-    return {"settings in the study": len(found.settings), "Settings that disagree": wrong,
+        stored = setting.values[0] if setting.values else math.nan
+        wrong += setting.status != "finished" or not math.isclose(mean, stored, abs_tol=1e-9)
+    listed = Counter(trial for setting in result.settings for trial in setting.trials)
+    return {"settings in the study": len(result.settings), "Settings that disagree": wrong,
             "Short of the budget": abs(budget - len(listed)), "In two settings": sum(n > 1 for n in listed.values()),
             "Not in the study": len(finished.keys() - listed.keys())}
 
 
 def _mlflow(store: Store, finished: Mapping[str, Any]) -> dict[str, int]:
     client = connect(default_uri(store.results))
-    found = client.get_experiment_by_name(store.experiment)
+    mirrored = client.get_experiment_by_name(store.experiment)
     runs: list[Any] = []
     page = None
-    while found is not None:
-        batch = client.search_runs([found.experiment_id], max_results=500, page_token=page)
+    while mirrored is not None:
+        batch = client.search_runs([mirrored.experiment_id], max_results=500, page_token=page)
         runs, page = [*runs, *batch], batch.token
         if not page:
             break
@@ -82,23 +82,23 @@ def _mlflow(store: Store, finished: Mapping[str, Any]) -> dict[str, int]:
             "In MLflow alone": len(count.keys() - finished.keys()), "Another score in MLflow": wrong}
 
 
-def _begins(journal: Path) -> dict[str, list[float]]:
-    """Return when each trial began, each time."""
-    begins: dict[str, list[float]] = defaultdict(list)
+def _start_times(journal: Path) -> dict[str, list[float]]:
+    """Return the times at which each trial started."""
+    starts: dict[str, list[float]] = defaultdict(list)
     for line in journal.read_text().splitlines():
         match line.split():
             case ["begin", trial, when]:
-                begins[trial].append(float(when))
-    return begins
+                starts[trial].append(float(when))
+    return starts
 
 
-def _right(record: Mapping[str, Any]) -> bool:
+def _score_is_right(record: Mapping[str, Any]) -> bool:
     from harness.config.spec import TrialSpec
 
     return math.isclose(record["scores"]["pck@0.1"], trials.score(TrialSpec.from_dict(record["spec"])))
 
 
-def _hidden(store: Store) -> int:
+def _count_hidden(store: Store) -> int:
     return sum(path.name.startswith(".") for path in store.trials.iterdir())
 
 
@@ -106,11 +106,11 @@ def _seconds(when: str) -> float:
     return datetime.fromisoformat(when).timestamp()
 
 
-def violations(found: Mapping[str, int]) -> Iterator[str]:
-    """Yield what should be 0 and is not."""
-    for name, value in found.items():
+def violations(table: Mapping[str, int]) -> Iterator[str]:
+    """Yield a line for each number that must be 0 and is not."""
+    for name, value in table.items():
         must_be_zero = (name[0].isupper() and not name.startswith("MLflow")) or name == "MLflow runs still running"
         if must_be_zero and value:
             yield f"{name}: {value}"
-    if not found["planned"] == found["finished"] == found["MLflow runs finished"]:
+    if not table["planned"] == table["finished"] == table["MLflow runs finished"]:
         yield "planned, finished and MLflow's finished runs differ in number"

@@ -1,1 +1,1 @@
-"""Parts of compare_samplers.py."""
+"""The searches and statistics of compare_samplers.py."""

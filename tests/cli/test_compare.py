@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.__main__ import main
-from harness.cli._lookup import conditions
+from harness.cli._lookup import parse_where
 from harness.store.store import Store
 from tests.report import stores
 
@@ -157,11 +157,11 @@ def test_data_without_keypoints_has_no_scene_to_compare(run):
         stores.add("results", "bare", scores={"entropy": 0.5}, points={}, fusion=stores.fusion(name))
     code, out, err = run("compare", "bare", "--where", "fusion=none", "--where", "fusion=blend")
     assert (code, err) == (0, "")
-    assert out.endswith("No scene can be compared: a trial has no points, or a scene shows none.\n")
+    assert out.endswith("No scene can be compared: a trial has no points, or a scene has none.\n")
 
 
 def test_numbers_in_a_condition_are_read_as_in_an_experiment(run):
-    assert conditions("fusion.strength=5e-1,tokens=64,view_pass=on") == {
+    assert parse_where("fusion.strength=5e-1,tokens=64,view_pass=on") == {
         "fusion.strength": 0.5, "tokens": 64, "view_pass": "on"}
     every = run("compare", "probe", "--where", "fusion=none,fusion.strength=1e0", "--where", "fusion=blend")
     assert every[0] == 0

@@ -63,7 +63,7 @@ def test_sync_pushes_every_recorded_experiment(
 
     monkeypatch.setattr("harness.store.mlflow_tracker.sync", pushed)
     for name in ("one", "two"):
-        Store("results", name).begin("0123")
+        Store("results", name).mark_started("0123")
     assert main(["sync"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(" trials")[0] for line in lines] == ["one: 1", "two: 2"]

@@ -118,14 +118,14 @@ def test_pages_link_runs_on_a_server_and_do_without_one_that_is_down(run: Run, m
     started = (Store("results", "probe").record(trial) or {})["started"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example")
     address = "https://mlflow.example/#/experiments/1/runs/abc"
-    monkeypatch.setattr(mlflow_mirror, "pages", lambda store, uri: {(trial, started): address})
+    monkeypatch.setattr(mlflow_mirror, "run_pages", lambda store, uri: {(trial, started): address})
     run("probe", "--format", "html")
     assert f'href="{address}"' in Path("results/probe/report-trials/001-probe.html").read_text()
 
     def down(store: Store, uri: str) -> dict[tuple[str, str], str]:
         raise ConnectionError("refused")
 
-    monkeypatch.setattr(mlflow_mirror, "pages", down)
+    monkeypatch.setattr(mlflow_mirror, "run_pages", down)
     code, _, err = run("probe", "--format", "html")
     assert (code, len(err.splitlines())) == (0, 1)
     assert "pages without links to MLflow: https://mlflow.example: ConnectionError: refused" in err
@@ -211,7 +211,7 @@ def test_verify_takes_every_cell_again(run: Run) -> None:
 def test_verify_says_how_many_p_it_could_not_take_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_all("results", seeds=1)
     assert "p not recomputed" not in run("probe", "--verify")[1]
-    monkeypatch.setattr(verify, "verify", lambda report, read: verify.Verified(cells=3, drawn=2))
+    monkeypatch.setattr(verify, "verify", lambda report, read: verify.Verification(cells=3, sampled_p=2))
     code, out, _ = run("probe", "--verify")
     assert (code, "; 2 p not recomputed, since their sign patterns were drawn at random" in out) == (0, True)
 

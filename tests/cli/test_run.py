@@ -257,7 +257,7 @@ def test_status_counts_by_experiment_and_lists_what_is_not_finished(
 ) -> None:
     assert run("run", "probe.yaml") == 0
     trial = plan(run, capsys, "--set", "seeds=[9]")[0]["id"]
-    Store("results", "probe").begin(trial)
+    Store("results", "probe").mark_started(trial)
     capsys.readouterr()
     assert run("status") == 0
     assert capsys.readouterr().out.split() == ["probe", "4", "finished,", "1", "running"]
