@@ -1,1 +1,1 @@
-"""Two things side by side: settings scene by scene, and a report with an earlier one."""
+"""Comparisons: two settings scene by scene, a report with an earlier one, a setting with its defaults."""

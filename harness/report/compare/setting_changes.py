@@ -1,4 +1,4 @@
-"""Which of a trial's settings are not what they would have been untold."""
+"""The settings of a trial that differ from their defaults."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from harness.errors import UsageError
 
 @dataclass(frozen=True)
 class SettingValue:
-    """One setting by its dotted name, and what it would have been; ``is_default`` says whether they are equal."""
+    """The value of one setting, by its dotted name, and its default."""
 
     name: str
     value: Any
@@ -20,14 +20,14 @@ class SettingValue:
 
     @property
     def is_default(self) -> bool:
-        """Return whether nobody changed it."""
+        """True if the value is the default."""
         return bool(_plain(self.value) == _plain(self.default))
 
 
 def settings(spec: Mapping[str, Any]) -> Iterator[SettingValue]:
     """Yield every setting of a trial but the seed: choices by name, their knobs, losses, and the trial's own knobs.
 
-    A knob's default is its variant's own; a variant that is not installed here has knobs without defaults.
+    A knob's default is its variant's; it is None if the variant is not installed.
     """
     for key, value in spec.items():
         if key in CHOICES:
@@ -48,14 +48,14 @@ def changed(spec: Mapping[str, Any]) -> list[SettingValue]:
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Return name and both values of every setting in which two trials differ, the seed aside; None for one's lack."""
+    """Return name and both values (None without one) of the settings in which two trials differ, the seed aside."""
     first, second = ({setting.name: setting.value for setting in settings(spec)} for spec in (one, other))
     return [(name, first.get(name), second.get(name)) for name in {**first, **second}
             if _plain(first.get(name)) != _plain(second.get(name))]
 
 
 def text(value: Any) -> str:
-    """Return a setting's value in words."""
+    """Return a setting's value as text."""
     if value is None:
         return "\N{EM DASH}"
     if isinstance(value, list | tuple):
@@ -63,12 +63,13 @@ def text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _knobs(path: str, kind: str, name: str, given: Mapping[str, Any]) -> Iterator[SettingValue]:
-    known = _defaults(kind, name)
-    shipped = DEFAULTS["losses"].get(name, {}) if kind == "losses" else {}
-    for knob, value in given.items():
+def _knobs(path: str, kind: str, name: str, knobs: Mapping[str, Any]) -> Iterator[SettingValue]:
+    defaults = _defaults(kind, name)
+    if kind == "losses":
+        defaults = {**defaults, **DEFAULTS["losses"].get(name, {})}
+    for knob, value in knobs.items():
         if knob != "name":
-            yield SettingValue(f"{path}.{knob}", value, shipped.get(knob, known.get(knob)))
+            yield SettingValue(f"{path}.{knob}", value, defaults.get(knob))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What changed since a report was written, and why: trials added or gone, other code, other data, other weights."""
+"""Changes since an earlier report, and their reasons: new or removed trials, other code, data or weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ NO_ROW: Row = {"scores": {}, "is_baseline": False}
 ORIGIN = {"git_commit": "code", "git_dirty": "uncommitted changes", "data": "data", "weights": "weights",
           "results_version": "results version"}
 COMPARED = ("baseline", "mean", "half_width", "seeds", "p", "adjusted_p", "effect_size", "probability_of_improvement")
-TOLERANCE = 1e-12  # below it a number is the same, rounded on another machine
+TOLERANCE = 1e-12  # a smaller difference is rounding on another machine
 
 
 @dataclass(frozen=True)
 class Change:
-    """One row of a table whose numbers or marks are others than before: which, from what to what, and why."""
+    """One row of a table with changed numbers or marks: the changes and their reasons."""
 
     table: str
     setting: str
@@ -28,12 +28,12 @@ class Change:
 
 
 def changes(old: Document, new: Document, records: Mapping[str, Record]) -> list[Change]:
-    """Return the rows that changed from one document to another; ``records`` are those at hand, by id.
+    """Return the rows that changed from one document to another; ``records`` are the current ones, by id.
 
-    A row is known by its table and the words of its setting; of several rows of the same words, also by their order.
+    A row is identified by its table and its labels; rows with the same labels also by their order.
     """
     before, after = _rows(old), _rows(new)
-    found = []
+    changed = []
     for key in dict.fromkeys((*before, *after)):
         was, now = before.get(key, NO_ROW), after.get(key, NO_ROW)
         numbers = tuple(_numbers(was["scores"], now["scores"]))
@@ -44,22 +44,22 @@ def changes(old: Document, new: Document, records: Mapping[str, Record]) -> list
             is_ours = all("source" not in cell for cell in (now if key in after else was)["scores"].values())
             other = ("what it is compared with, or tested beside, changed" if is_ours else
                      "the experiment cites another figure")
-            found.append(Change(*key, numbers, reasons or (other,)))
-    return found
+            changed.append(Change(*key, numbers, reasons or (other,)))
+    return changed
 
 
 def _rows(document: Document) -> dict[tuple[str, str], Row]:
-    found: dict[tuple[str, str], Row] = {}
+    rows: dict[tuple[str, str], Row] = {}
     for table in document["tables"]:
         for row in table["rows"]:
             words = " ".join(filter(None, row["setting"].values()))
             names = (f"{words} ({i})" if i > 1 else words for i in count(1))
-            found[next(key for name in names if (key := (table["name"], name)) not in found)] = row
-    return found
+            rows[next(key for name in names if (key := (table["name"], name)) not in rows)] = row
+    return rows
 
 
 def _numbers(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> Iterator[str]:
-    """Yield each score whose mean, interval, mark or comparison is another, from what to what."""
+    """Yield old and new text of each score with a changed mean, interval, mark or comparison."""
     for score in dict.fromkeys((*before, *after)):
         one, other = before.get(score), after.get(score)
         if one is None or other is None or not _same(one, other, ("mean", "half_width", "seeds", "star")):
@@ -85,28 +85,29 @@ def _text(cell: Cell | None) -> str:
     return "nothing" if cell is None else f"{_interval(cell)}{'*' if cell['star'] else ''}"
 
 
-def _interval(found: Cell, sign: str = "") -> str:
-    width = "" if found["half_width"] is None else f"±{found['half_width']:.4g}"
-    return f"{found['mean']:{sign}.6g}{width} (n = {found['seeds']})"
+def _interval(cell: Cell, sign: str = "") -> str:
+    width = "" if cell["half_width"] is None else f"±{cell['half_width']:.4g}"
+    return f"{cell['mean']:{sign}.6g}{width} (n = {cell['seeds']})"
 
 
 def _mark(cell: Cell) -> str:
     return "best" if cell["best"] else "tied with the best" if cell["tied"] else "neither best nor tied"
 
 
-def _compared(found: Cell | None) -> str:
-    """Return a difference in words: to what, how large, how sure."""
-    if found is None:
+def _compared(difference: Cell | None) -> str:
+    """Return a difference in words: its baseline, interval and test."""
+    if difference is None:
         return "no difference"
-    more = {"after correction": found["adjusted_p"], "effect size": found["effect_size"],
-            "improves": found["probability_of_improvement"]}
+    more = {"after correction": difference["adjusted_p"], "effect size": difference["effect_size"],
+            "improves": difference["probability_of_improvement"]}
     words = [f"{name} {value:.4g}" for name, value in more.items() if value is not None]
-    return ", ".join([f"difference to {found['baseline']} {_interval(found, '+')}", f"p {found['p']:.4g}", *words])
+    return ", ".join([f"difference to {difference['baseline']} {_interval(difference, '+')}",
+                      f"p {difference['p']:.4g}", *words])
 
 
 def _reasons(before: Mapping[str, Cell], after: Mapping[str, Cell], old: Document, new: Document,
              records: Mapping[str, Record]) -> Iterator[str]:
-    """Yield why a row's numbers changed, trial by trial."""
+    """Yield the reasons for a row's changes, trial by trial."""
     one, other = _by_seed(before, old), _by_seed(after, new)
     for seed in sorted({*one, *other}):
         was, now = one.get(seed), other.get(seed)
@@ -138,7 +139,7 @@ def _origins(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def _settings(one: Record | None, other: Record | None) -> Sequence[str]:
-    """Return which settings two trials differ in, where both records are still there."""
+    """Return the settings in which two trials differ; none if a record no longer exists."""
     if one is None or other is None:
         return []
     return [f"{key} {canonical(one['spec'].get(key))} -> {canonical(other['spec'].get(key))}"

@@ -1,4 +1,4 @@
-"""A trial's picture: what the tokens find in a few test scenes, before and after optimisation."""
+"""A trial's picture: the keypoints found in a few test scenes, before and after optimisation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ WORDS = ("untrained tokens", "optimised tokens")
 
 @dataclass(frozen=True)
 class MapRow(sheet.TileRow):
-    """A row of tiles with the maps of the tokens (V K H W), before and after."""
+    """A row of tiles with the matched tokens' maps (V K H W), before and after optimisation."""
 
     maps: tuple[np.ndarray, np.ndarray]
 
@@ -29,9 +29,8 @@ class MapRow(sheet.TileRow):
 def panel(exhibit: "Exhibit", title: str) -> bytes:
     """Return a PNG of at most 1600 px: views with true and found keypoints, and the matched tokens' maps below.
 
-    Untrained tokens stand on the left, optimised ones on the right. A colour belongs to a keypoint and to the token
-    that was tied to it, in every view and in the head of the token's maps. Without annotated keypoints each kept token
-    has its own.
+    Untrained tokens are on the left, optimised ones on the right. A keypoint and its assigned token have one colour, in
+    every view and above the token's maps. Without annotated keypoints each kept token has its own colour.
     """
     exhibit = exhibit if exhibit.match else _of_tokens(exhibit)
     scenes = _scenes(exhibit)
@@ -45,7 +44,7 @@ def panel(exhibit: "Exhibit", title: str) -> bytes:
 
 
 def _of_tokens(exhibit: "Exhibit") -> "Exhibit":
-    """Return an exhibit without keypoints with each kept token as one that no view shows."""
+    """Return an exhibit without keypoints, with each kept token as an invisible keypoint."""
     import torch
 
     tokens, shape = tuple(range(exhibit.found_yx.shape[2])), exhibit.found_yx.shape
@@ -70,13 +69,13 @@ def _scenes(exhibit: "Exhibit") -> list[MapRow]:
 
 
 def _short(names: Sequence[str]) -> tuple[str, ...]:
-    """Return scene names without the folder, where all share one."""
+    """Return scene names without the folder if all share one."""
     folders = {name.rpartition("/")[0] for name in names}
     return tuple(name.rpartition("/")[2] for name in names) if len(folders) == 1 else tuple(names)
 
 
 def _matched(points_yx: "Tensor", maps: "Tensor", match: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return each keypoint's token's points (E V K 2) and maps (E V K H W); NaN points and empty maps for no token."""
+    """Return points (E V K 2) and maps (E V K H W) of each keypoint's token; NaN and zeros without a token."""
     index, none = np.maximum(match, 0), np.asarray(match) < 0
     points, heat = (array.double().numpy()[:, :, index] for array in (points_yx, maps))  # indexing copies
     points[:, :, none], heat[:, :, none] = np.nan, 0

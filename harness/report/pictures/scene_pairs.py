@@ -1,4 +1,4 @@
-"""The scenes in which two trials differ most, beside each other."""
+"""A picture of scenes, each with the keypoints of two trials side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from harness.report.pictures.tiles import colours
 
 @dataclass(frozen=True)
 class ScenePair:
-    """One test scene as two trials saw it: its views (V 3 h w), and the rows of both points tables that are its own.
+    """One test scene of two trials: its views (V 3 h w) and its rows of both points tables.
 
-    ``label`` says in a few lines which scene it is and how far apart the two are.
+    ``label`` names in a few lines the scene and the difference of the two trials.
     """
 
     label: str
@@ -22,12 +22,12 @@ class ScenePair:
     points: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]] = field(repr=False)
 
 
-def picture(title: str, words: tuple[str, str], sights: Sequence[ScenePair], columns: int = 1) -> bytes:
+def picture(title: str, words: tuple[str, str], pairs: Sequence[ScenePair], columns: int = 1) -> bytes:
     """Return a PNG: every scene with the points of the first trial on the left and of the second on the right.
 
-    Scenes of a single view stand ``columns`` beside each other, which has to divide their number.
+    Scenes of a single view are in rows of ``columns``, which has to divide their number.
     """
-    scenes = [_scene(sight) for sight in sights]
+    scenes = [_tile_row(pair) for pair in pairs]
     if columns > 1:
         scenes = [_row(scenes[i : i + columns]) for i in range(0, len(scenes), columns)]
     palette = colours(scenes[0].truth_yx.shape[1])
@@ -36,17 +36,16 @@ def picture(title: str, words: tuple[str, str], sights: Sequence[ScenePair], col
 
 def of_scene(points: Mapping[str, Any], scene: int) -> dict[str, np.ndarray]:
     """Return the rows of a points table that belong to a scene, in order of view and keypoint."""
-    own = np.flatnonzero(np.asarray(points["scene"]) == scene)
-    order = own[np.lexsort((np.asarray(points["keypoint"])[own], np.asarray(points["view"])[own]))]
+    rows = np.flatnonzero(np.asarray(points["scene"]) == scene)
+    order = rows[np.lexsort((np.asarray(points["keypoint"])[rows], np.asarray(points["view"])[rows]))]
     return {name: np.asarray(column)[order] for name, column in points.items()}
 
 
-def _scene(sight: ScenePair) -> sheet.TileRow:
-    views = len(sight.views)
-    first = sight.points[0]
-    return sheet.TileRow(sight.label, tuple(f"view {view}" for view in range(views)), sight.views,
-                       _places(first, "truth", views), first["visible"].reshape(views, -1).astype(bool),
-                       (_places(first, "found", views), _places(sight.points[1], "found", views)))
+def _tile_row(pair: ScenePair) -> sheet.TileRow:
+    views, (first, second) = len(pair.views), pair.points
+    return sheet.TileRow(pair.label, tuple(f"view {view}" for view in range(views)), pair.views,
+                         _points_yx(first, "truth", views), first["visible"].reshape(views, -1).astype(bool),
+                         (_points_yx(first, "found", views), _points_yx(second, "found", views)))
 
 
 def _row(scenes: Sequence[sheet.TileRow]) -> sheet.TileRow:
@@ -59,7 +58,7 @@ def _row(scenes: Sequence[sheet.TileRow]) -> sheet.TileRow:
     return sheet.TileRow("", heads, views, truth, visible, (left, right))
 
 
-def _places(points: Mapping[str, np.ndarray], name: str, views: int) -> np.ndarray:
+def _points_yx(points: Mapping[str, np.ndarray], name: str, views: int) -> np.ndarray:
     """Return points V K 2 in [0, 1]."""
-    both = np.stack([points[f"{name}_y"], points[f"{name}_x"]], -1).astype(np.float64)
-    return both.reshape(views, -1, 2)
+    points_yx = np.stack([points[f"{name}_y"], points[f"{name}_x"]], -1).astype(np.float64)
+    return points_yx.reshape(views, -1, 2)

@@ -1,4 +1,4 @@
-"""Sheets of pictures: scenes of keypoints twice, beside each other, under a heading that says what the marks mean."""
+"""Sheets of pictures: scenes with two sets of keypoints side by side, below a heading that explains the marks."""
 
 import io
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ PAPER, INK, FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 
 @dataclass(frozen=True)
 class TileRow:
-    """One row of tiles: V views of a scene, or several scenes of one view each; a point is NaN where none was found.
+    """One row of tiles: V views of a scene, or several scenes of one view each; a point that was not found is NaN.
 
     Views are V 3 h w, points V K 2, visible V K; found points are those of the left and of the right half.
     """
@@ -30,7 +30,7 @@ class TileRow:
 
 
 def heading(title: str) -> Image.Image:
-    """Return a title, and below it what dots, rings and lines mean."""
+    """Return a title and an explanation of dots, rings and lines."""
     image = Image.new("RGB", (WIDTH_PX - 2 * MARGIN_PX, 76), PAPER)
     draw = ImageDraw.Draw(image)
     write(draw, (0, 0), title, 20, image.width, INK)
@@ -45,7 +45,7 @@ def heading(title: str) -> Image.Image:
 
 
 def twice(scenes: Sequence[TileRow], words: tuple[str, str], palette: list[Colour]) -> Image.Image:
-    """Return every scene twice, a row each: with the points of the left half and of the right, under their words."""
+    """Return a row per scene, twice: with the points of the left half and of the right, below their titles."""
     count, size = len(scenes[0].heads), tile_px(scenes[0], 2 * len(scenes[0].heads), TILE_PX)
     step, half = (size[0] + GAP_PX, size[1] + GAP_PX), count * (size[0] + GAP_PX) + 12
     own_heads = any(scene.heads != scenes[0].heads for scene in scenes)
@@ -73,14 +73,14 @@ def twice(scenes: Sequence[TileRow], words: tuple[str, str], palette: list[Colou
 
 
 def tile_px(scene: TileRow, count: int, sides_px: tuple[int, int], taken_px: int = 24) -> tuple[int, int]:
-    """Return a tile's width and height in px: as large as ``count`` of them beside each other may be."""
+    """Return a tile's width and height in px, the largest with which ``count`` tiles fit in a row."""
     room = WIDTH_PX - 2 * MARGIN_PX - SIDE_PX - taken_px
     width = int(np.clip(room // count - GAP_PX, *sides_px))
     return width, round(width * scene.views.shape[-2] / scene.views.shape[-1])
 
 
 def stacked(blocks: Sequence[Image.Image]) -> Image.Image:
-    """Return blocks below each other, with margins; the first is a heading and may be cut."""
+    """Return blocks one below the other, with margins; the first is a heading and may be cut."""
     width = max(900, *(block.width for block in blocks[1:])) + 2 * MARGIN_PX
     image = Image.new("RGB", (width, sum(block.height + MARGIN_PX for block in blocks) + MARGIN_PX), PAPER)
     top = MARGIN_PX
@@ -99,12 +99,12 @@ def png(image: Image.Image) -> bytes:
 
 def write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size_px: int, width_px: int,
           colour: Colour = FAINT) -> None:
-    """Write text at a place (x, y), cut where it would be wider than ``width_px``."""
+    """Write text at (x, y), cut to ``width_px``."""
     draw.text(place, fitted(text, size_px, width_px), colour, font(size_px))
 
 
 def fitted(text: str, size_px: int, width_px: int) -> str:
-    """Return the text, cut with an ellipsis where it would be wider than ``width_px``."""
+    """Return the text, cut with an ellipsis to ``width_px``."""
     while len(text) > 1 and font(size_px).getlength(text) > width_px:
         text = text.removesuffix("...")[:-1] + "..." if len(text) > 4 else text[:-1]
     return text

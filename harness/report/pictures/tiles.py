@@ -1,4 +1,4 @@
-"""One view as a picture: its keypoints, or one token's map over it."""
+"""Pictures of one view: with keypoints, or below one token's map."""
 
 import colorsys
 
@@ -6,13 +6,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 Colour = tuple[int, int, int]
-FINE = 4  # drawn this much larger and scaled down, so that marks are smooth
-# Black, violet, red, orange, pale yellow: dark to light, so that it also reads without colour.
+FINE = 4  # factor of supersampling, for smooth marks
+# Black, violet, red, orange, pale yellow: dark to light, so that it works in grey too.
 HEAT = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float64)
 
 
 def colours(count: int) -> list[Colour]:
-    """Return colours that are far apart: hues around the circle, neighbours of different lightness."""
+    """Return distinct colours: hues around the circle, neighbours of different lightness."""
     shares = [colorsys.hls_to_rgb(i / count, (0.45, 0.68)[i % 2], 0.95) for i in range(count)]
     return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in shares]
 
@@ -35,19 +35,19 @@ def marked(image: Image.Image, truth_yx: np.ndarray, visible: np.ndarray, found_
            palette: list[Colour]) -> Image.Image:
     """Return a view with its true keypoints (K 2) as white rings and the found ones (NaN for none) as coloured dots.
 
-    Rings stand only where the keypoint is visible, each joined to its dot by a line; without a ring the dot is small.
+    Only visible keypoints have a ring, joined to its dot by a line; a dot without a ring is small.
     """
     width, height = image.width * FINE, image.height * FINE
     fine = image.resize((width, height), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(fine)
     unit = min(width, height) / 128
     places = [tuple((points * (height, width))[:, ::-1]) for points in (truth_yx, found_yx)]
-    known = np.isfinite(found_yx).all(-1)
-    for k in np.flatnonzero(visible & known):
+    is_found = np.isfinite(found_yx).all(-1)
+    for k in np.flatnonzero(visible & is_found):
         ends = [*places[0][k], *places[1][k]]
         draw.line(ends, fill=(0, 0, 0), width=round(2.6 * unit))
         draw.line(ends, fill=palette[k], width=round(1.4 * unit))
-    for k in np.flatnonzero(known):
+    for k in np.flatnonzero(is_found):
         radius = (3.1 if visible[k] else 1.9) * unit
         _disc(draw, places[1][k], radius + unit, fill=(0, 0, 0))
         _disc(draw, places[1][k], radius, fill=palette[k])
@@ -58,7 +58,7 @@ def marked(image: Image.Image, truth_yx: np.ndarray, visible: np.ndarray, found_
 
 
 def heated(image: Image.Image, heat: np.ndarray, found_yx: np.ndarray, colour: Colour) -> Image.Image:
-    """Return a map (H W), scaled to its own largest value, over the view in grey, and a ring at its found point."""
+    """Return a map (H W), scaled to its maximum, over the view in grey, with a ring at its found point."""
     scaled = Image.fromarray((heat / max(float(heat.max()), 1e-30)).astype(np.float32))
     share = np.clip(np.asarray(scaled.resize(image.size, Image.Resampling.BICUBIC), dtype=np.float64), 0, 1)
     stops = np.linspace(0, 1, len(HEAT))

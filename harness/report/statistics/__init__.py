@@ -1,4 +1,4 @@
-"""How sure a number is, and whether two settings differ. Seeds are the replicates."""
+"""Intervals of means, and tests of paired differences. Seeds are the replicates."""
 
 from harness.report.statistics.intervals import Interval, mean_interval, two_way_interval
 from harness.report.statistics.paired import effect_size, holm, seeds_needed, sign_flip, smallest_p

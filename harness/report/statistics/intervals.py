@@ -1,4 +1,4 @@
-"""How far the truth may lie from a mean: over seeds, and over seeds and scenes."""
+"""Confidence intervals of a mean: over seeds, and over seeds and scenes."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean over ``count`` seeds and the half width of its interval, None where one seed gives none."""
+    """A mean over ``count`` seeds and the half width of its interval, None for one seed."""
 
     mean: float
     half_width: float | None
@@ -22,12 +22,12 @@ class Interval:
 
     @property
     def low(self) -> float:
-        """Return the interval's lower end; minus infinity where there is no interval."""
+        """Return the interval's lower end; minus infinity without an interval."""
         return self.mean - (math.inf if self.half_width is None else self.half_width)
 
     @property
     def high(self) -> float:
-        """Return the interval's upper end; infinity where there is no interval."""
+        """Return the interval's upper end; infinity without an interval."""
         return self.mean + (math.inf if self.half_width is None else self.half_width)
 
 
@@ -35,7 +35,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Return the mean and the half width t(level, n - 1) * s / sqrt(n), s with n - 1 in its denominator.
 
     The t interval over seeds covers its level also at n = 3, which percentile bootstraps do not. Raises ValueError
-    where there are no values or one of them is not finite.
+    without values, or if one of them is not finite.
     """
     if not values or not all(map(math.isfinite, values)):
         raise ValueError(f"a mean needs finite values, not {list(values)}")
@@ -50,13 +50,13 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
 def two_way_interval(
     numerators: ArrayLike, denominators: ArrayLike | None = None, *, level: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Return the interval of a share or mean that holds for other seeds and for other scenes too.
+    """Return the interval of a share or mean over random seeds and random scenes.
 
-    Both arrays are n seeds x M scenes: what each scene adds to the numerator and to the denominator of the pooled
-    figure, such as hits and visible points; without denominators every scene counts the same. Every seed saw the same
-    scenes, so seeds and scenes are resampled independently of each other (Owen's pigeonhole bootstrap), not scenes
-    within seeds. Percentiles of so few seeds fall short of their level; here the resamples give only the variance that
-    seeds, scenes and the rest add, each enlarged by what resampling n of n loses, and Student's t the quantile of each:
+    Both arrays are n seeds x M scenes: each scene's part of the numerator and of the denominator of the pooled share,
+    such as hits and visible points; without denominators all scenes count equally. Every seed uses the same scenes, so
+    seeds and scenes are resampled independently (Owen's pigeonhole bootstrap), not scenes within seeds. Percentiles of
+    few seeds fall short of their level. Here the resamples give only the variances due to seeds, scenes and the rest,
+    each enlarged by the n / (n - 1) that resampling loses; the quantiles are Student's t:
     half width^2 = t(n - 1)^2 max(seeds - rest, 0) + t(M - 1)^2 scenes. Raises ValueError below two seeds or two scenes.
     """
     above = np.asarray(numerators, dtype=float)
@@ -79,18 +79,18 @@ def two_way_interval(
 
 @cache
 def t_quantile(level: float, freedom: int) -> float:
-    """Return the value that Student's t with so many degrees of freedom stays within, on both sides, at the level."""
-    from scipy.special import stdtrit  # what scipy.stats.t.ppf calls; scipy.stats itself takes a second to import
+    """Return the two-sided quantile of Student's t with ``freedom`` degrees of freedom at a level."""
+    from scipy.special import stdtrit  # as scipy.stats.t.ppf; importing scipy.stats takes a second
 
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
 @cache
 def _draws(count: int, seed: int) -> NDArray[Any]:
-    """Return how often each of ``count`` things is drawn in each resample."""
+    """Return how often each of ``count`` items is drawn in each resample."""
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
 
 
 def _pooled(above: NDArray[Any], below: NDArray[Any], mean: float) -> NDArray[Any]:
-    """Return the pooled figure of each resample; one that drew nothing to count takes the figure of all."""
+    """Return the pooled share of each resample; ``mean`` for a resample with an empty denominator."""
     return np.where(below > 0, above / np.where(below > 0, below, 1), mean)

@@ -1,4 +1,4 @@
-"""Whether a setting differs from the baseline: paired differences over seeds, tested by flipping their signs."""
+"""Sign-flip tests of paired differences over seeds, Holm's correction, and Hedges' g."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-EXACT_UP_TO = 16  # seeds whose 2^n sign patterns are all tried; above, as many are drawn
+EXACT_UP_TO = 16  # most seeds with all 2^n sign patterns; above, 2^16 patterns are sampled
 ALPHA = 0.05
 CHUNK = 64
 
@@ -16,9 +16,9 @@ CHUNK = 64
 def sign_flip(differences: ArrayLike) -> NDArray[Any]:
     """Return the two-sided p of each row's mean being 0, for m rows of n paired differences, one per seed.
 
-    Where the setting makes no difference, a seed's difference is as likely to carry the other sign: p is the share of
-    the 2^n sign patterns whose mean is at least as far from 0 as the observed one. Above EXACT_UP_TO seeds, 2^16 - 1
-    patterns are drawn with a fixed seed and the observed one counts as one more, which keeps the test exact in level.
+    Under the null hypothesis both signs of a difference are equally likely. p is the share of the 2^n sign patterns
+    whose mean is at least as far from 0 as the observed one. Above EXACT_UP_TO seeds, 2^16 - 1 patterns are sampled
+    with a fixed seed and the observed one is added, which keeps the test's level exact.
     """
     rows = np.atleast_2d(np.asarray(differences, dtype=float))
     if rows.size and not np.isfinite(rows).all():
@@ -29,12 +29,12 @@ def sign_flip(differences: ArrayLike) -> NDArray[Any]:
 
 
 def smallest_p(seeds: int) -> float:
-    """Return the smallest p that so many seeds can give: 2^(1 - n), or what drawn patterns can tell."""
+    """Return the smallest possible p of a number of seeds: 2^(1 - n), or 2^-EXACT_UP_TO if that is larger."""
     return 2.0 ** (1 - max(seeds, 1)) if seeds <= EXACT_UP_TO else 2.0**-EXACT_UP_TO
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Return Holm's adjusted p values in the order given: the chance of any false finding among them stays at alpha."""
+    """Return Holm's adjusted p values in the same order; they control the family-wise error rate."""
     adjusted, largest = [0.0] * len(values), 0.0
     for rank, i in enumerate(sorted(range(len(values)), key=values.__getitem__)):
         largest = max(largest, min(1.0, (len(values) - rank) * values[i]))
@@ -43,14 +43,14 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def seeds_needed(tests: int) -> int | None:
-    """Return with how many seeds one of so many tests can be significant after Holm's correction; None: with none."""
+    """Return the fewest seeds with which one of ``tests`` can be significant after Holm's correction; None: none."""
     return next((n for n in range(2, EXACT_UP_TO + 2) if tests * smallest_p(n) <= ALPHA), None)
 
 
 def effect_size(differences: Sequence[float]) -> float | None:
     """Return Hedges' g of paired differences: mean / s, times the factor that makes it unbiased for normal values.
 
-    None below three differences, where the factor is 0, and where all are equal.
+    None below three differences, since the factor is 0, and for equal differences.
     """
     count = len(differences)
     if count < 3:
@@ -64,7 +64,7 @@ def effect_size(differences: Sequence[float]) -> float | None:
 
 @cache
 def _signs(seeds: int) -> NDArray[Any]:
-    """Return the sign patterns that are tried, the observed one first; of a pattern and its negative only one."""
+    """Return the sign patterns, the observed one first; of a pattern and its negative only one."""
     if seeds <= EXACT_UP_TO:
         patterns = np.arange(2 ** max(seeds - 1, 0))
         bits = (patterns[:, None] >> np.arange(seeds)) & 1
@@ -75,5 +75,5 @@ def _signs(seeds: int) -> NDArray[Any]:
 
 def _extreme(rows: NDArray[Any], signs: NDArray[Any]) -> NDArray[Any]:
     sums = np.abs(signs @ rows.T)
-    tie = 1e-12 * np.abs(rows).sum(1)  # sums that are equal but for rounding
+    tie = 1e-12 * np.abs(rows).sum(1)  # sums within it are equal but for rounding
     return (sums >= sums[0] - tie).mean(0)  # type: ignore[no-any-return]

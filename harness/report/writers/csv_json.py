@@ -1,4 +1,4 @@
-"""Tables as plain data: JSON with everything, and CSV with one line per number."""
+"""Tables as JSON, complete, and as CSV with one line per number."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ FIELDS = (
 
 
 def to_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
-    """Return plain data: per table its rows with every score's mean, interval, trials and difference, and its notes."""
+    """Return plain data: for each table its notes, and its rows with every score's mean, interval and trials."""
     return [
         {
             "name": table.name,
@@ -40,13 +40,13 @@ def to_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
 
 
 def to_csv(tables: Iterable[Table]) -> str:
-    """Return one line per number, with every digit; label columns are ``setting.<head>``, lists stand with spaces."""
+    """Return one line per number, with all digits; labels are in ``setting.<head>``, lists are joined by spaces."""
     text = io.StringIO()
-    shown = list(tables)
-    labels = [f"setting.{head}" for head in dict.fromkeys(head for table in shown for head in table.heads)]
+    tables = list(tables)
+    labels = [f"setting.{head}" for head in dict.fromkeys(head for table in tables for head in table.heads)]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["table", *labels, "is_baseline", "is_reference", *FIELDS])
-    for table in to_json(shown):
+    for table in to_json(tables):
         for row in table["rows"]:
             setting = [row["setting"].get(label.removeprefix("setting.")) for label in labels]
             head = [table["name"], *setting, row["is_baseline"], row["is_reference"]]
@@ -55,7 +55,7 @@ def to_csv(tables: Iterable[Table]) -> str:
 
 
 def _flat(score: str, cell: dict[str, Any]) -> dict[str, Any]:
-    """Return a cell's fields side by side, without ``pairs``, which are in JSON."""
+    """Return a cell's fields as one flat row; ``pairs`` are in JSON only."""
     difference = dict(cell.get("difference") or {})
     spread = {"difference": difference.pop("mean", None),
               **{f"difference_{name}": difference.pop(name, None) for name in ("half_width", "seeds")}}
@@ -79,10 +79,11 @@ def _cell(cell: Cell, column: Column) -> dict[str, Any]:
     return plain | ({"source": cell.source} if cell.source else {})
 
 
-def _difference(found: Difference) -> dict[str, Any]:
+def _difference(difference: Difference) -> dict[str, Any]:
+    interval = difference.interval
     return {
-        "baseline": " ".join(found.baseline), "mean": found.interval.mean, "half_width": found.interval.half_width,
-        "seeds": found.interval.count, "p": found.p, "adjusted_p": found.adjusted,
-        "significance_reachable": found.reachable, "effect_size": found.effect,
-        "probability_of_improvement": found.improvement,
+        "baseline": " ".join(difference.baseline), "mean": interval.mean, "half_width": interval.half_width,
+        "seeds": interval.count, "p": difference.p, "adjusted_p": difference.adjusted,
+        "significance_reachable": difference.reachable, "effect_size": difference.effect,
+        "probability_of_improvement": difference.improvement,
     }

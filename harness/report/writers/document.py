@@ -1,4 +1,4 @@
-"""A report as one JSON document: its tables, and where every number in them comes from."""
+"""A report as one JSON document: its tables and the origin of every number."""
 
 import json
 from collections.abc import Mapping
@@ -14,11 +14,7 @@ KEYS = ("report", "experiments", "results_version", "tables", "trials")
 
 
 def to_document(report: Report) -> dict[str, Any]:
-    """Return a report as plain data; equal records give equal documents.
-
-    ``trials`` has every record that was looked at, by id: its experiment, seed, status and reason, when it ended, the
-    commit that it ran on and whether that was changed, and the fingerprints of data and weights.
-    """
+    """Return a report as plain data; equal records give equal documents. ``trials`` has the origin of every record."""
     return {
         "report": report.name, "experiments": list(report.experiments), "results_version": RESULTS_VERSION,
         "tables": to_json(report.tables),
@@ -27,10 +23,10 @@ def to_document(report: Report) -> dict[str, Any]:
 
 
 def to_text(content: Mapping[str, Any]) -> str:
-    """Return a document as JSON with a row and a trial to a line, so that versions of it compare line by line."""
+    """Return a document as JSON with one line per row and per trial, for diffs by line."""
     tables = ",\n".join(_block(table, "rows") for table in content["tables"])
     head = {key: value for key, value in content.items() if key not in ("tables", "trials")}
-    trials = ",\n".join(f"{json.dumps(trial)}: {json.dumps(found)}" for trial, found in content["trials"].items())
+    trials = ",\n".join(f"{json.dumps(trial)}: {json.dumps(facts)}" for trial, facts in content["trials"].items())
     return f'{json.dumps(head)[:-1]}, "tables": [\n{tables}\n], "trials": {{\n{trials}\n}}}}\n'
 
 
@@ -41,7 +37,7 @@ def _block(table: Mapping[str, Any], key: str) -> str:
 
 
 def origin(record: Record) -> dict[str, Any]:
-    """Return where a trial's numbers come from."""
+    """Return a trial's experiment, seed, status, end, code, and fingerprints of data and weights."""
     environment, prints = record.get("environment") or {}, record.get("fingerprints") or {}
     return {
         "experiment": record.get("experiment"), "seed": record["spec"]["seed"], "status": record["status"],
@@ -52,7 +48,7 @@ def origin(record: Record) -> dict[str, Any]:
 
 
 def parse(text: str, name: str) -> Mapping[str, Any]:
-    """Return a document that was written before; raise UsageError, which calls it ``name``, for anything else."""
+    """Return the document in a text; raise UsageError, with ``name`` for the text, if it is none."""
     try:
         content = json.loads(text)
     except ValueError as error:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.report.tables.cells import Cell, Table
 
 MOST_COLUMNS = 6
-SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # only what is wider than the text
+SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # if wider than the text
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -19,8 +19,8 @@ ESCAPES = {
 def to_latex(tables: Iterable[Table]) -> str:
     r"""Return table environments, for ``\usepackage{booktabs,graphicx}``; a wide table is continued in a second one.
 
-    The best cell is bold, those not told apart from it italic, a significant difference starred. Each table's
-    differences to the baseline follow it, in a table of their own.
+    The best cell is bold, tied cells are italic, significant differences have a star. Differences to the baseline
+    follow in another table.
     """
     return "\n".join(text for table in tables for text in _tables(table))
 
@@ -28,18 +28,18 @@ def to_latex(tables: Iterable[Table]) -> str:
 def _tables(table: Table) -> Iterator[str]:
     differences = table.differences()
     named = replace(differences, title=f"{table.title}: {differences.title.lower()}") if differences else None
-    for each in filter(None, (table, named)):
-        for i, part in enumerate(each.parts(lambda first, last: last - first <= MOST_COLUMNS)):
+    for whole in filter(None, (table, named)):
+        for i, part in enumerate(whole.parts(lambda first, last: last - first <= MOST_COLUMNS)):
             yield _table(part, i)
 
 
 def _table(table: Table, continued: int) -> str:
-    heads = [*map(escaped, table.heads), "$n$", *(escaped(column.head) for column in table.columns)]
+    heads = [*map(escape, table.heads), "$n$", *(escape(column.head) for column in table.columns)]
     name, suffix = (f"{table.name}-{continued}", " (continued)") if continued else (table.name, "")
     lines = [
         r"\begin{table}",
         r"\centering\small\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{4pt}",
-        rf"\caption{{{escaped(table.title)}{suffix}.}}",
+        rf"\caption{{{escape(table.title)}{suffix}.}}",
         rf"\label{{tab:{name}}}",
         rf"{SHRINK}\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (1 + len(table.columns))}}}",
         r"\toprule",
@@ -51,29 +51,29 @@ def _table(table: Table, continued: int) -> str:
         if row.is_reference and not was_reference:
             lines.append(r"\midrule")
         was_reference = row.is_reference
-        first = escaped(row.labels[0]) + (" (baseline)" if row.is_baseline else "")
-        cells = [first, *map(escaped, row.labels[1:]), escaped(row.count), *map(_cell, row.cells)]
+        first = escape(row.labels[0]) + (" (baseline)" if row.is_baseline else "")
+        cells = [first, *map(escape, row.labels[1:]), escape(row.count), *map(_cell, row.cells)]
         lines.append(_line(cells))
     lines += [r"\bottomrule", r"\end{tabular}}"]
     if table.notes and not continued:
-        notes = escaped(" ".join(table.notes))
+        notes = escape(" ".join(table.notes))
         lines += [r"\par\smallskip", rf"\begin{{minipage}}{{\linewidth}}\footnotesize {notes}\end{{minipage}}"]
     return "\n".join([*lines, r"\end{table}", ""])
 
 
 def _line(cells: Sequence[str]) -> str:
-    """Return a table's line; what LaTeX would read as an argument of the command before it is kept from it."""
+    """Return a table's line; a group before "[" or "*" keeps LaTeX from reading it as an argument of the line above."""
     guard = "{}" if cells[0].lstrip().startswith(("[", "*")) else ""
     return guard + " & ".join(cells) + r" \\"
 
 
-def escaped(text: str) -> str:
-    """Return text with every character that LaTeX reads as a command written out."""
+def escape(text: str) -> str:
+    """Return text with LaTeX's special characters escaped."""
     return "".join(ESCAPES.get(letter, letter) for letter in text)
 
 
 def _cell(cell: Cell) -> str:
-    text = re.sub(r"^[+-](?=\d)", r"$\g<0>$", escaped(cell.text))  # a minus, not a hyphen
+    text = re.sub(r"^[+-](?=\d)", r"$\g<0>$", escape(cell.text))  # a minus sign instead of a hyphen
     star = r"$^{*}$" if cell.star else ""
     if cell.best or cell.tied:
         text = rf"\text{'bf' if cell.best else 'it'}{{{text}}}"

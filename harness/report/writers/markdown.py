@@ -1,4 +1,4 @@
-"""Tables as Markdown that also reads well in a terminal."""
+"""Tables as Markdown with aligned columns, which is readable in a terminal too."""
 
 from collections.abc import Iterable, Sequence
 from textwrap import fill
@@ -7,14 +7,14 @@ from unicodedata import east_asian_width
 from harness.report.tables.cells import Cell, Table
 
 WIDTH = 110
-FIRST_WIDE = "\u1100"  # no letter before it takes two columns
+FIRST_WIDE = "\u1100"  # all letters before it are one column wide
 
 
 def to_markdown(tables: Iterable[Table], width: int = WIDTH) -> str:
-    """Return the tables with aligned columns; one too wide is continued below itself, label columns repeated.
+    """Return the tables with aligned columns; a table wider than ``width`` is continued below, with its label columns.
 
-    The best cell is bold, those not told apart from it italic, a significant difference starred. Differences to the
-    baseline stand under the scores.
+    The best cell is bold, tied cells are italic, significant differences have a star. Differences to the baseline are
+    below the scores.
     """
     return "\n\n".join(_table(table, width) for table in tables) + "\n"
 
@@ -32,10 +32,10 @@ def _grids(table: Table, width: int) -> list[str]:
     labels = len(table.heads) + 1
     columns = list(zip(*_grid(table), strict=True))
     widths = [max(2, *map(_columns, column)) for column in columns]
-    taken = 1 + sum(size + 3 for size in widths[:labels])
+    label_width = 1 + sum(size + 3 for size in widths[:labels])
 
     def fits(first: int, last: int) -> bool:
-        return taken + sum(size + 3 for size in widths[labels + first : labels + last]) <= width
+        return label_width + sum(size + 3 for size in widths[labels + first : labels + last]) <= width
 
     return ["\n".join(_lines(part)) for part in table.parts(fits)]
 

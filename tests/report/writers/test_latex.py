@@ -6,7 +6,7 @@ import pytest
 
 from harness.config.spec import ReportSpec
 from harness.report.tables.build import build
-from harness.report.writers.latex import escaped, to_latex
+from harness.report.writers.latex import escape, to_latex
 from tests.report.fakes import fusion_records, plain, record
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"})
@@ -22,7 +22,7 @@ FUSION = ReportSpec(("fusion",), {"fusion": "none"})
     ],
 )
 def test_escapes(text, expected):
-    assert escaped(text) == expected
+    assert escape(text) == expected
 
 
 def test_small_table_letter_by_letter():
