@@ -1,4 +1,4 @@
-"""The command line: exit codes, one-line errors, light imports, and what each command prints."""
+"""The command line: exit codes, one-line errors, light imports, and the output of each command."""
 
 import json
 import os

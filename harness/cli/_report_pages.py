@@ -18,11 +18,12 @@ from harness.store.urls import hide_password
 def write_pages(results: Path, report: Report, folder: Path, stem: str) -> list[Path]:
     """Write the figures, the page and the pages of its settings; return the page and the figures' files."""
     place = "figures" if stem == "report" else f"{stem}-figures"
-    drawn = _drawn(figures.charts(figures.source(report.tables, report.records, reader(results))), folder, place)
+    drawn = _draw(figures.charts(figures.source(report.tables, report.records, reader(results))), folder, place)
     named = {trial for table in report.tables for row in table.rows for cell in row.cells for trial in cell.trials}
     runs = _runs(results, {str(report.records[trial]["experiment"]) for trial in named})
     trials = collect([report.records[trial] for trial in named], results, folder, runs, _hint(results))
-    content = html.Content(report.name, report.tables, trials, {k: found for k, (found, _) in drawn.items()}, stem)
+    page_figures = {kind: figure for kind, (figure, _) in drawn.items()}
+    content = html.Content(report.name, report.tables, trials, page_figures, stem)
     pages = {f"{stem}.html": html.report_page(content), **dict(html.setting_pages(content))}
     shutil.rmtree(folder / f"{stem}-trials", ignore_errors=True)  # pages of settings that no longer exist
     for path, text in pages.items():
@@ -31,28 +32,28 @@ def write_pages(results: Path, report: Report, folder: Path, stem: str) -> list[
     return [folder / f"{stem}.html", *(file for _, files in drawn.values() for file in files)]
 
 
-def _drawn(charts: Mapping[str, figures.Chart], folder: Path, place: str
-           ) -> dict[str, tuple[html.PageFigure, list[Path]]]:
-    found = {}
+def _draw(charts: Mapping[str, figures.Chart], folder: Path, place: str
+          ) -> dict[str, tuple[html.PageFigure, list[Path]]]:
+    drawn = {}
     for kind, chart in charts.items():
         files = figures.save(chart, folder / place, kind)
         svg = (folder / place / f"{kind}.svg").read_text(encoding="utf-8")
         addresses = {file.suffix[1:]: f"{place}/{file.name}" for file in files}
-        found[kind] = (html.PageFigure(chart.title, chart.caption, svg, chart.size_in()[0], addresses), files)
-    return found
+        drawn[kind] = (html.PageFigure(chart.title, chart.caption, svg, chart.size_in()[0], addresses), files)
+    return drawn
 
 
 def _runs(results: Path, experiments: Iterable[str]) -> dict[tuple[str, str], str]:
     """Return MLflow's address of each attempt, by id and start; empty without a server or an answer from it."""
     uri = _server()
-    found: dict[tuple[str, str], str] = {}
+    addresses: dict[tuple[str, str], str] = {}
     try:
         for experiment in experiments if uri else ():
-            found |= mlflow_mirror.run_pages(Store(results, experiment), uri)
+            addresses |= mlflow_mirror.run_pages(Store(results, experiment), uri)
     except Exception as error:  # after any fault of the server the page is written without links
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
         print(f"warning: pages without links to MLflow: {hide_password(uri)}: {reason}", file=sys.stderr)
-    return found
+    return addresses
 
 
 def _hint(results: Path) -> str:

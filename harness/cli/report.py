@@ -131,17 +131,17 @@ def _verify(results: Path, report: Report) -> int:
     """Recompute every cell from the trials' files and print the mismatches; return 1 if there are any."""
     from harness.report.verify.verify import verify
 
-    done = verify(report, reader(results))
-    for wrong in done.mismatches:
+    checked = verify(report, reader(results))
+    for wrong in checked.mismatches:
         trial = f", trial {wrong.trial}" if wrong.trial else ""
         print(f"{report.name}: {wrong.cell}: {wrong.what} is {wrong.printed}, found {wrong.recomputed}{trial}")
-    result = f"{len(done.mismatches)} numbers differ in" if done.mismatches else "every number is confirmed in"
-    scores = done.scores
-    sampled = f"; {done.sampled_p} p not recomputed, since their sign patterns were drawn at random"
-    print(f"{report.name}: {result} {done.cells} cells: {scores['points']} scores recomputed from points.parquet, "
+    outcome = f"{len(checked.mismatches)} numbers differ in" if checked.mismatches else "every number is confirmed in"
+    scores = checked.scores
+    sampled = f"; {checked.sampled_p} p not recomputed, since their sign patterns were drawn at random"
+    print(f"{report.name}: {outcome} {checked.cells} cells: {scores['points']} scores recomputed from points.parquet, "
           f"{scores['scenes']} from scenes.parquet, {scores['curve']} from curve.parquet; {scores['record']} scores "
-          f"copied from the records, since no file holds their parts{sampled if done.sampled_p else ''}")
-    return 1 if done.mismatches or not report.tables else 0
+          f"copied from the records, since no file holds their parts{sampled if checked.sampled_p else ''}")
+    return 1 if checked.mismatches or not report.tables else 0
 
 
 def _old(path: Path | None) -> Mapping[str, Any] | None:

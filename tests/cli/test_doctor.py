@@ -1,3 +1,5 @@
+"""The command `doctor`: this machine, and the folder of a dataset."""
+
 import json
 
 import pytest

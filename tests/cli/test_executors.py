@@ -1,4 +1,4 @@
-"""Flags to executors."""
+"""The executors that the flags stand for."""
 
 import argparse
 from pathlib import Path
@@ -34,7 +34,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
 
 
-def settled(executor: object) -> list[tuple[object, ...]]:
+def worker_arguments(executor: object) -> list[tuple[object, ...]]:
     """Return name, run, threads, device and log of each worker process."""
     assert isinstance(executor, Processes)
     return [worker._arguments for worker in executor._workers]
@@ -42,7 +42,7 @@ def settled(executor: object) -> list[tuple[object, ...]]:
 
 def test_without_flags_there_is_one_worker_for_each_gpu_with_its_own_log(store: Store) -> None:
     run, logs = "harness.method.trial:run", store.folder
-    assert settled(executor_of(parsed(), store)) == [
+    assert worker_arguments(executor_of(parsed(), store)) == [
         ("worker-0", run, 2, "0", str(logs / "worker-0.log")), ("worker-1", run, 2, "1", str(logs / "worker-1.log"))]
 
 
@@ -55,7 +55,8 @@ def test_without_flags_there_is_one_worker_for_each_gpu_with_its_own_log(store: 
 ])
 def test_flags_say_how_many_on_which_gpus_with_how_many_threads(
         store: Store, flags: tuple[str, ...], expected: list[object], capsys: pytest.CaptureFixture[str]) -> None:
-    assert [(threads, device) for _, _, threads, device, _ in settled(executor_of(parsed(*flags), store))] == expected
+    workers = worker_arguments(executor_of(parsed(*flags), store))
+    assert [(threads, device) for _, _, threads, device, _ in workers] == expected
     assert capsys.readouterr().err == ""
 
 

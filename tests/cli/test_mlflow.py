@@ -1,4 +1,4 @@
-"""The commands that open MLflow and push to it: which database they mean."""
+"""The commands that open MLflow or push to it: the database that they use."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""Time left and the lines that a person sees while trials run."""
+"""Estimates of the time left, and the progress on the screen while trials run."""
 
 import re
 from dataclasses import replace
@@ -69,7 +69,7 @@ def test_workers_share_what_is_left() -> None:
     # b is over its time; c has 6 s left; six more of 10 s wait: 66 s for two workers
     assert (pace.left_of("b"), pace.left_of("c")) == (0.0, 6.0)
     assert pace.left(6) == pytest.approx(33.0)
-    assert pace.left(0) == pytest.approx(6.0)  # no shorter than the longest trial under way
+    assert pace.left(0) == pytest.approx(6.0)  # no shorter than the longest running trial
 
 
 def test_an_attempt_that_is_repeated_says_nothing_of_later_trials() -> None:
@@ -96,16 +96,16 @@ def test_a_trial_that_takes_longer_than_usual_is_timed_by_its_steps() -> None:
 
 @pytest.mark.parametrize(("seconds", "words"), [(None, "unknown time"), (3.4, "3 s"), (89, "89 s"), (90, "2 min"),
                                                 (600, "10 min"), (7200, "2.0 h")])
-def test_times_are_told_in_the_unit_that_reads_best(seconds: float | None, words: str) -> None:
+def test_times_are_shown_in_the_unit_that_reads_best(seconds: float | None, words: str) -> None:
     assert duration(seconds) == words
 
 
-def test_a_step_is_told_with_its_loss_and_with_pck_where_it_is_probed() -> None:
+def test_a_step_is_shown_with_its_loss_and_with_pck_where_it_is_probed() -> None:
     assert position(Step(3, 9, {"loss": 0.123456}, 1.0)) == "step 3/9, loss 0.1235"
     assert position(Step(3, 9, {"loss": 1.0}, 1.0, {"pck_fit@0.1": 0.25})) == "step 3/9, loss 1, pck_fit@0.1 0.250"
 
 
-def test_plain_lines_tell_start_and_end_and_are_silent_in_between(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plain_lines_show_start_and_end_and_are_silent_in_between(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressLines() as lines:
         lines.planned(2, 1)
         lines.started(planned())
@@ -121,7 +121,7 @@ def test_plain_lines_tell_start_and_end_and_are_silent_in_between(capsys: pytest
     ]
 
 
-def test_plain_lines_tell_the_step_when_time_has_passed(
+def test_plain_lines_show_the_step_when_time_has_passed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.cli._progress_lines.QUIET_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""The commands that run and show experiments, on trials that cost nothing."""
+"""The commands that run and show experiments, with fake trials."""
 
 import json
 import os
@@ -33,7 +33,7 @@ Run = Callable[..., int]
 
 
 def fake(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
-    """Stand in for harness.method.trial.run: a score that the setting decides."""
+    """Replace harness.method.trial.run; the scores depend on the setting only."""
     for step in range(spec.steps):
         on_step(Step(step + 1, spec.steps, {"loss": 1.0}, 0.0))
     scores = {"pck@0.1": (0.5 if spec.fusion.name == "none" else 0.75) + 0.01 * spec.seed, "nvs_loss": 0.25}
@@ -124,7 +124,7 @@ def test_a_dry_run_shows_the_plan_and_starts_nothing(run: Run, capsys: pytest.Ca
 
 
 def costing(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOptions) -> TrialResult:
-    """Take 10 s, and 2 s for each step, by its own account."""
+    """Report a cost of 10 s, and 2 s for each step."""
     for step in range(1, spec.steps + 1):
         on_step(Step(step, spec.steps, {"loss": 1.0}, 2.0 * step))
     cost = {"seconds_total": 10.0 + 2.0 * spec.steps, "seconds_per_step": 2.0, "peak_memory_mb": 500.0}
@@ -373,7 +373,7 @@ def test_one_damaged_record_is_named_and_stops_no_command(run: Run, capsys: pyte
     assert run("show", trial) == 0
     out = capsys.readouterr().out
     assert "status   stale" in out
-    assert "default" not in out  # nothing is known of its settings
+    assert "default" not in out  # its settings cannot be read
 
 
 def test_a_trial_is_json_also_where_a_score_is_not_a_number(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

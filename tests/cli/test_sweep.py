@@ -1,4 +1,4 @@
-"""The command that searches, on trials that cost nothing."""
+"""The command `sweep`, with synthetic trials."""
 
 import json
 import os
@@ -174,7 +174,7 @@ def test_a_plan_of_a_search_that_has_begun_counts_what_is_left_at_the_price_of_t
     assert found["recorded"] == "8 finished"
     assert run("plan", "hunt.yaml", "--set", "search.space.learning_rate={low: 0.2, high: 0.3}",
                "--set", "search.enqueue=[]") == 0
-    assert "cost: unknown" in capsys.readouterr().out  # what finished lies in another space
+    assert "cost: unknown" in capsys.readouterr().out  # the finished trials lie outside this space
     assert run("plan", "hunt.yaml", "--set", "search.budget={trials: 8}") == 0
     assert "cost" not in capsys.readouterr().out
     assert run("plan", "hunt.yaml", "--set", "search.budget={minutes: 5}", "--workers", "2") == 0
@@ -216,7 +216,7 @@ def test_a_space_that_model_or_data_cannot_serve_is_refused_before_anything_star
     Path("hunt.yaml").write_text(HUNT.replace("  enqueue", "    scenes_per_step: [1, 9, 12]\n"
                                                            "    optimise_scenes: [48, 10, 11]\n  enqueue"))
     assert run(first, "hunt.yaml", *rest) == 2
-    # 9 of 10 will do, 12 of 48 too: it takes both
+    # 9 of 10 and 12 of 48 are possible: the fault needs both values
     assert ("hunt.yaml:10: search.space: with scenes_per_step=12 optimise_scenes=10: trial.scenes_per_step: 12"
             in capsys.readouterr().err)
     assert not list(Path().glob("results/*/trials/*"))

@@ -1,4 +1,4 @@
-"""What searches are tested with: a store, a journal of what ran, and databases that are copied rather than made."""
+"""Fixtures for the tests of searches: a store, a journal of the runs, and databases that are copied, not created."""
 
 import shutil
 
@@ -23,7 +23,7 @@ def ran(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def blank(tmp_path_factory):
-    """A database without studies, made once: it takes as long as ten searches."""
+    """A database without studies, created once because that takes as long as ten searches."""
     path = tmp_path_factory.mktemp("storage") / "study.db"
     study_storage._create(path)
     return path

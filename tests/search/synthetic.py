@@ -11,7 +11,7 @@ from harness.search.sweep import Sweep
 from tests.runner.executors import fake
 
 RUN = "tests.search.synthetic:run"
-JOURNAL = "SYNTHETIC_JOURNAL"  # the file in which every run is noted; the environment reaches worker processes too
+JOURNAL = "SYNTHETIC_JOURNAL"  # names the file that lists every run; worker processes inherit the environment
 BONUS = {"none": 0.0, "concat": 0.1, "blend": 0.2, "spatial": -0.3}
 
 HEAD = """\
@@ -25,7 +25,7 @@ SPACE = """\
 
 
 def experiment(folder, search="", *overrides, seeds=1, space=SPACE, budget="{trials: 8}"):
-    """Return the experiment of a search, read from YAML as a user writes it; ``search`` are further lines of it."""
+    """Return the experiment of a search, read from YAML as a user writes it; ``search`` holds further lines."""
     path = Path(folder) / "hunt.yaml"
     ends = f"  budget: {budget}\n" if budget else ""
     path.write_text(f"{HEAD}seeds: {seeds}\nsearch:\n{search}{ends}  space:\n{space}")
@@ -39,7 +39,7 @@ def quality(spec):
 
 
 def run(spec, on_step, options):
-    """Note that it ran, step, and score it: each seed a little apart, each scene too."""
+    """Write the run to the journal, step, and score the setting with a small difference per seed and scene."""
     if os.environ.get(JOURNAL):
         with Path(os.environ[JOURNAL]).open("a") as journal:
             journal.write(f"{spec.learning_rate!r} {spec.fusion.name} {spec.seed}\n")
@@ -60,14 +60,14 @@ def run(spec, on_step, options):
 
 
 def journal(path):
-    """Return what ran: learning rate, fusion, seed."""
+    """Return learning rate, fusion and seed of each run."""
     if not path.exists():
         return []
     return [(float(rate), fusion, int(seed)) for rate, fusion, seed in map(str.split, path.read_text().splitlines())]
 
 
 def sweep(experiment, store, **options):
-    """Return the source of a search over trials that cost nothing."""
+    """Return the source of a search over synthetic trials."""
     return Sweep(experiment, store, **{"fingerprints": fake.fingerprints, **options})
 
 
@@ -81,7 +81,7 @@ def go(experiment, store, **options):
 
 
 def trials_of(store, name="hunt"):
-    """Return what the study knows, read anew."""
+    """Return the study's trials, read from the database."""
     import optuna
 
     return optuna.load_study(study_name=name, storage=f"sqlite:///{store.folder / 'study.db'}").trials

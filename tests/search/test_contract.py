@@ -1,4 +1,4 @@
-"""What holds of every sampler and every pruner, also of those that are still to be written."""
+"""Properties of every sampler and every pruner, future ones included."""
 
 from itertools import pairwise
 

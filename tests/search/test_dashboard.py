@@ -13,7 +13,7 @@ from tests.search.synthetic import RUN, experiment, sweep
 
 
 def get(app, path):
-    """Return what the dashboard answers, as a browser would get it."""
+    """Return the dashboard's answer to a request, as a browser gets it."""
     environ, status = {"PATH_INFO": path, "QUERY_STRING": "after=0"}, []
     setup_testing_defaults(environ)
     environ["wsgi.input"] = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The plan of a grid: its order, its ids, and what is left to run."""
+"""The plan of a grid: order, ids and the trials left to run."""
 
 import pytest
 

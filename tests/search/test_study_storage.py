@@ -1,4 +1,4 @@
-"""Where studies lie: files and servers, whole ones, damaged ones, and ones that cannot be reached."""
+"""Databases of studies: files and servers, damaged ones and unreachable ones included."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ from tests.search.synthetic import experiment, go, journal
 SERVER = os.environ.get("HARNESS_TEST_POSTGRES", "")  # such as postgresql://user@127.0.0.1/name
 
 
-def test_the_study_lies_beside_the_records_unless_it_is_told_where(tmp_path):
+def test_the_study_lies_beside_the_records_unless_an_address_is_given(tmp_path):
     assert study_storage.storage_url("", tmp_path) == f"sqlite:///{tmp_path / 'study.db'}"
     assert study_storage.storage_url("postgresql://me@host/name", tmp_path) == "postgresql+psycopg://me@host/name"
     assert study_storage.storage_url("mysql+pymysql://me@host/name", tmp_path) == "mysql+pymysql://me@host/name"
@@ -29,7 +29,7 @@ def test_the_study_lies_beside_the_records_unless_it_is_told_where(tmp_path):
     ("postgresql://me:secret@127.0.0.1:1/name", "cannot be opened"),
     ("sqlite:////proc/no/such/study.db", "cannot be opened"),
 ])
-def test_what_cannot_be_opened_is_told_in_one_line_without_the_password(tmp_path, store, url, reason):
+def test_a_database_that_cannot_be_opened_is_reported_in_one_line_without_the_password(tmp_path, store, url, reason):
     with pytest.raises(UsageError) as caught:
         Study(experiment(tmp_path), store, url=url)
     assert reason in str(caught.value)
@@ -47,7 +47,7 @@ def test_a_path_that_no_address_can_hold_is_refused(tmp_path):
 
 
 def test_tables_are_created_elsewhere_and_renamed(tmp_path, monkeypatch):
-    monkeypatch.undo()  # the real one, not the tests' copy
+    monkeypatch.undo()  # the real function instead of the tests' copy
     places = []
 
     def connect(url, **options):
@@ -63,11 +63,11 @@ def test_tables_are_created_elsewhere_and_renamed(tmp_path, monkeypatch):
 
 
 def test_a_database_that_fails_on_the_way_ends_the_search_in_one_line_and_it_resumes(tmp_path, store, ran, monkeypatch):
-    told = []
+    states = []
 
     def tell(self, trial, state, values=None):
-        told.append(state)
-        if len(told) == 3:
+        states.append(state)
+        if len(states) == 3:
             with study_storage.resumable_errors(self.url), sqlite3.connect(store.folder / "study.db") as database:
                 database.execute("DROP TABLE trial_values")
         original(self, trial, state, values)

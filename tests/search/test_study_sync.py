@@ -1,4 +1,4 @@
-"""Searches that were killed, and studies that were lost or damaged: the store is the truth, nothing is run twice."""
+"""Killed searches, and lost or damaged studies: the store wins, and no trial is run twice."""
 
 import itertools
 import os
@@ -25,24 +25,24 @@ SEARCH = "  pruner: {name: median, by: seed, startup: 2}\n"
 
 
 def agree(store):
-    """Check that study and store tell of the same trials, each once."""
+    """Check that study and store hold the same trials, each once."""
     assert not [trial for trial in trials_of(store) if not trial.state.is_finished()]
-    told = [trial for trial in trials_of(store) if IDS in trial.user_attrs and trial.state.name != "FAIL"]
-    ids = [trial.user_attrs[IDS][0] for trial in told]
+    trials = [trial for trial in trials_of(store) if IDS in trial.user_attrs and trial.state.name != "FAIL"]
+    ids = [trial.user_attrs[IDS][0] for trial in trials]
     assert len(ids) == len(set(ids))
     finished = {record["id"] for record in store.records() if record["status"] == "finished"}
-    assert finished <= {each for trial in told for each in trial.user_attrs[IDS]}
-    for trial in told:
+    assert finished <= {each for trial in trials for each in trial.user_attrs[IDS]}
+    for trial in trials:
         done = [each for each in trial.user_attrs[IDS] if each in finished]
         assert len(done) == 2 or (trial.state.name == "PRUNED" and len(done) == 1)
 
 
 class Killed(BaseException):
-    """Ends a search as SIGKILL would, as far as store and study can tell: nothing is closed, nothing is told."""
+    """Ends a search like SIGKILL: nothing is closed, and the study is not informed."""
 
 
 def dying(monkeypatch, owner, name, calls):
-    """Let a method die at a call, before it does anything."""
+    """Let a method raise Killed at its call number ``calls``, before it does anything."""
     method, count = getattr(owner, name), itertools.count(1)
 
     def instead(*arguments, **options):
@@ -66,7 +66,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path, store, ran, monkeypatch,
     go(asked, store)
     agree(store)
     runs = journal(ran)
-    assert len(runs) - len(set(runs)) == lost  # only a trial whose result was not yet kept ran twice
+    assert len(runs) - len(set(runs)) == lost  # only a trial without a stored result ran twice
     assert len(set(runs)) <= 8
     go(asked, store)
     assert journal(ran) == runs
@@ -175,5 +175,5 @@ def test_an_interrupted_search_fails_what_is_open_and_takes_it_up_again(tmp_path
     assert [trial.state.name for trial in trials_of(store)] == ["COMPLETE", "FAIL"]
     go(asked, store)
     agree(store)
-    assert journal(ran)[3][:2] == journal(ran)[2][:2]  # the half-done setting first
+    assert journal(ran)[3][:2] == journal(ran)[2][:2]  # the unfinished setting comes first
     assert len(set(journal(ran))) == len(journal(ran)) <= 8

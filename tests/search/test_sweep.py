@@ -1,4 +1,4 @@
-"""Searches with trials that cost nothing: what is proposed, told, pruned, resumed and never run twice."""
+"""Searches over synthetic trials: proposals, pruning and resuming; no trial is run twice."""
 
 import itertools
 import json
@@ -81,12 +81,12 @@ def test_a_grid_runs_each_cell_once_and_needs_no_budget(tmp_path, store, ran):
 def test_a_proposal_that_is_known_is_answered_from_the_store(tmp_path, store, ran):
     space = "    fusion: [none, {name: blend, alpha: [0, 0.5]}]\n    learning_rate: [0.01, 0.1]\n"
     summary = go(experiment(tmp_path, "  sampler: random\n", space=space, budget="{trials: 50}"), store)
-    assert (summary.done, summary.left) == (6, 0)  # all the space holds
+    assert (summary.done, summary.left) == (6, 0)  # every setting of the space
     assert len(journal(ran)) == 6
-    told = [trial for trial in trials_of(store) if IDS not in trial.user_attrs]
-    assert told
+    repeats = [trial for trial in trials_of(store) if IDS not in trial.user_attrs]
+    assert repeats
     values = {json.dumps(trial.params): trial.value for trial in trials_of(store) if IDS in trial.user_attrs}
-    assert all(trial.value == values[json.dumps(trial.params)] for trial in told)
+    assert all(trial.value == values[json.dumps(trial.params)] for trial in repeats)
 
 
 def test_a_setting_that_fails_or_scores_nothing_is_failed_and_tried_again_next_time(tmp_path, store, ran):
@@ -100,7 +100,7 @@ def test_a_setting_that_fails_or_scores_nothing_is_failed_and_tried_again_next_t
     assert len(journal(ran)) == 3
     again = go(experiment(tmp_path, lines, space=space, budget=""), store)
     assert again.failed == 1
-    assert [fusion for _, fusion, _ in journal(ran)[3:]] == ["spatial"]  # what finished is not run again
+    assert [fusion for _, fusion, _ in journal(ran)[3:]] == ["spatial"]  # finished trials are not run again
 
 
 def test_a_setting_that_cannot_be_planned_is_failed_and_the_search_goes_on(tmp_path, store, ran, monkeypatch):
@@ -186,7 +186,7 @@ def test_wilcoxon_gives_up_on_what_is_worse_scene_by_scene_or_seed_by_seed(tmp_p
     assert states(store) == ["COMPLETE", "PRUNED"]
 
 
-def test_several_objectives_are_told_together(tmp_path, store):
+def test_several_objectives_are_reported_together(tmp_path, store):
     lines = "  objective: [pck_fit@0.1, {score: nvs_loss, direction: minimize}]\n"
     go(experiment(tmp_path, lines, seeds=2), store)
     study = optuna.load_study(study_name="hunt", storage=f"sqlite:///{store.folder / 'study.db'}")
@@ -212,7 +212,7 @@ def test_a_changed_search_is_refused_and_may_begin_beside_the_old_one(tmp_path, 
     go(changed, store, new_study=True)
     assert len(trials_of(store, "hunt-2")) >= 4
     assert len(set(journal(ran))) == len(journal(ran))
-    go(changed, store)  # goes on with the one that fits
+    go(changed, store)  # resumes the study that matches
     go(experiment(tmp_path), store)
 
 
