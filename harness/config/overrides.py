@@ -15,10 +15,7 @@ Document = Mapping[str, Located]
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
-    """Return the document with ``key=value`` overrides applied; a flag wins over what the file says below its setting.
-
-    Raises UsageError naming the flag.
-    """
+    """Return the document with ``key=value`` overrides applied, which win over the file; UsageError names the flag."""
     for override in overrides:
         document = _apply(document, override)
     return _drop_overridden(document)

@@ -41,8 +41,7 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
             raise UsageError(f"{block['effects'].where}: report.effects: no two trials differ in a setting {path!r}"
                              f"{nearest(path, axes)}")
     published = _published(block["published"], plain) if "published" in block else ()
-    plain_baseline = {path: expected.plain for path, expected in baseline.items()}
-    return ReportSpec(rows, plain_baseline, columns, tests, effects, published)
+    return ReportSpec(rows, {path: item.plain for path, item in baseline.items()}, columns, tests, effects, published)
 
 
 def _joint_conditions(baseline: Mapping[str, Located], *, searched: bool) -> Iterator[tuple[str, ...]]:

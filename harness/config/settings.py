@@ -13,10 +13,7 @@ KNOBS: Mapping[str, Knob] = {knob.name: knob for knob in knobs_of(TrialSpec)}
 SETTINGS = (*CHOICES, "losses", *KNOBS)
 TOGETHER = ("tokens", "keypoints", "layers")  # checked in combination by `check_together`; the others are independent
 DEFAULTS: Mapping[str, Any] = {
-    "model": "tiny_zero123plus",
-    "data": "figures",
-    "fusion": "none",
-    "selection": "gaussian_fps",
+    "model": "tiny_zero123plus", "data": "figures", "fusion": "none", "selection": "gaussian_fps",
     "losses": {"sharpening": {"weight": 100.0}, "equivariance": {"weight": 1000.0}},
 }
 
@@ -103,8 +100,8 @@ def normalise(key: str, value: Located, prefix: str = "") -> Located:
         if isinstance(value.value, str):
             return Located({"name": value}, value.where)
         if not isinstance(value.value, dict) or "name" not in value.value:
-            expected = f"expected a name, or a mapping with 'name', found {describe(value)}"
-            raise UsageError(f"{value.where}: {prefix}{key}: {expected}")
+            raise UsageError(f"{value.where}: {prefix}{key}: expected a name, or a mapping with 'name', found "
+                             f"{describe(value)}")
         return value
     if key != "losses":
         return value

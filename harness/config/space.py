@@ -204,21 +204,21 @@ def _matches(dimensions: tuple[Dimension, ...], plain: Mapping[str, Any]) -> Ite
             heads.append([{dimension.name: value}] if value in dimension else [])
         else:
             heads.append([{dimension.name: option.label, **inner} for option in dimension.options
-                          if all(_covers(dotted.get(plain, path, OFF), target) for path, target in option.settings.items())
+                          if all(_covers(dotted.get(plain, path, OFF), goal) for path, goal in option.settings.items())
                           for inner in _matches(option.inner, plain)])
     for combined in product(*heads):
         yield {name: value for part in combined for name, value in part.items()}
 
 
-def _covers(setting: Any, target: Any) -> bool:
+def _covers(setting: Any, goal: Any) -> bool:
     """Return whether a setting may come from the one that an option makes; a choice's name matches with any knobs."""
     if isinstance(setting, Mapping):
-        if isinstance(target, list):
-            return set(setting) == set(target)
-        if not isinstance(target, Mapping):
-            return bool(setting.get("name") == target)
-        return all(key in setting and _covers(setting[key], item) for key, item in target.items() if item is not None)
-    return bool((list(setting) if isinstance(setting, tuple) else setting) == target)
+        if isinstance(goal, list):
+            return set(setting) == set(goal)
+        if not isinstance(goal, Mapping):
+            return bool(setting.get("name") == goal)
+        return all(key in setting and _covers(setting[key], item) for key, item in goal.items() if item is not None)
+    return bool((list(setting) if isinstance(setting, tuple) else setting) == goal)
 
 
 def _domain(dimension: Dimension) -> Any:

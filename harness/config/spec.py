@@ -86,14 +86,11 @@ class TrialSpec:
         return cls(**values)
 
     def id(self, data_fingerprint: str, weights_fingerprint: str) -> str:
-        """Return the trial's id: a hash of this setting, the data, the weights and RESULTS_VERSION.
+        """Return the trial's id: 16 hexadecimal digits of the SHA-256 of all that determines its result.
 
         Args:
             data_fingerprint: `Dataset.fingerprint()` of the trial's dataset.
             weights_fingerprint: hash of the base model's weights.
-
-        Returns:
-            The first 16 hexadecimal digits of the SHA-256 of sorted JSON. `Ids` gives the same, faster for many trials.
 
         Example:
             >>> spec = TrialSpec(Choice("tiny_sd"), Choice("figures"), Choice("none"), Choice("all"), (Choice("nvs"),))

@@ -41,8 +41,7 @@ class ObjectData(Dataset):
                         choices=tuple(ZERO123PLUS_ELEVATIONS))
     share_train: bool = knob(False, "optimise and fit on the same objects")
 
-    has_condition = True
-    has_cameras = True
+    has_condition = has_cameras = True
 
     @property
     def name(self) -> str:

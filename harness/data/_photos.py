@@ -68,8 +68,7 @@ class PhotoData(Dataset):
     side_px: int = knob(512, "side of the square that the model sees, in pixels", low=16, high=2048)
     share_train: bool = knob(False, "optimise and fit on the same photographs, as StableKeypoints does")
 
-    has_condition = False
-    has_cameras = False
+    has_condition = has_cameras = False
 
     @property
     def name(self) -> str:

@@ -1,7 +1,6 @@
 """KeypointNet's annotation files and lists of models."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,8 @@ def read_annotations(path: Path, number: str, source: str) -> dict[str, dict[int
             if entry["class_id"] != number:
                 continue
             model = str(entry["model_id"])
-            points = {int(point["semantic_id"]): _keypoint(point) for point in entry["keypoints"]}
+            points = {int(item["semantic_id"]): ([float(x) for x in item["xyz"]], int(item["pcd_info"]["point_index"]))
+                      for item in entry["keypoints"]}
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{path}: entry {place}: {type(error).__name__}: {error}") from error
         if model in keypoints:
@@ -28,10 +28,6 @@ def read_annotations(path: Path, number: str, source: str) -> dict[str, dict[int
                 raise UsageError(f"{path}: model {model}: keypoint {semantic} has xyz {xyz}, point_index {index}")
         keypoints[model] = points
     return keypoints
-
-
-def _keypoint(point: Any) -> tuple[list[float], int]:
-    return [float(value) for value in point["xyz"]], int(point["pcd_info"]["point_index"])
 
 
 def read_list(path: Path, number: str, annotated: set[str], annotation: Path) -> list[str]:
