@@ -31,10 +31,17 @@ MODULES = {
     "harness.data._clouds": "harness.data.rendering.point_clouds",
 }
 NAMES = {  # names that moved to another module than the rest, or have another name there
-    **{("harness.plugins", name): ("harness.errors", name) for name in ("UsageError", "Resumable", "nearest")},
-    ("harness.losses._base", "Evidence"): ("harness.method.losses.base", "LossInputs"),
-    ("harness.data._meshes", "placed"): ("harness.data.rendering.meshes", "apply_placement"),
-    ("harness.data._clouds", "shown"): ("harness.data.rendering.point_clouds", "visible_points"),
+    **{f"harness.plugins.{name}": f"harness.errors.{name}" for name in ("UsageError", "Resumable", "nearest")},
+    "harness.data._clouds.shown": "harness.data.rendering.point_clouds.visible_points",
+    "harness.data._meshes.placed": "harness.data.rendering.meshes.apply_placement",
+    "harness.losses._base.Evidence": "harness.method.losses.base.LossInputs",
+    "harness.losses._views.located": "harness.method.losses._views.locate",
+    "harness.losses._views.pairs": "harness.method.losses._views.view_pairs",
+    "harness.losses._views.stacked": "harness.method.losses._views.stack_cameras",
+    "harness.maps.keep_lit": "harness.ops.maps.mask_black",
+    "harness.matching.HUMAN36M_MIRROR": "harness.data.human36m.HUMAN36M_MIRROR",
+    "harness.models._diffusion.each": "harness.models.pipelines.diffusion.for_each",
+    "harness.spec.Ids": "harness.config.ids.Ids",
 }
 
 
@@ -57,9 +64,10 @@ class _Alias(ModuleType):
         old, new = self.__name__, new_path(self.__name__)
         if old in FOLDERS or name.startswith("__"):  # a folder's names are its modules, which are imported one by one
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
-        module, attribute = NAMES.get((old, name), (str(new), name))
+        path = NAMES.get(f"{old}.{name}", f"{new}.{name}")
+        module, _, attribute = path.rpartition(".")
         value = getattr(importlib.import_module(module), attribute)
-        warnings.warn(f"{old}.{name} is deprecated; import {module}.{attribute}", DeprecationWarning, stacklevel=2)
+        warnings.warn(f"{old}.{name} is deprecated; import {path}", DeprecationWarning, stacklevel=2)
         return value
 
 

@@ -1,1 +1,1 @@
-"""What is kept of trials: records on disk, and their mirror in MLflow."""
+"""The records of trials on disk, and their mirror in MLflow."""
