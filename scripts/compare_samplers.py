@@ -1,11 +1,11 @@
-"""Compare samplers on an experiment's search: is what they find after so many trials better than what chance finds?
+"""Compare samplers on an experiment's search: do they find better settings than random search in as many trials?
 
     python scripts/compare_samplers.py                                   # tpe and random on the shipped sweep, 6 seeds
     python scripts/compare_samplers.py hunt.yaml --samplers tpe cmaes random --seeds 8 --trials 40
 
-Each sampler seed is a search of its own, in a folder of its own, with the same number of trials; with the same seed all
-samplers begin with the same random settings. A trial that another search has finished is taken from there. The same
-command goes on where it was stopped. Settings are chosen by the objective; the test split is only told.
+Each sampler seed is a separate search, in its own folder, with the same number of trials. With the same seed all
+samplers start from the same random settings. A trial that another search has finished is copied from there. The same
+command continues an interrupted comparison. Settings are chosen by the objective; test scores are only printed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from harness.store.store import Store  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run what is not done yet and print the comparison; the exit code is that of `sweep`."""
+    """Run the searches that are left and print the comparison; return the exit code of `sweep`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", nargs="?", default="sweep", help="an experiment with a 'search' block (sweep)")
     parser.add_argument("--samplers", nargs="+", default=["tpe", "random"], metavar="NAME",
@@ -46,31 +46,31 @@ def main(argv: list[str] | None = None) -> int:
     add_overrides(parser)
     add_results(parser)
     add_executor(parser)
-    given = parser.parse_args(argv)
-    if len(set(given.samplers)) != len(given.samplers) or len(given.samplers) < 2 or given.seeds < 2:
+    args = parser.parse_args(argv)
+    if len(set(args.samplers)) != len(args.samplers) or len(args.samplers) < 2 or args.seeds < 2:
         parser.error("a comparison needs two different samplers and two seeds, or more")
     try:
-        return _compare(given)
+        return _compare(args)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
 
 
-def _compare(given: argparse.Namespace) -> int:
-    results = results_of(given) / "samplers"
-    planned = {(sampler, seed): studies.prepared(given.experiment, given.overrides, sampler, seed, given.trials)
-               for seed in range(given.seeds) for sampler in given.samplers}
+def _compare(args: argparse.Namespace) -> int:
+    results = results_of(args) / "samplers"
+    experiments = {(sampler, seed): studies.prepare(args.experiment, args.overrides, sampler, seed, args.trials)
+                   for seed in range(args.seeds) for sampler in args.samplers}
     stores = {(sampler, seed): Store(studies.folder(results, sampler, seed), experiment.name)
-              for (sampler, seed), experiment in planned.items()}
-    courses: dict[str, list[studies.Course]] = {sampler: [] for sampler in given.samplers}
+              for (sampler, seed), experiment in experiments.items()}
+    courses: dict[str, list[studies.Course]] = {sampler: [] for sampler in args.samplers}
     code = OK
-    with executor_of(given, next(iter(stores.values()))) as executor:
-        for (sampler, seed), experiment in planned.items():
+    with executor_of(args, next(iter(stores.values()))) as executor:
+        for (sampler, seed), experiment in experiments.items():
             print(f"{sampler}, sampler seed {seed}", file=sys.stderr)
             store = stores[sampler, seed]
             others = [other for other in stores.values() if other is not store]
-            with progress(lambda: None) as shown:
-                summary, course, reused = studies.run(experiment, store, others, executor, shown)
+            with progress(lambda: None) as screen:
+                summary, course, reused = studies.run(experiment, store, others, executor, screen)
             print(f"{sampler}, sampler seed {seed}: {summary.done} trials run, {summary.skipped} done before, {reused} "
                   f"taken from other searches, {summary.failed} failed; {duration(summary.seconds)}", file=sys.stderr)
             if summary.signal or summary.interrupted:
@@ -78,31 +78,32 @@ def _compare(given: argparse.Namespace) -> int:
                 return exit_code(summary)
             courses[sampler].append(course)
             code = max(code, SOME_FAILED if summary.failed else OK)
-    _show(next(iter(planned.values())), measured(courses), courses, as_json=given.json)
+    _show(next(iter(experiments.values())), measured(courses), courses, as_json=args.json)
     return code
 
 
-def _show(experiment: Experiment, found: Mapping[str, Measured], courses: Mapping[str, list[studies.Course]], *,
+def _show(experiment: Experiment, figures: Mapping[str, Measured], courses: Mapping[str, list[studies.Course]], *,
           as_json: bool) -> None:
-    """Print each sampler's figures, how the first differs from each of the others, and the verdicts."""
-    first, *others = found
-    pairs = {name: dict(zip(others, differences(getattr(found[first], name),
-                                                [getattr(found[other], name) for other in others]), strict=True))
+    """Print each sampler's figures, the first one's difference from each other one, and the verdicts."""
+    first, *others = figures
+    pairs = {name: dict(zip(others, differences(getattr(figures[first], name),
+                                                [getattr(figures[other], name) for other in others]), strict=True))
              for name in ("final", "area")}
     objective, trials = search_of(experiment).objectives[0], len(courses[first][0].best)
     better = 1 if objective.direction == "maximize" else -1
     words = [verdict(first, other, pairs["final"][other], better, len(others)) for other in others]
     if as_json:
+        samplers = {name: {**asdict(values), "best_so_far": [course.best for course in courses[name]]}
+                    for name, values in figures.items()}
+        against = {name: {f"{first} - {other}": asdict(difference) for other, difference in row.items()}
+                   for name, row in pairs.items()}
         print(json.dumps({"experiment": experiment.name, "objective": asdict(objective), "trials": trials,
-                          "samplers": {name: {**asdict(figures), "best_so_far": [each.best for each in courses[name]]}
-                                       for name, figures in found.items()},
-                          "differences": {name: {f"{first} - {other}": asdict(each) for other, each in row.items()}
-                                          for name, row in pairs.items()}, "verdicts": words}, indent=1))
+                          "samplers": samplers, "differences": against, "verdicts": words}, indent=1))
         return
     heads = ["sampler", "best at the end", "mean of best so far", f"test {studies.TEST} of the best"]
-    rows = [[name, _words(mean_interval(each.final)), _words(mean_interval(each.area)),
-             _words(mean_interval(each.test)) if each.test else ""] for name, each in found.items()]
-    rows += [[f"{first} - {other}", *(_difference(pairs[name][other]) for name in ("final", "area")), ""]
+    rows = [[name, _format_interval(mean_interval(values.final)), _format_interval(mean_interval(values.area)),
+             _format_interval(mean_interval(values.test)) if values.test else ""] for name, values in figures.items()]
+    rows += [[f"{first} - {other}", *(_format_difference(pairs[name][other]) for name in ("final", "area")), ""]
              for other in others]
     print(f"### {objective.score} ({objective.direction}) after {trials} trials, {len(courses[first])} sampler seeds\n")
     print(markdown_table(heads, rows))
@@ -111,12 +112,13 @@ def _show(experiment: Experiment, found: Mapping[str, Measured], courses: Mappin
     print("\n".join(words))
 
 
-def _words(found: Interval) -> str:
-    return f"{found.mean:.4f}" + ("" if found.half_width is None else f"±{found.half_width:.4f}")
+def _format_interval(interval: Interval) -> str:
+    return f"{interval.mean:.4f}" + ("" if interval.half_width is None else f"±{interval.half_width:.4f}")
 
 
-def _difference(found: Difference) -> str:
-    return f"{found.interval.mean:+.4f}±{found.interval.half_width:.4f} (p={found.p:.3f})"
+def _format_difference(difference: Difference) -> str:
+    interval = difference.interval
+    return f"{interval.mean:+.4f}±{interval.half_width:.4f} (p={difference.p:.3f})"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 
 Takes textured OBJ, GLB, glTF, PLY, OFF and STL files and folders of them (needs `pip install 'harness[data]'`). Writes
 <to>/rendering_zero123plus/<name>/000.png (condition view) and 001.png to 006.png, RGBA, with cameras.json beside them,
-and adds the names to <to>/lvis-annotations.json. A mesh that cannot be used gets one line, and the end code is 1.
+and adds the names to <to>/lvis-annotations.json. For a mesh that cannot be used it prints one line and exits with 1.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _render_views.layout import enlist, folder_of, meshes, write
+from _render_views.layout import add_to_list, find_meshes, folder_of, write
 
 from harness.data.rendering.meshes import UPRIGHT, apply_placement, load_mesh, placement
 from harness.errors import UsageError
@@ -23,25 +23,25 @@ from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Render every mesh that is named; 1 when one of them cannot be, 2 when nothing can."""
-    given = _arguments(argv)
+    """Render every named mesh; return 1 if one of them cannot be rendered, 2 if no mesh is found."""
+    args = _arguments(argv)
     try:
-        found = meshes(given.meshes)
+        meshes = find_meshes(args.meshes)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     failed = 0
-    for name, path in found.items():
-        if (folder_of(given.to, name) / "006.png").is_file() and not given.force:
-            print(f"{path}: there already; --force renders it again", flush=True)
-            enlist(given.to, given.category, name)
+    for name, path in meshes.items():
+        if (folder_of(args.to, name) / "006.png").is_file() and not args.force:
+            print(f"{path}: already there; --force renders it again", flush=True)
+            add_to_list(args.to, args.category, name)
             continue
         started = time.perf_counter()
         try:
             mesh = load_mesh(path)
-            turn, shift = placement(mesh.corners, given.normalise, given.up)
-            notes = write(folder_of(given.to, name), apply_placement(mesh, turn, shift), given)
-            enlist(given.to, given.category, name)
+            turn, shift = placement(mesh.corners, args.normalise, args.up)
+            notes = write(folder_of(args.to, name), apply_placement(mesh, turn, shift), args)
+            add_to_list(args.to, args.category, name)
         except UsageError as error:
             print(f"skipped: {error}", file=sys.stderr)
             failed += 1
@@ -58,19 +58,20 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=320, help="side of the six views in pixels (320)")
     parser.add_argument("--condition-size", type=int, default=512, help="side of the condition view in pixels (512)")
     parser.add_argument("--normalise", choices=("sphere", "cube"), default="sphere",
-                        help="farthest point at distance 1, as Zero123++ was trained (default), or longest side 2")
+                        help="farthest point at distance 1, as in Zero123++'s training (default), or longest side 2")
     parser.add_argument("--up", choices=tuple(UPRIGHT), default="y",
                         help="y up, front along z (glTF; default); z up, front along -y (Blender); ShapeNet's")
-    parser.add_argument("--version", choices=tuple(ZERO123PLUS_ELEVATIONS), default="v1.2", help="whose cameras (v1.2)")
+    parser.add_argument("--version", choices=tuple(ZERO123PLUS_ELEVATIONS), default="v1.2",
+                        help="Zero123++ version (v1.2)")
     parser.add_argument("--azimuth", type=float, default=0.0, help="of the condition view, in degrees (0: front)")
     parser.add_argument("--elevation", type=float, default=20.0, help="of the condition view, in degrees (20)")
-    parser.add_argument("--category", default="own", help="under which the list names the objects (own)")
-    parser.add_argument("--force", action="store_true", help="render again what is there")
-    given = parser.parse_args(argv)
+    parser.add_argument("--category", default="own", help="the objects' category in the list file (own)")
+    parser.add_argument("--force", action="store_true", help="render again what exists")
+    args = parser.parse_args(argv)
     for name in ("size", "condition_size"):
-        if not 16 <= getattr(given, name) <= 4096:
-            parser.error(f"--{name.replace('_', '-')} is {getattr(given, name)}; expected 16 to 4096")
-    return given
+        if not 16 <= getattr(args, name) <= 4096:
+            parser.error(f"--{name.replace('_', '-')} is {getattr(args, name)}; expected 16 to 4096")
+    return args
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Sections of bench.py, one a file."""
+"""Sections of bench.py, one per file."""

@@ -1,7 +1,8 @@
-"""What the coordinator adds to a trial: everything from one trial's end to the next one's start on the same worker.
+"""The coordinator's overhead per trial: the time from one trial's end to the next one's start on the same worker.
 
-Trials note when they begin and end, so the gap holds all there is: the result on its way back, records forced to disk,
-the next trial's note, the way out. Runs with and without MLflow's mirror take turns: the mirror must not hold it up.
+Trials write their start and end to a journal, so that the gap contains everything: sending the result, syncing its
+record to disk, the next start marker, and sending the next trial. Runs with and without MLflow take turns, to show that
+the mirror costs no time.
 """
 
 import os
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from _chaos import trials
 
 from harness.config.spec import Choice, Experiment, ReportSpec, TrialSpec
-from harness.runner.coordinator import Policy, conduct
+from harness.runner.coordinator import Policy, run_trials
 from harness.runner.executors.processes import Processes
 from harness.search.grid import Grid
 from harness.store.mlflow_server import connect, default_uri
-from harness.store.mlflow_tracker import MlflowTracker, Untracked
+from harness.store.mlflow_tracker import MlflowTracker, Tracker
 from harness.store.store import Store
 
 if TYPE_CHECKING:
@@ -31,25 +32,25 @@ TARGET_MS = 50.0
 
 def measure(count: int = 40, rounds: int = 3) -> dict[str, Any]:
     """Return the median gap in ms with and without MLflow, round by round in turn, and their ratio."""
-    found: dict[str, list[float]] = {"mirrored_ms": [], "alone_ms": []}
-    with tempfile.TemporaryDirectory(prefix="bench-coordinator-") as folder, journal(Path(folder)) as noted:
+    gaps_ms: dict[str, list[float]] = {"mirrored_ms": [], "alone_ms": []}
+    with tempfile.TemporaryDirectory(prefix="bench-coordinator-") as folder, journal(Path(folder)) as path:
         results = Path(folder) / "results"
-        connect(default_uri(results))  # makes the database, which takes seconds
+        connect(default_uri(results))  # creates the database, which takes seconds
         with Processes("_chaos.trials:run", threads=1, devices=()) as executor:
-            run(results, "imports", 1, executor, lambda store: Untracked())
+            run(results, "imports", 1, executor, lambda store: Tracker())
             for number in range(rounds):
-                for name, tracker in (("mirrored_ms", MlflowTracker), ("alone_ms", lambda store: Untracked())):
-                    noted.write_text("")
+                for name, tracker in (("mirrored_ms", MlflowTracker), ("alone_ms", lambda store: Tracker())):
+                    path.write_text("")
                     run(results, f"{name.partition('_')[0]}{number}", count, executor, tracker)
-                    found[name].append(round(1000.0 * statistics.median(gaps(noted)), 2))
-    median = {name: statistics.median(values) for name, values in found.items()}
-    return {**found, "median_ms": median["mirrored_ms"], "target": TARGET_MS,
+                    gaps_ms[name].append(round(1000.0 * statistics.median(gaps(path)), 2))
+    median = {name: statistics.median(values) for name, values in gaps_ms.items()}
+    return {**gaps_ms, "median_ms": median["mirrored_ms"], "target": TARGET_MS,
             "mirror_ratio": round(median["mirrored_ms"] / median["alone_ms"], 3)}
 
 
 @contextmanager
 def journal(folder: Path) -> Iterator[Path]:
-    """Name the file that trials note themselves in."""
+    """Set the journal's file for the trials."""
     path, before = folder / "journal", os.environ.get(trials.JOURNAL)
     os.environ[trials.JOURNAL] = str(path)
     try:
@@ -59,19 +60,19 @@ def journal(folder: Path) -> Iterator[Path]:
 
 
 def run(results: Path, name: str, count: int, executor: "Executor", tracker: Callable[[Store], Any]) -> None:
-    """Conduct so many trials, each an own seed; raise RuntimeError unless every one finishes."""
-    plain = Choice("bench")
-    specs = [TrialSpec(plain, plain, plain, plain, (), seed=seed, steps=trials.STEPS) for seed in range(count)]
+    """Run ``count`` trials, each with its own seed; raise RuntimeError unless every one finishes."""
+    choice = Choice("bench")
+    specs = [TrialSpec(choice, choice, choice, choice, (), seed=seed, steps=trials.STEPS) for seed in range(count)]
     store = Store(results, name)
     grid = Grid(Experiment(name, specs, (), tuple(range(count)), ReportSpec(), ""), store, trials.fingerprints)
-    summary = conduct(grid, store, executor, tracker(store), policy=Policy(retries=0))
+    summary = run_trials(grid, store, executor, tracker(store), policy=Policy(retries=0))
     if summary.done != count:
         reasons = {record["reason"] for record in store.records() if record["reason"]}
         raise RuntimeError(f"{summary.done} of {count} trials finished; {', '.join(reasons)}")
 
 
-def gaps(noted: Path) -> list[float]:
-    """Return the seconds from each trial's end to the next one's beginning."""
-    lines = [line.split() for line in noted.read_text().splitlines()]
+def gaps(path: Path) -> list[float]:
+    """Return the seconds from each trial's end to the next one's start."""
+    lines = [line.split() for line in path.read_text().splitlines()]
     return [float(after[2]) - float(before[2]) for before, after in pairwise(lines)
             if (before[0], after[0]) == ("end", "begin")]

@@ -1,7 +1,7 @@
-"""How long a dataset of 100,000 photographs takes to index, and what memory the index and its scenes take.
+"""The time to index a dataset of 100,000 photographs, and the memory of the index and of scenes.
 
-Seconds are the processor's: one thread that waits for nothing but the disk. ``index_mb`` is what reading the index adds
-to the process; ``scenes_mb`` what looking at some hundred photographs adds to that, which must not grow with them.
+Seconds are processor time of one thread. ``index_mb`` is the memory that the index adds to the process, ``scenes_mb``
+what several hundred scenes add to that; it must not grow with their number.
 """
 
 import io
@@ -33,7 +33,7 @@ print(json.dumps({"seconds": seconds, "index_mb": indexed - before, "scenes_mb":
 
 
 def measure(photographs: int = 100_000) -> dict[str, Any]:
-    """Return what a tenth of the photographs and all of them take."""
+    """Return time and memory for all photographs, and for a tenth of them."""
     with tempfile.TemporaryDirectory(prefix="bench-data-") as folder:
         few, many = (_child(_tree(Path(folder) / str(count), count)) for count in (photographs // 10, photographs))
     return {"photographs": photographs, "seconds": round(many["seconds"], 2), "target": SECONDS,
@@ -42,7 +42,7 @@ def measure(photographs: int = 100_000) -> dict[str, Any]:
 
 
 def _tree(root: Path, count: int) -> Path:
-    """Write photographs of one pixel in folders of a thousand, and two keypoints for each."""
+    """Write photographs of one pixel in folders of a thousand, with two keypoints each."""
     from PIL import Image
 
     pixel = io.BytesIO()
@@ -60,5 +60,5 @@ def _tree(root: Path, count: int) -> Path:
 
 def _child(root: Path) -> dict[str, float]:
     done = subprocess.run([sys.executable, "-c", CHILD, str(root)], check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures

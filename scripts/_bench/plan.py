@@ -1,7 +1,7 @@
-"""How long a plan of 100,000 cells takes to list, in a process of its own, imports included: under 5 s.
+"""The time to list a plan of 100,000 trials in its own process, imports included: under 5 s.
 
-The target is held against processor time: the process is one thread that waits for nothing, so on a machine that does
-nothing else that is its wall-clock time, which is told beside it.
+The target is for processor time. The process is one thread that waits for nothing, so on an idle machine the wall-clock
+time, which is printed too, is the same.
 """
 
 import os
@@ -26,7 +26,7 @@ grid:
 
 
 def measure(seeds: int = 5, rounds: int = 3) -> dict[str, Any]:
-    """Return the seconds of a plan of 20,000 cells a seed beside those of a plan of one trial, in turn."""
+    """Return the seconds for a plan of 20,000 trials per seed and for a plan of one trial; both take turns."""
     large, small = [], []
     with tempfile.TemporaryDirectory(prefix="bench-plan-") as folder:
         file = Path(folder) / "large.yaml"
@@ -42,7 +42,7 @@ def measure(seeds: int = 5, rounds: int = 3) -> dict[str, Any]:
 
 
 def _seconds(file: Path) -> tuple[float, float]:
-    """Return the processor's and the wall clock's seconds of a plan; raise RuntimeError where it fails."""
+    """Return a plan's processor time and wall-clock time in seconds; raise RuntimeError if it fails."""
     command = [sys.executable, "-m", "harness", "plan", str(file), "--results", str(file.parent / "results")]
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})

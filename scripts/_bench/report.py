@@ -1,6 +1,6 @@
-"""What a report of many trials costs: 10,000 records in under 20 s and 1 GB, and cost linear in their number.
+"""The cost of a report over many trials: 10,000 records in under 20 s and 1 GB, and linear in their number.
 
-Records are made up, as large as those of six-view trials; the command runs in a process of its own, imports included.
+Records are synthetic, as large as those of six-view trials. The command runs in its own process, imports included.
 """
 
 import json
@@ -35,7 +35,7 @@ STEPS, SCENES, VIEWS, KEYPOINTS = 100, 40, 6, 10
 
 
 def measure(records: int = 10_000) -> dict[str, Any]:
-    """Return seconds and peak memory of reports of a quarter of the records and of all, and how cost grew with them."""
+    """Return seconds and peak memory of reports on a quarter of the records and on all, and the growth of cost."""
     few, many = (_report(count) for count in (records // 4, records))
     growth = (many["cpu_seconds"] / few["cpu_seconds"] - 1) / 3  # 1 where four times as many cost four times as much
     return {"records": records, "few": few, "many": many, "growth": round(growth, 3),
@@ -51,11 +51,11 @@ def _report(records: int) -> dict[str, float]:
 
 
 def run(command: list[str]) -> dict[str, float]:
-    """Return a command's seconds by the clock and of the CPU, and its peak memory; raise RuntimeError if it fails."""
+    """Return a command's wall-clock and CPU seconds and its peak memory; raise RuntimeError if it fails."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)  # which Popen cannot learn any more
+    process.returncode = os.waitstatus_to_exitcode(status)  # Popen itself can no longer read it
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
     return {"seconds": round(time.perf_counter() - began, 2), "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
@@ -63,7 +63,7 @@ def run(command: list[str]) -> dict[str, float]:
 
 
 def fill(results: Path, records: int) -> None:
-    """Record so many finished trials, ten seeds of each setting, as the store would hold them."""
+    """Write ``records`` finished trials, ten seeds of each setting, in the store's format."""
     draw = random.Random(0)
     files = _files(results / "files")
     sizes = {file.name: file.stat().st_size for file in files}
@@ -82,7 +82,7 @@ def fill(results: Path, records: int) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Write what a trial leaves beside its record, once: all trials share it."""
+    """Write a trial's files besides its record, once; all trials link to them."""
     import numpy as np
     import pandas as pd
 

@@ -1,6 +1,6 @@
-"""How much more two workers do than one, on trials of one thread: at least 1.8 times as much where two cores are free.
+"""The throughput of two workers relative to one, on trials of one thread: at least 1.8 on two idle cores.
 
-Both executors are warm and take turns, so that what else the machine does falls on both alike; needs two free cores.
+Both executors have started before, and take turns, so that other load on the machine affects both equally.
 """
 
 import statistics
@@ -22,7 +22,7 @@ TARGET = 1.8
 
 
 def trial(spec: TrialSpec, on_step: Callable[["Step"], None], options: RunOptions) -> "TrialResult":
-    """Multiply matrices that fit a core's own cache, some tenths of a second long, and report as a trial does."""
+    """Multiply matrices that fit into a core's cache for some tenths of a second, and report steps as a trial does."""
     import torch
 
     from harness.method.optimise import Step
@@ -38,21 +38,21 @@ def trial(spec: TrialSpec, on_step: Callable[["Step"], None], options: RunOption
 
 
 def measure(trials: int = 8, rounds: int = 3, steps: int = 60) -> dict[str, Any]:
-    """Return the seconds of each round on one worker and on two, and the median ratio of their throughputs."""
+    """Return the seconds of each round on one worker and on two, and the median ratio of throughputs."""
     with Processes(RUN, workers=1, threads=1, devices=()) as one, Processes(RUN, workers=2, threads=1,
                                                                           devices=()) as two:
         for executor in (one, two):
             _seconds(executor, executor.workers, steps=1)  # imports
-        taken = [(_seconds(one, trials, steps), _seconds(two, trials, steps)) for _ in range(rounds)]
-    ratio = statistics.median(alone / shared for alone, shared in taken)
-    return {"one_worker_s": [round(alone, 3) for alone, _ in taken],
-            "two_workers_s": [round(shared, 3) for _, shared in taken], "ratio": round(ratio, 3), "target": TARGET}
+        seconds = [(_seconds(one, trials, steps), _seconds(two, trials, steps)) for _ in range(rounds)]
+    ratio = statistics.median(alone / shared for alone, shared in seconds)
+    return {"one_worker_s": [round(alone, 3) for alone, _ in seconds],
+            "two_workers_s": [round(shared, 3) for _, shared in seconds], "ratio": round(ratio, 3), "target": TARGET}
 
 
 def _seconds(executor: Processes, trials: int, steps: int) -> float:
-    """Return the wall-clock seconds of so many trials, kept coming as the coordinator does."""
-    plain = TrialSpec(Choice("bench"), Choice("bench"), Choice("bench"), Choice("bench"), losses=(), steps=steps)
-    waiting = [Task(str(seed), replace(plain, seed=seed)) for seed in range(trials)]
+    """Return the wall-clock seconds of ``trials`` trials, submitted as the coordinator does."""
+    spec = TrialSpec(Choice("bench"), Choice("bench"), Choice("bench"), Choice("bench"), losses=(), steps=steps)
+    waiting = [Task(str(seed), replace(spec, seed=seed)) for seed in range(trials)]
     ended: list[Event] = []
 
     def handle(event: Event) -> None:

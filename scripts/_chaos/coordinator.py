@@ -1,4 +1,4 @@
-"""The coordinator that chaos.py kills and starts again: `python coordinator.py RESULTS EXPERIMENT WORKERS`."""
+"""The process that chaos.py kills and starts again: `python coordinator.py RESULTS EXPERIMENT WORKERS`."""
 
 import sys
 from pathlib import Path
@@ -21,14 +21,14 @@ from harness.store.store import Store  # noqa: E402
 
 
 def source_of(experiment: Experiment, store: Store) -> TrialSource:
-    """Return the grid or the search that an experiment describes."""
+    """Return the grid or search of an experiment."""
     if experiment.search is None:
         return Grid(experiment, store, trials.fingerprints)
     return Sweep(experiment, store, fingerprints=trials.fingerprints)
 
 
 def main(results: str, file: str, workers: str) -> int:
-    """Run what is left and return the exit code that `harness run` would give."""
+    """Run the trials that are left; return the exit code of `harness run`."""
     experiment = load(file)
     store = Store(results, experiment.name)
     with Processes("_chaos.trials:run", workers=int(workers), threads=1, devices=(), log=store.folder) as executor:

@@ -1,1 +1,1 @@
-"""How rendered meshes lie on disk."""
+"""The files of render_views.py."""

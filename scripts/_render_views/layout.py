@@ -1,4 +1,4 @@
-"""Which meshes are named, and the files that one of them becomes."""
+"""The meshes to render, and the files of a rendered mesh."""
 
 import argparse
 import json
@@ -19,39 +19,39 @@ LIST, FOLDER = "lvis-annotations.json", "rendering_zero123plus"
 FOV, RADIUS = 30.0, 4.0  # degrees; object radii
 
 
-def meshes(given: Sequence[Path]) -> dict[str, Path]:
-    """Return the mesh files that are named or lie in named folders, by the names of their renders."""
-    found: dict[str, Path] = {}
-    for path in given:
-        inside = [path]
+def find_meshes(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the mesh files among ``paths`` and in folders among them, by the names of their renders."""
+    meshes: dict[str, Path] = {}
+    for path in paths:
+        files = [path]
         if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-        if not inside:
+            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        if not files:
             raise UsageError(f"folder {path}: no mesh in it; looked for *{', *'.join(SUFFIXES)}")
-        for file in inside:
+        for file in files:
             inner = file.relative_to(path).with_suffix("") if path.is_dir() else Path(file.stem)
             name = re.sub(r"[^\w.-]+", "_", "_".join(inner.parts)).lstrip(".") or "mesh"
-            if name in found and found[name] != file:
-                raise UsageError(f"mesh {file}: its renders would be named {name}, as those of {found[name]}")
-            found[name] = file
-    return found
+            if name in meshes and meshes[name] != file:
+                raise UsageError(f"mesh {file}: its renders would be named {name}, as those of {meshes[name]}")
+            meshes[name] = file
+    return meshes
 
 
 def folder_of(to: Path, name: str) -> Path:
-    """Return where an object's renders go."""
+    """Return the folder of an object's renders."""
     return to / FOLDER / name
 
 
-def write(folder: Path, mesh: Triangles, given: argparse.Namespace) -> list[str]:
-    """Write the seven views of a placed mesh and their cameras; return what is odd about them, in words."""
-    condition = orbit([given.azimuth], [given.elevation], fov=FOV, radius=RADIUS)
-    six = zero123plus_cameras(given.azimuth, given.version, fov=FOV, radius=RADIUS)
-    views = [_view(mesh, six, view, given.size) for view in range(6)]
-    views = [_view(mesh, condition, 0, given.condition_size), *views]
+def write(folder: Path, mesh: Triangles, args: argparse.Namespace) -> list[str]:
+    """Write the seven views of a placed mesh and their cameras; return warnings about them."""
+    condition = orbit([args.azimuth], [args.elevation], fov=FOV, radius=RADIUS)
+    six = zero123plus_cameras(args.azimuth, args.version, fov=FOV, radius=RADIUS)
+    views = [_view(mesh, six, view, args.size) for view in range(6)]
+    views = [_view(mesh, condition, 0, args.condition_size), *views]
     folder.mkdir(parents=True, exist_ok=True)
     for number, picture in reversed(list(enumerate(views))):
         Image.fromarray(picture.rgba).save(folder / f"{number:03}.png")
-    (folder / "cameras.json").write_text(json.dumps(_cameras(given, condition, six), indent=1) + "\n")
+    (folder / "cameras.json").write_text(json.dumps(_cameras(args, condition, six), indent=1) + "\n")
     cut = [f"{number:03}" for number, picture in enumerate(views) if _touches(picture)]
     return [f"leaves the image in {', '.join(cut)}"] if cut else []
 
@@ -61,27 +61,27 @@ def _view(mesh: Triangles, cameras: Cameras, view: int, side_px: int) -> Picture
 
 
 def _touches(picture: Picture) -> bool:
-    """Return whether the object reaches the image's border."""
+    """Return True if the object touches the image's border."""
     alpha = picture.rgba[..., 3]
     return bool(np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]]).any())
 
 
-def _cameras(given: argparse.Namespace, condition: Cameras, six: Cameras) -> dict[str, object]:
-    """Return what stands in cameras.json: per view azimuth and elevation in degrees, and the matrix of 3 x 4.
+def _cameras(args: argparse.Namespace, condition: Cameras, six: Cameras) -> dict[str, object]:
+    """Return the content of cameras.json: for each view azimuth and elevation in degrees, and a 3 x 4 matrix.
 
-    The matrix takes (x, y, z, 1), z up, to depth * (x, y, 1) with x to the right and y down in [0, 1] of the image.
+    The matrix maps (x, y, z, 1), z up, to depth * (x, y, 1), with x to the right and y down in [0, 1] of the image.
     """
-    azimuths = [given.azimuth, *(given.azimuth + step for step in ZERO123PLUS_AZIMUTHS)]
-    elevations = [given.elevation, *ZERO123PLUS_ELEVATIONS[given.version]]
+    azimuths = [args.azimuth, *(args.azimuth + step for step in ZERO123PLUS_AZIMUTHS)]
+    elevations = [args.elevation, *ZERO123PLUS_ELEVATIONS[args.version]]
     matrices = [*condition.matrices.tolist(), *six.matrices.tolist()]
     views = [{"file": f"{number:03}.png", "azimuth": math.fmod(azimuth, 360), "elevation": elevation, "matrix": matrix}
              for number, (azimuth, elevation, matrix) in enumerate(zip(azimuths, elevations, matrices, strict=True))]
-    return {"version": given.version, "fov_degrees": FOV, "distance": RADIUS, "normalise": given.normalise,
-            "up": given.up, "views": views}
+    return {"version": args.version, "fov_degrees": FOV, "distance": RADIUS, "normalise": args.normalise,
+            "up": args.up, "views": views}
 
 
-def enlist(to: Path, category: str, name: str) -> None:
-    """Add an object to the list, which is replaced as a whole."""
+def add_to_list(to: Path, category: str, name: str) -> None:
+    """Add an object to the list file, which is replaced atomically."""
     path = to / LIST
     try:
         listed = json.loads(path.read_text()) if path.is_file() else {}

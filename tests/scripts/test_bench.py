@@ -10,7 +10,7 @@ import bench
 from _bench import coordinator, memory, plan
 
 from harness.runner.executors.inline import Inline
-from harness.store.mlflow_tracker import Untracked
+from harness.store.mlflow_tracker import Tracker
 
 
 def test_a_section_meets_its_target_or_misses_it():
@@ -53,7 +53,7 @@ def test_the_gap_is_from_one_trials_end_to_the_next_ones_beginning(tmp_path):
 
 def test_a_run_of_the_bench_finishes_its_trials(tmp_path):
     with coordinator.journal(tmp_path) as noted:
-        coordinator.run(tmp_path / "results", "few", 2, Inline("_chaos.trials:run"), lambda store: Untracked())
+        coordinator.run(tmp_path / "results", "few", 2, Inline("_chaos.trials:run"), lambda store: Tracker())
         assert len(coordinator.gaps(noted)) == 1
 
 

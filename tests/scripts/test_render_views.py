@@ -122,7 +122,7 @@ def test_what_is_there_is_not_rendered_again(renders, tmp_path, capsys):
     cube().export(tmp_path / "cube.ply")
     before = (renders / "rendering_zero123plus" / "cube" / "001.png").stat().st_mtime_ns
     assert run(tmp_path / "cube.ply", "--to", renders, "--size", 64) == 0
-    assert "there already" in capsys.readouterr().out
+    assert "already there" in capsys.readouterr().out
     assert (renders / "rendering_zero123plus" / "cube" / "001.png").stat().st_mtime_ns == before
 
 
