@@ -20,7 +20,7 @@ class Pruner(ABC):
         >>> from harness.registry import knob
         >>> @dataclass(frozen=True)
         ... class Patient(Pruner):
-        ...     by: str = knob("seed", "readings that are compared", choices=("seed",))
+        ...     by: str = knob("seed", "compared values: the mean after each seed", choices=("seed",))
         ...     def build(self, steps):
         ...         import optuna
         ...         return optuna.pruners.MedianPruner(n_startup_trials=20)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class Hyperband(Pruner):
     """Optuna's Hyperband, on readings of a running trial."""
 
-    by: str = knob("step", "what is compared: readings every so many steps", choices=("step",))
+    by: str = knob("step", "compared values: readings of a running trial", choices=("step",))
     every: int = knob(10, "steps between readings", low=1, high=10_000_000)
     fewest_steps: int = knob(10, "steps that every setting gets", low=1, high=10_000_000)
-    factor: int = knob(3, "one setting in so many goes on", low=2, high=100)
+    factor: int = knob(3, "reduction factor: one of this many settings goes on", low=2, high=100)
 
     def build(self, steps: int) -> "optuna.pruners.BasePruner":
         """Return Optuna's pruner."""

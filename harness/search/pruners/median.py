@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Median(Pruner):
     """Optuna's median rule, on the mean over the seeds so far or on readings of a running trial."""
 
-    by: str = knob("seed", "what is compared: means after each seed, or readings every so many steps",
+    by: str = knob("seed", "compared values: the mean after each seed, or readings of a running trial",
                    choices=("seed", "step"))
     every: int = knob(10, "steps between readings, by step", low=1, high=10_000_000)
     startup: int = knob(5, "settings that end before any is pruned", low=1, high=100_000)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Wilcoxon(Pruner):
     """Optuna's Wilcoxon rule: a one-sided paired test against the best setting so far."""
 
-    by: str = knob("scene", "what is paired: the fit scenes of each seed, or the seeds",
+    by: str = knob("scene", "pairs of the test: the fit scenes of each seed, or the seeds",
                    choices=("scene", "seed"))
     p: float = knob(0.1, "a setting is given up below this p value", low=1e-6, high=0.5)
 

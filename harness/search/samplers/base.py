@@ -29,7 +29,7 @@ class Sampler(ABC):
         seed: seed of the search; each proposal's seed is a hash of it, the study's name and the proposal's number.
     """
 
-    seed: int = knob(0, "varies what is proposed", low=0)
+    seed: int = knob(0, "seed of the proposals", low=0)
 
     several: ClassVar[bool] = True  # False if it supports a single objective only
     exhaustive: ClassVar[bool] = False  # True if every cell of the space is tried in order and none is proposed
