@@ -188,9 +188,9 @@ def _hits(tables: "Sequence[Columns]") -> "tuple[NDArray[Any], NDArray[Any]]":
         scene = np.asarray(points["scene"])
         rows.append((np.bincount(scene, near), np.bincount(scene, visible)))
     longest = max(len(counts) for pair in rows for counts in pair)
-    hits, shown = (np.stack([np.pad(counts, (0, longest - len(counts))) for counts in side])
-                   for side in zip(*rows, strict=True))
-    return hits, shown
+    hits, visible = (np.stack([np.pad(counts, (0, longest - len(counts))) for counts in side])
+                     for side in zip(*rows, strict=True))
+    return hits, visible
 
 
 def _by_values(groups: Sequence[Group], keys: Sequence[str]) -> dict[str, list[Group]]:

@@ -60,10 +60,10 @@ class History(Chart):
         axes = figure.subplots()
         marks: dict[str, dict[str, Any]] = {"finished": {"marker": "o", "color": COLOURS[0]}}
         for status in dict.fromkeys(["finished", *(trial.status for trial in self.trials)]):
-            shown = [(t.number, t.value) for t in self.trials if t.status == status and t.value is not None]
+            points = [(t.number, t.value) for t in self.trials if t.status == status and t.value is not None]
             look = marks.get(status, {"marker": "x", "color": FAINT})
-            if shown:
-                axes.plot(*zip(*shown, strict=True), linestyle="none", label=status, **look)
+            if points:
+                axes.plot(*zip(*points, strict=True), linestyle="none", label=status, **look)
         axes.step([number for number, _ in self.best], [value for _, value in self.best], where="post", color=INK,
                   label="best so far")
         axes.set(xlabel="trial", ylabel=self.objective)

@@ -61,8 +61,8 @@ class FigureSource:
                 labels[i] = (", ".join(row.labels), row.test_data, row.is_baseline)
                 trials.setdefault(i, {}).update({trial: None for cell in row.cells for trial in cell.trials})
         look = looks(1)[0]
-        return tuple(FigureRow(label, look, tuple(self.records[trial] for trial in trials[i]), *data)
-                     for i, (label, *data) in labels.items())
+        return tuple(FigureRow(label, look, tuple(self.records[trial] for trial in trials[i]), data, is_baseline)
+                     for i, (label, data, is_baseline) in labels.items())
 
     @cached_property
     def rows(self) -> tuple[FigureRow, ...]:

@@ -49,10 +49,10 @@ class ConvergenceFigure(Kind):
     @property
     def caption(self) -> str:
         """Return the caption; it names the loss's scale and the rows left out."""
-        what = f"Total loss, every term at its last weight, moving average over {SPAN} steps"
-        what += ", divided by its first value because the losses differ." if self.is_relative else "."
+        text = f"Total loss, every term at its last weight, moving average over {SPAN} steps"
+        text += ", divided by its first value because the losses differ." if self.is_relative else "."
         probed = " Right: PCK@0.1 on the fit split, ties cross-fitted, as read on the way." if self.pck else ""
-        return f"{what}{probed} {self.note}"
+        return f"{text}{probed} {self.note}"
 
     def size_in(self) -> tuple[float, float]:
         """Return the size: one column, or the page's width for two panels."""

@@ -29,7 +29,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class DifferencesFigure(Kind):
-    """How far each setting lies from the baseline, seed by seed on the same scenes."""
+    """Each setting's paired difference to the baseline, seed by seed on the same scenes."""
 
     labels: tuple[str, ...]
     panels: tuple[Panel, ...]

@@ -63,8 +63,8 @@ class KeypointsFigure(Kind):
     @property
     def caption(self) -> str:
         """Return the caption; it gives the threshold and the range of the shades."""
-        what = f"PCK@{ALPHA:g} of every keypoint where it is visible, mean over seeds; shades from 0 to the largest."
-        return f"{what} {self.note}".strip()
+        text = f"PCK@{ALPHA:g} of every keypoint where it is visible, mean over seeds; shades from 0 to the largest."
+        return f"{text} {self.note}".strip()
 
     def size_in(self) -> tuple[float, float]:
         """Return the size: one column or the page's width, as the cells need, and a height for every row."""
@@ -120,9 +120,9 @@ def by_keypoint(points: Columns, error: str, count: int) -> "np.ndarray":
 
     visible = points["visible"].astype(bool)
     hits = visible & (points[error] <= ALPHA * points["normaliser"])
-    shown = np.bincount(points["keypoint"], visible, count)
+    counts = np.bincount(points["keypoint"], visible, count)
     with np.errstate(invalid="ignore"):
-        return np.bincount(points["keypoint"], hits, count) / np.where(shown > 0, shown, np.nan)
+        return np.bincount(points["keypoint"], hits, count) / np.where(counts > 0, counts, np.nan)
 
 
 def _mean(seeds: "list[np.ndarray]") -> tuple[float | None, ...]:

@@ -19,7 +19,7 @@ def collect(records: Iterable[Record], results: Path, home: Path, runs: Mapping[
             hint: str) -> dict[str, TrialSection]:
     """Return the sections by trial, for pages one folder below ``home``.
 
-    Pages in the experiment's own folder link to files. Pages elsewhere embed the pictures, reduced, if these are few,
+    Pages in the experiment's folder link to files. Pages elsewhere embed the pictures, reduced, if these are few,
     so that the pages may be moved or committed. ``runs`` are MLflow's addresses by id and start of the attempt,
     ``hint`` is the text for a trial without one.
     """

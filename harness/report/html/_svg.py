@@ -1,4 +1,4 @@
-"""A figure's SVG as part of a page: in the page's own ink, with ids of its own."""
+"""A figure's SVG as part of a page: in the page's colours, with unique ids."""
 
 import re
 from html import escape

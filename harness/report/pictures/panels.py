@@ -85,17 +85,17 @@ def _matched(points_yx: "Tensor", maps: "Tensor", match: Sequence[int]) -> tuple
 def _strip(scene: MapRow, matched: Sequence[int], names: Sequence[str], palette: list[Colour]) -> Image.Image:
     """Return the maps of matched tokens over a scene's views: one column of pairs, before and after, per keypoint."""
     room = sheet.WIDTH_PX - 2 * sheet.MARGIN_PX - sheet.SIDE_PX
-    shown = list(matched)[: room // (2 * (MAP_PX[0] + 1) + 8)]
-    size = sheet.tile_px(scene, 2 * len(shown), MAP_PX, 8 * len(shown))
+    drawn = list(matched)[: room // (2 * (MAP_PX[0] + 1) + 8)]
+    size = sheet.tile_px(scene, 2 * len(drawn), MAP_PX, 8 * len(drawn))
     pair, step = 2 * (size[0] + 1) + 8, size[1] + 1
-    image = Image.new("RGB", (sheet.SIDE_PX + len(shown) * pair, 60 + len(scene.heads) * step), sheet.PAPER)
+    image = Image.new("RGB", (sheet.SIDE_PX + len(drawn) * pair, 60 + len(scene.heads) * step), sheet.PAPER)
     draw = ImageDraw.Draw(image)
-    rest = f"; {len(shown)} of {len(matched)} keypoints" if len(shown) < len(matched) else ""
+    rest = f"; {len(drawn)} of {len(matched)} keypoints" if len(drawn) < len(matched) else ""
     which = scene.label or "all scenes"
     title = f"maps of the matched tokens, {which}: left untrained, right optimised, each scaled to its own maximum; " \
             f"ring: the point found{rest}"
     sheet.write(draw, (0, 0), title, 14, max(image.width, 900), sheet.INK)
-    for column, k in enumerate(shown):
+    for column, k in enumerate(drawn):
         left = sheet.SIDE_PX + column * pair
         image.paste(spot(palette[k], 13), (left, 30))
         sheet.write(draw, (left + 17, 28), names[k], 13, pair - 22, sheet.INK)

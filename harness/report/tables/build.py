@@ -12,7 +12,7 @@ from harness.report.tables.comparisons import baselines, best_and_tied, differen
 from harness.report.tables.effects import effects_table, why_none
 from harness.report.tables.legends import legend
 from harness.report.tables.notes import listing, shared_notes
-from harness.report.tables.published import unshown, with_published
+from harness.report.tables.published import uncited_note, with_published
 from harness.report.tables.rows import Group, Record, canonical, group_records
 from harness.report.tables.values import RowValues, row_values
 
@@ -42,7 +42,7 @@ def build(
     names = list(dict.fromkeys(name for group in groups for scores in group.scores for name in scores))
     tables = [with_published(table, groups, report.published) for layout in (*TABLES, *extra_layout(report.columns))
               if (table := _table(layout, heads, groups, names, report)) is not None]
-    cited = unshown(tables, report.published)
+    cited = uncited_note(tables, report.published)
     effects = effects_table(groups, names, report)
     tables += [] if effects is None else [effects]
     scores = {column.score for table in tables for column in table.columns}

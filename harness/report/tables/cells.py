@@ -110,18 +110,18 @@ class Table:
 
     def differences(self) -> "Table | None":
         """Return the tested columns as differences to the baseline; None without any."""
-        shown = [i for i, column in enumerate(self.columns)
-                 if column.tested and any(row.cells[i].difference for row in self.rows)]
-        rows = [row for row in self.rows if any(row.cells[i].difference for i in shown)]
+        tested = [i for i, column in enumerate(self.columns)
+                  if column.tested and any(row.cells[i].difference for row in self.rows)]
+        rows = [row for row in self.rows if any(row.cells[i].difference for i in tested)]
         if not rows:
             return None
-        seeds = [max(gap.interval.count for i in shown if (gap := row.cells[i].difference)) for row in rows]
-        cells = [tuple(_difference(row.cells[i], self.columns[i], count) for i in shown)
+        seeds = [max(gap.interval.count for i in tested if (gap := row.cells[i].difference)) for row in rows]
+        cells = [tuple(_difference(row.cells[i], self.columns[i], count) for i in tested)
                  for row, count in zip(rows, seeds, strict=True)]
-        names = {gap.baseline for row in rows for i in shown if (gap := row.cells[i].difference)}
+        names = {gap.baseline for row in rows for i in tested if (gap := row.cells[i].difference)}
         baseline = " ".join(next(iter(names))) if len(names) == 1 else "each row's baseline"
         return Table(
-            f"{self.name}-differences", f"Difference to {baseline}", self.heads, tuple(self.columns[i] for i in shown),
+            f"{self.name}-differences", f"Difference to {baseline}", self.heads, tuple(self.columns[i] for i in tested),
             tuple(replace(row, cells=new, seeds=count) for row, new, count in zip(rows, cells, seeds, strict=True)), (),
         )
 
@@ -129,7 +129,7 @@ class Table:
 def format_interval(interval: Interval, column: Column, *, signed: bool = False, like: float | None = None) -> str:
     """Return mean and half width with the column's decimals; by default with four significant digits of the largest.
 
-    ``like`` is the mean that a difference belongs to, which counts for the digits too.
+    ``like`` is the mean of a difference's cell; it counts for the digits too.
     """
     largest = max(abs(interval.mean), interval.half_width or 0.0, abs(like or 0.0))
     digits = digits_of(largest) if column.digits is None else column.digits

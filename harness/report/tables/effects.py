@@ -14,7 +14,7 @@ from harness.report.tables.comparisons import corrected
 from harness.report.tables.notes import average, listing, star_notes
 from harness.report.tables.rows import ABSENT, Group, canonical, group_records, without
 
-SCORES = ("pck@0.1", "pck_regressed@0.1", "nme", "entropy", "nvs_loss")  # shown in addition to the tested ones
+SCORES = ("pck@0.1", "pck_regressed@0.1", "nme", "entropy", "nvs_loss")  # columns in addition to the tested scores
 MISSING = object()
 
 

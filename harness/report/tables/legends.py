@@ -92,10 +92,10 @@ def _few_samples(table: Table, groups: Sequence[Group]) -> str:
     few = []
     for group in groups:
         record = group.records[0]
-        spec, shown = record["spec"], (record.get("scores") or {}).get("visible_points")
-        if not record.get("keypoints") or shown is None or not spec.get("test_scenes"):
+        spec, points = record["spec"], (record.get("scores") or {}).get("visible_points")
+        if not record.get("keypoints") or points is None or not spec.get("test_scenes"):
             continue  # an older record without these values
-        samples = spec["fit_scenes"] * shown / spec["test_scenes"] / len(record["keypoints"])
+        samples = spec["fit_scenes"] * points / spec["test_scenes"] / len(record["keypoints"])
         unknowns = 2 * min(spec["keypoints"], spec["tokens"])
         if samples < SAMPLES * unknowns:
             few.append(f"{_words(group.labels)} has about {samples:.0f} of each keypoint for {unknowns} unknowns")

@@ -22,10 +22,10 @@ def with_published(table: Table, groups: Sequence[Group], published: Sequence[Pu
         figures = {figure.score: figure.value for figure in published
                    if figure.setting == setting and figure.source == source}
         members = [group for group in groups if is_baseline(group.records[0]["spec"], setting)]
-        shown = [column.head for column in table.columns if column.score in figures]
+        heads = [column.head for column in table.columns if column.score in figures]
         if not members:
-            alone += [f"{', '.join(shown)} of {canonical(setting)}"] if shown else []
-        if not members or not shown:
+            alone += [f"{', '.join(heads)} of {canonical(setting)}"] if heads else []
+        if not members or not heads:
             continue
         name = "published" if len(sources) == 1 else f"published [{sources.index(source) + 1}]"
         cells = tuple(_cell(table, i, figures, source) for i in range(len(table.columns)))
@@ -35,11 +35,11 @@ def with_published(table: Table, groups: Sequence[Group], published: Sequence[Pu
     return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, *notes))
 
 
-def unshown(tables: Sequence[Table], published: Sequence[Published]) -> str:
+def uncited_note(tables: Sequence[Table], published: Sequence[Published]) -> str:
     """Return a note on published scores that no table has; "" without any."""
-    shown = {column.score for table in tables for column in table.columns}
+    scores = {column.score for table in tables for column in table.columns}
     return listing("Published, but of scores that no table shows",
-                   list(dict.fromkeys(figure.score for figure in published if figure.score not in shown)))
+                   list(dict.fromkeys(figure.score for figure in published if figure.score not in scores)))
 
 
 def _apart(published: Sequence[Published]) -> list[tuple[Mapping[str, object], str]]:

@@ -85,7 +85,7 @@ def group_records(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[
 
 def is_baseline(spec: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
     """Return whether a spec has the baseline's settings; a choice's name matches with any knobs."""
-    return all(dotted.matches(dotted.get(spec, path), wanted) for path, wanted in baseline.items())
+    return all(dotted.matches(dotted.get(spec, path), value) for path, value in baseline.items())
 
 
 def varying_settings(specs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -126,7 +126,7 @@ def _agree(one: Mapping[int, tuple[str, Values]], other: Mapping[int, tuple[str,
 
 
 def labels_of(name: str, members: Sequence[Group], groups: Sequence[Group]) -> tuple[str, ...]:
-    """Return the labels of a row for some of the settings: only what distinguishes these from the others."""
+    """Return the labels of a row for some of the settings: only those that distinguish these from the others."""
     return _labels(name, members, _label_sets(groups))
 
 

@@ -72,6 +72,14 @@ def test_rows_differ_in_more_than_colour_and_the_baseline_is_a_solid_line_in_ink
     assert all(look.colour != _style.INK for i, look in enumerate(looks) if i != 3)
 
 
+def test_the_style_file_has_the_colours_that_a_page_replaces_by_its_own():
+    import matplotlib as mpl
+
+    style = mpl.rc_params_from_file(_style.STYLE, use_default_template=False)
+    colours = {value for name, value in style.items() if name.endswith("color") and not name.endswith("facecolor")}
+    assert colours == {_style.INK, _style.FAINT, _style.GRID}
+
+
 def test_drawing_leaves_matplotlibs_settings_alone_and_does_not_read_the_users(charts, drawn):
     import matplotlib as mpl
 
