@@ -1,4 +1,4 @@
-"""Splits, rendered and encoded once: no trial encodes an image that another one has encoded."""
+"""The splits of a dataset, rendered and encoded once, and cached for all trials."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ CHUNK = 16  # scenes that are encoded and kept together
 
 @dataclass(frozen=True)
 class Split:
-    """M scenes of one split: latents of their views and of A warped copies, and what is known about them."""
+    """M scenes of one split: latents of their views and of A warped copies, their labels and cameras."""
 
     latents: Float[Tensor, "M V C h w"]
     truth_yx: Float[Tensor, "M V K 2"]
@@ -50,18 +50,17 @@ class Split:
         return len(self.latents)
 
     def cameras(self, scenes: Sequence[int]) -> tuple[Cameras, ...] | None:
-        """Return the cameras of some scenes, None where the dataset has none."""
+        """Return the cameras of some scenes, None if the dataset has none."""
         if self.matrices is None or self.directions is None:
             return None
         return tuple(Cameras(self.matrices[i], self.directions[i]) for i in scenes)
 
 
 class Encoder:
-    """Encodes splits of a dataset with a model, remembering them in memory and in the cache folder.
+    """Encodes splits of a dataset with a model and caches them, in memory and in the cache folder.
 
-    On disk a split lies in chunks of CHUNK scenes, so that trials that ask for different numbers of scenes share them
-    and that no more images than one chunk's are in memory. A chunk that is damaged, or older than its images, is made
-    again.
+    On disk a split is stored in chunks of CHUNK scenes, so that trials with different numbers of scenes share them and
+    one chunk's images only are in memory. A chunk that is damaged, or older than its images, is encoded again.
     """
 
     def __init__(self, model: Diffusion, dataset: Dataset, key: str) -> None:
@@ -69,7 +68,7 @@ class Encoder:
         self.split = lru_cache(maxsize=8)(self._split)
 
     def _split(self, name: str, count: int, warps: Warps | None = None) -> Split:
-        """Return the first ``count`` scenes of a split, with warped copies where ``warps`` asks for them."""
+        """Return the first ``count`` scenes of a split, with warped copies unless ``warps`` is None."""
         size = self.dataset.size(name)
         if size is not None and count > size:
             raise UsageError(f"trial.{name}_scenes: {count} asked for; the data's split {name!r} has {size}")
@@ -79,20 +78,20 @@ class Encoder:
             part = self._chunk(name, rows, warps)
             if not start:
                 whole = {k: v if k == "size_px" else v.new_empty(count, *v.shape[1:]) for k, v in part.items()}
-            _demand_alike(whole, part, rows)
+            _check_same_contents(whole, part, rows)
             for key in whole.keys() - {"size_px"}:
                 whole[key][start : rows.stop] = part[key]
         return _restore(whole, self.model.device, self.dataset.rules)
 
     def _chunk(self, name: str, rows: range, warps: Warps | None) -> dict[str, Tensor]:
-        """Return the encoded scenes ``rows`` of a split, from the cache or made now."""
+        """Return the encoded scenes ``rows`` of a split, from the cache or encoded now."""
         text = repr((self.key, name, rows.start, rows.stop, warps))
         path = cache_folder() / "latents" / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.safetensors"
         stamp = hashlib.sha256(repr([self.dataset.stamp(name, index) for index in rows]).encode()).hexdigest()
-        stored = _read(path, stamp)
+        stored = _read_chunk(path, stamp)
         if stored is None:
             stored = self._encode([self.dataset.scene(name, index) for index in rows], warps)
-            _write(path, stored, stamp)
+            _write_chunk(path, stored, stamp)
         return stored
 
     def _encode(self, scenes: Sequence[Scene], warps: Warps | None) -> dict[str, Tensor]:
@@ -105,17 +104,17 @@ class Encoder:
             "normaliser_px": torch.stack([scene.normaliser_px for scene in scenes]),
             "size_px": torch.tensor(first.views.shape[-2:]),
         }
-        conditions = _of_all("condition image", scenes, [scene.condition for scene in scenes])
+        conditions = _all_or_none("condition image", scenes, [scene.condition for scene in scenes])
         if conditions is not None and self.model.needs_condition:
             condition = self.model.encode_condition(torch.stack(conditions))
             assert condition.latents is not None
             assert condition.embedding is not None
             stored |= {"condition": condition.latents, "embedding": condition.embedding}
-        cameras = _of_all("cameras", scenes, [scene.cameras for scene in scenes])
+        cameras = _all_or_none("cameras", scenes, [scene.cameras for scene in scenes])
         if cameras is not None:
             stored["matrices"] = torch.stack([camera.matrices for camera in cameras])
             stored["directions"] = torch.stack([camera.directions for camera in cameras])
-        points_xyz = _of_all("3D keypoints", scenes, [scene.points_xyz for scene in scenes])
+        points_xyz = _all_or_none("3D keypoints", scenes, [scene.points_xyz for scene in scenes])
         if points_xyz is not None:
             stored["points_xyz"] = torch.stack(points_xyz)
         if warps is not None:
@@ -126,26 +125,26 @@ class Encoder:
         copies, degrees, scale, translate = warps
         latents, thetas = [], []
         for scene in scenes:
-            # Seeded by the scene, not by the trial: the bank is shared by all trials.
+            # Seeded by the scene, not by the trial, because all trials share the copies.
             theta = random_affine(generator("warps", scene.name), copies * len(scene.views), degrees, scale, translate)
-            theta = theta.unflatten(0, (copies, len(scene.views)))
-            images = warp(scene.views.expand(copies, -1, -1, -1, -1), theta)
+            theta = theta.unflatten(0, (copies, len(scene.views)))  # (A*V 2 3) -> (A V 2 3)
+            images = warp(scene.views.expand(copies, -1, -1, -1, -1), theta)  # (V 3 h w) -> (A V 3 h w)
             latents.append(self.model.encode(images))
             thetas.append(theta)
-        return torch.stack(latents), torch.stack(thetas)
+        return torch.stack(latents), torch.stack(thetas)  # (M A V C h w), (M A V 2 3)
 
 
-def _of_all(what: str, scenes: Sequence[Scene], parts: Sequence[T | None]) -> list[T] | None:
-    """Return what every scene has, None where none has it; raise UsageError where only some have."""
-    known = [part for part in parts if part is not None]
-    if known and len(known) < len(parts):
+def _all_or_none(what: str, scenes: Sequence[Scene], parts: Sequence[T | None]) -> list[T] | None:
+    """Return a part of every scene, None if no scene has it; raise UsageError if only some have."""
+    present = [part for part in parts if part is not None]
+    if present and len(present) < len(parts):
         missing = next(scene.name for scene, part in zip(scenes, parts, strict=True) if part is None)
         raise UsageError(f"data: scene {missing} has no {what}, others have")
-    return known or None
+    return present or None
 
 
-def _demand_alike(whole: dict[str, Tensor], part: dict[str, Tensor], rows: range) -> None:
-    """Raise UsageError where a chunk's scenes have not the same images and labels as the first chunk's."""
+def _check_same_contents(whole: dict[str, Tensor], part: dict[str, Tensor], rows: range) -> None:
+    """Raise UsageError if a chunk's scenes have other kinds or shapes of images and labels than the first chunk's."""
     if whole.keys() != part.keys():
         odd = ", ".join(sorted(whole.keys() ^ part.keys()))
         raise UsageError(f"data: scenes {rows.start} to {rows.stop - 1} and the first ones do not both have: {odd}")
@@ -156,7 +155,7 @@ def _demand_alike(whole: dict[str, Tensor], part: dict[str, Tensor], rows: range
 
 
 def cache_folder() -> Path:
-    """Return where encoded scenes are kept: HARNESS_CACHE, or the user's cache folder."""
+    """Return the cache folder of encoded scenes: HARNESS_CACHE, or the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness"
     return Path(os.environ.get("HARNESS_CACHE") or default)
 
@@ -165,35 +164,35 @@ def _restore(stored: dict[str, Tensor], device: torch.device, rules: Rules) -> S
     rows, columns = stored["size_px"].tolist()
     moved = {name: value.to(device) for name, value in stored.items() if name in ("latents", "warped", "theta")}
     condition = Condition(*(None if k not in stored else stored[k].to(device) for k in ("condition", "embedding")))
-    known = {k: stored.get(k) for k in ("truth_yx", "visible", "normaliser_px", "matrices", "directions", "points_xyz")}
-    return Split(size_px=(rows, columns), condition=condition, rules=rules, **(known | moved))  # type: ignore[arg-type]
+    truth = {k: stored.get(k) for k in ("truth_yx", "visible", "normaliser_px", "matrices", "directions", "points_xyz")}
+    return Split(size_px=(rows, columns), condition=condition, rules=rules, **(truth | moved))  # type: ignore[arg-type]
 
 
-def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
-    """Return a cached chunk, None where there is none, it is damaged, or its images have changed since."""
+def _read_chunk(path: Path, stamp: str) -> dict[str, Tensor] | None:
+    """Return a cached chunk, None if it is missing, damaged, or older than its images."""
     try:
         with safe_open(path, "pt") as file:
-            told = file.metadata() or {}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+            metadata = file.metadata() or {}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
     except (OSError, SafetensorError):
         return None
-    return stored if told.get("stamp") == stamp and told.get("sum") == _sum(stored) else None
+    return stored if metadata.get("stamp") == stamp and metadata.get("sum") == _checksum(stored) else None
 
 
-def _write(path: Path, stored: dict[str, Tensor], stamp: str) -> None:
-    """Keep a chunk; a cache that cannot be written costs time, not results."""
+def _write_chunk(path: Path, stored: dict[str, Tensor], stamp: str) -> None:
+    """Write a chunk to the cache; if that fails the trial goes on without."""
     partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(stored, partial, {"stamp": stamp, "sum": _sum(stored)})
+        save_file(stored, partial, {"stamp": stamp, "sum": _checksum(stored)})
         partial.replace(path)
     except (OSError, SafetensorError):
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-def _sum(stored: dict[str, Tensor]) -> str:
-    """Return a hash of the tensors' bytes: a flipped bit in a latent would parse, and score."""
+def _checksum(stored: dict[str, Tensor]) -> str:
+    """Return a hash of the tensors' bytes; it finds flipped bits, which safetensors does not."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(stored):
         digest.update(name.encode())

@@ -43,20 +43,17 @@ class Batch:
 
 def draw_batch(passes: Passes, split: Split, draws: torch.Generator, *, needs_views: bool) -> Batch:
     """Draw a batch; every random number comes from ``draws``, and micro-batches do not change which ones."""
-    # Scenes, and one warped copy of each.
     scenes = torch.randperm(len(split), generator=draws)[: passes.spec.scenes_per_step]  # (B)
     clean, theta = split.latents[scenes][None], None  # (B V c h w) -> (1 B V c h w)
     if split.warped is not None and split.theta is not None:
         copies = torch.randint(split.warped.shape[1], (len(scenes),), generator=draws)
         warped, theta = split.warped[scenes, copies], split.theta[scenes, copies]  # (B V c h w), (B V 2 3)
         clean = torch.stack([clean[0], warped])  # (2 B V c h w)
-
     # The keypoint pass's noise.
     flat = torch.randn(clean.flatten(0, 1).shape, generator=draws).to(clean)  # (C*B V c h w)
     noise = flat.view_as(clean)  # (C*B V c h w) -> (C B V c h w)
     if not needs_views:
         return Batch(scenes, clean, noise, theta)
-
     # The view pass's noise levels and noise.
     timestep = torch.randint(len(passes.model.alphas), (len(scenes),), generator=draws).to(clean.device)
     view_noise = torch.randn(clean.shape[1:], generator=draws).to(clean)  # (B V c h w)
@@ -87,7 +84,6 @@ def forward(passes: Passes, split: Split, selection: Selection, tokens: Tensor, 
             picks.append(_select(passes, selection, maps.unflatten(0, (copies, -1))))  # (C b V N H W) -> (b U K)
     chosen = torch.cat(picks).expand(-1, views, -1)  # (B U K) -> (B V K)
     common = most_frequent(chosen, spec.tokens, chosen.shape[-1])  # (K)
-
     # Differentiable maps of the chosen and the common tokens alone.
     indices = torch.cat([chosen, common.expand_as(chosen)], -1)  # (B V 2K)
     live_maps = torch.cat([
@@ -96,7 +92,6 @@ def forward(passes: Passes, split: Split, selection: Selection, tokens: Tensor, 
         for capture, maps, rows in zip(captures, detached_maps, parts, strict=True)
     ], 1)  # parts of b scenes -> (C B V 2K H W)
     chosen_maps, common_maps = live_maps.split(chosen.shape[-1], 3)  # -> 2 x (C B V K H W)
-
     # View pass, guided by the common tokens' maps, and the inputs of the losses.
     return LossInputs(
         maps=_level(passes)(chosen_maps[0]), view_maps=chosen_maps[0], common_maps=common_maps[0],

@@ -37,7 +37,6 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
             reference = reference_noise(condition, draws)
             level = torch.tensor([timestep], device=clean.device)
             noisy, target = model.noised(clean, noise, level), model.target(clean, noise, level)
-
             # Three predictions of the same noisy views: unguided, guided by the own estimate's maps, by the true ones.
             plain, _ = passes.view(noisy, level, condition, reference)
             own_maps = passes.maps(model.clean(noisy, plain, level), tokens, condition)[:, :, kept]  # (1 V J H W)
@@ -45,7 +44,6 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
             guided, watched = passes.view(noisy, level, condition, reference, maps=own_maps, watch=passes.layers,
                                           **guide)
             forced, _ = passes.view(noisy, level, condition, reference, maps=true_maps, **guide)
-
             # Their errors, and the entropy of the guided pass's attention to the tokens.
             for name, prediction in {"": guided, "_forced": forced, "_baseline": plain}.items():
                 rows.setdefault(f"nvs_loss{name}", []).append((prediction - target).square().mean().cpu())

@@ -69,7 +69,10 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
     tokens = nn.Parameter(initial.to(model.device, copy=True))
     gates = {name: nn.Parameter(gate.detach().to(model.device))
              for name, gate in passes.fusion.gates(model.width).items()}
-    adam = _adam(passes, tokens, gates)
+    groups = [{"params": [tokens], "lr": spec.learning_rate}]
+    if gates:
+        groups.append({"params": list(gates.values()), "lr": spec.gate_learning_rate})
+    adam = torch.optim.Adam(groups)
     draws = generator("optimise", spec.seed)
     curve: dict[str, list[float]] = {}
     started = time.perf_counter()
@@ -77,21 +80,20 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
         # Forward: draw scenes and noise, run both passes.
         batch = draw_batch(passes, split, draws, needs_views="nvs" in losses)
         inputs = forward(passes, split, selection, tokens, gates, batch)
-
         # Losses: each term, raw and weighted, and the total.
         terms = {name: loss(inputs) for name, loss in losses.items()}
         weighted = {f"{name}_weighted": losses[name].weight_at(step) * term for name, term in terms.items()}
         total = torch.stack([term.float() for term in weighted.values()]).sum()
         values = {name: value.item() for name, value in {"loss": total, **terms, **weighted}.items()}
-        _demand_finite_losses(values, step, curve)
-
+        for name, value in values.items():
+            if not abs(value) < float("inf"):
+                raise Diverged(f"{name} is {value} at step {step}", curve)
         # Backward and update.
         adam.zero_grad(set_to_none=True)
         if total.requires_grad:
             total.backward()
         _demand_finite_gradients({"the tokens": tokens, **gates}, step, curve)
         adam.step()
-
         # Record the step, and probe the tokens if due; a probe does not count as a step's time.
         for name, value in {"step": float(step), **values}.items():
             curve.setdefault(name, []).append(value)
@@ -101,19 +103,6 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
         on_step(Step(step + 1, spec.steps, values, seconds, scores))
     final_gates = {name: gate.detach().cpu() for name, gate in gates.items()}
     return Optimised(initial, tokens.detach().cpu(), final_gates, curve, time.perf_counter() - started)
-
-
-def _adam(passes: Passes, tokens: nn.Parameter, gates: Mapping[str, nn.Parameter]) -> torch.optim.Adam:
-    groups = [{"params": [tokens], "lr": passes.spec.learning_rate}]
-    if gates:
-        groups.append({"params": list(gates.values()), "lr": passes.spec.gate_learning_rate})
-    return torch.optim.Adam(groups)
-
-
-def _demand_finite_losses(values: Mapping[str, float], step: int, curve: Mapping[str, list[float]]) -> None:
-    for name, value in values.items():
-        if not abs(value) < float("inf"):
-            raise Diverged(f"{name} is {value} at step {step}", curve)
 
 
 def _demand_finite_gradients(parameters: Mapping[str, Tensor], step: int, curve: Mapping[str, list[float]]) -> None:

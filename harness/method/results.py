@@ -42,15 +42,11 @@ class TrialResult:
     """The result of one trial, on the CPU.
 
     Attributes:
-        status: "finished" or "failed".
-        reason: One line for a failed trial, else "".
-        scores: Metrics by name; they depend on the spec alone.
-        cost: Seconds, memory in MB and parameters; they also depend on the machine.
-        curve: One value per step of the loss and its terms.
+        status: "finished", or "failed" with a ``reason`` of one line.
+        scores: Metrics by name; they depend on the spec alone, ``cost`` (seconds, MB) on the machine too.
         points: One row per scene, view and keypoint, see `point_table`.
         tokens: The tensors of tokens.safetensors.
         exhibit: The inputs of the picture; None for a trial that diverged.
-        fingerprints: Short hashes of data and weights.
         fit: One row per scene of the fit split: its cross-fitted ``pck_fit@<alpha>``; no rows without it.
         scenes: One row per score, scene and place, see `scene_table`.
         probes: One row per probe: the ``step`` before it, from 1, and ``pck_fit@<alpha>``.

@@ -31,29 +31,25 @@ TOLERANCE = {"fp32": 1e-5, "tf32": 5e-3, "bf16": 1e-2, "fp16": 5e-3, "fp16_mixed
 
 def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
         options: RunOptions = RunOptions()) -> TrialResult:
-    """Run one trial.
+    """Run one trial; its status is "failed" if it diverged or captured attention is not the model's own.
 
     Args:
         spec: All settings of the trial; with the same code, data and weights they determine its scores.
         on_step: Called after every optimisation step.
-        options: How to run it (micro-batches, probes); they change no score, apart from rounding.
-
-    Returns:
-        The result. Its status is "failed" if the optimisation diverged or captured attention is not the model's own.
+        options: Micro-batches and probes; they change no score, apart from rounding.
 
     Raises:
         UsageError: Model, data and settings do not fit together, or a file is missing.
 
-    Example:
-        >>> from harness.config.spec import Choice
-        >>> spec = TrialSpec(model=Choice("tiny_sd"), data=Choice("figures", {"views": 1}), fusion=Choice("none"),
-        ...                  selection=Choice("gaussian_fps"), losses=(Choice("sharpening"),), steps=1, tokens=8,
-        ...                  keypoints=2, scenes_per_step=1, optimise_scenes=2, fit_scenes=2, test_scenes=2,
-        ...                  view_scenes=0)
-        >>> result = run(spec, on_step=lambda step: print(f"step {step.step} of {step.steps}"))
-        step 1 of 1
-        >>> result.status, 0 <= result.scores["pck@0.1"] <= 1
-        ('finished', True)
+    >>> from harness.config.spec import Choice
+    >>> spec = TrialSpec(model=Choice("tiny_sd"), data=Choice("figures", {"views": 1}), fusion=Choice("none"),
+    ...                  selection=Choice("gaussian_fps"), losses=(Choice("sharpening"),), steps=1, tokens=8,
+    ...                  keypoints=2, scenes_per_step=1, optimise_scenes=2, fit_scenes=2, test_scenes=2,
+    ...                  view_scenes=0)
+    >>> result = run(spec, on_step=lambda step: print(f"step {step.step} of {step.steps}"))
+    step 1 of 1
+    >>> result.status, 0 <= result.scores["pck@0.1"] <= 1
+    ('finished', True)
     """
     # Load: the model and the data, once per process.
     started = time.perf_counter()
@@ -90,7 +86,9 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     # Score: every metric, on the test split.
     observed = observations(trained, untrained, fit, test, Extras(curve, views, view_entropy, residuals))
     scores = {name: score for metric in registry.variants("metrics") for name, score in metric.cls()(observed).items()}
-    reason = _capture_error(largest_residual, TOLERANCE[spec.precision])
+    limit = TOLERANCE[spec.precision]
+    accurate = largest_residual <= limit
+    reason = "" if accurate else f"captured attention is off by {largest_residual:.2g}, more than {limit:g}"
 
     # Record: everything that the store saves.
     return TrialResult(
@@ -116,10 +114,6 @@ def _recording(on_step: Callable[[Step], None], probes: dict[str, list[float]]) 
         on_step(step)
 
     return record
-
-
-def _capture_error(residual: float, limit: float) -> str:
-    return "" if residual <= limit else f"captured attention is off by {residual:.2g}, more than {limit:g}"
 
 
 @torch.no_grad()

@@ -10,23 +10,19 @@ from harness.models.pipelines.diffusion import Diffusion
 class Model(ABC):
     """A base model's settings; `open` loads its weights.
 
-    Example:
-        >>> from harness.registry import build
-        >>> model = build("models", "tiny_sd", {})
-        >>> model.up_layers(), model.side_multiple(), model.needs_condition
-        (3, 4, False)
+    >>> from harness.registry import build
+    >>> model = build("models", "tiny_sd", {})
+    >>> model.up_layers(), model.side_multiple(), model.needs_condition
+    (4, 8, False)
     """
 
     @abstractmethod
     def open(self, precision: str, device: str) -> Diffusion:
-        """Return the loaded model with frozen weights.
+        """Return the loaded model with frozen weights; raise UsageError if files are missing or of another model.
 
         Args:
             precision: Arithmetic of the UNet, a key of ``DTYPES``; tf32 is fp32 here, the trial allows TF32 products.
             device: "cpu" or "cuda".
-
-        Raises:
-            UsageError: Files are missing or are of another model.
         """
 
     @abstractmethod

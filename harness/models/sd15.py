@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from harness.models.loading.folder import Expected
 from harness.models.loading.published import Published, Release
-from harness.models.pipelines.diffusion import Diffusion, Parts
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,3 @@ class SD15(Published):
         """Return the hub's copy."""
         return Release("stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
                        Expected("sd15", 768, "epsilon"))
-
-    def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
-        """Return a plain text-to-image model."""
-        return Diffusion(parts, precision, device)

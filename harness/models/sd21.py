@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from harness.models.loading.folder import Expected
 from harness.models.loading.published import Published, Release
-from harness.models.pipelines.diffusion import Diffusion, Parts
 from harness.registry import knob
 
 RELEASES = {
@@ -25,7 +24,3 @@ class SD21(Published):
     def release(self) -> Release:
         """Return the hub's copy of the version."""
         return RELEASES[self.version]
-
-    def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
-        """Return a plain text-to-image model."""
-        return Diffusion(parts, precision, device)

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.models.loading.folder import SHIPPED, load_parts
+from harness.models.loading.folder import SHIPPED
 from harness.models.loading.shipped import Shipped
-from harness.models.pipelines.diffusion import Diffusion
 
 FOLDER = SHIPPED / "tiny_sd"
 
@@ -18,7 +17,3 @@ class TinySD(Shipped):
     def folder(self) -> Path:
         """The shipped folder."""
         return FOLDER
-
-    def open(self, precision: str, device: str) -> Diffusion:
-        """Return a plain text-to-image model."""
-        return Diffusion(load_parts(FOLDER), precision, device)

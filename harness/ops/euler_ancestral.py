@@ -52,8 +52,7 @@ def schedule(config: Any, steps: int, spacing: str = "trailing") -> Schedule:
                     scheduler.config.prediction_type)
 
 
-def draw_noise(generator: torch.Generator, shape: Sequence[int], steps: int, reference: Sequence[int] | None
-               ) -> Draws:
+def draw_noise(generator: torch.Generator, shape: Sequence[int], steps: int, reference: Sequence[int] | None) -> Draws:
     """Draw a run's noise in the order of its use; ``reference`` is the condition latents' shape."""
     initial = torch.randn(*shape, generator=generator)
     steps_noise, conditions = [], []

@@ -25,19 +25,14 @@ class Cameras:
 
 def orbit(azimuths: list[float], elevations: list[float], *, fov: float = 30.0, radius: float = 4.0,
           rolls: list[float] | None = None) -> Cameras:
-    """Return cameras on a sphere that look at the origin, z up.
+    """Return cameras on a sphere of ``radius`` that look at the origin, z up.
 
-    Args:
-        azimuths: Degrees from the x axis, one per camera.
-        elevations: Degrees above the horizon.
-        fov: Field of view over the image's side, in degrees.
-        radius: Distance from the origin.
-        rolls: Degrees by which each camera is turned about its axis; None for upright cameras.
+    All angles are in degrees: ``azimuths`` from the x axis, ``elevations`` above the horizon, the field of view ``fov``
+    over the image's side, and ``rolls`` about each camera's axis (None for upright cameras).
 
-    Example:
-        >>> project(orbit([0.0, 90.0], [0.0, 0.0]), torch.tensor([[0.0, 0.5, 0.0]])).squeeze(1)
-        tensor([[0.5000, 0.7333],
-                [0.5000, 0.5000]])
+    >>> project(orbit([0.0, 90.0], [0.0, 0.0]), torch.tensor([[0.0, 0.5, 0.0]])).squeeze(1)
+    tensor([[0.5000, 0.7333],
+            [0.5000, 0.5000]])
     """
     matrices, directions = [], []
     focal = 0.5 / math.tan(math.radians(fov) / 2)
@@ -58,17 +53,12 @@ def orbit(azimuths: list[float], elevations: list[float], *, fov: float = 30.0, 
 
 def zero123plus_cameras(azimuth: float = 0.0, version: str = "v1.2", *, fov: float = 30.0, radius: float = 4.0
                         ) -> Cameras:
-    """Return Zero123++'s six cameras.
+    """Return the six cameras of a Zero123++ release; ``fov`` and ``radius`` as in `orbit`.
 
-    Args:
-        azimuth: The condition view's azimuth in degrees; the cameras' are relative to it, their elevations absolute.
-        version: Zero123++'s release, a key of ``ZERO123PLUS_ELEVATIONS``.
-        fov: Field of view over the image's side, in degrees.
-        radius: Distance from the origin.
+    ``azimuth`` is the condition view's, in degrees; the cameras' are relative to it, their elevations absolute.
 
-    Example:
-        >>> zero123plus_cameras(version="v1.1").matrices.shape
-        torch.Size([6, 3, 4])
+    >>> zero123plus_cameras(version="v1.1").matrices.shape
+    torch.Size([6, 3, 4])
     """
     azimuths = [azimuth + step for step in ZERO123PLUS_AZIMUTHS]
     return orbit(azimuths, list(ZERO123PLUS_ELEVATIONS[version]), fov=fov, radius=radius)
@@ -77,22 +67,16 @@ def zero123plus_cameras(azimuth: float = 0.0, version: str = "v1.2", *, fov: flo
 def project(cameras: Cameras, points_xyz: Float[Tensor, "K 3"]) -> Float[Tensor, "V K 2"]:
     """Return the points' (row, column) in [0, 1] of every view; outside [0, 1] means outside the image.
 
-    Args:
-        cameras: The views' cameras.
-        points_xyz: Points in the world.
-
-    Example:
-        >>> project(zero123plus_cameras(), torch.zeros(1, 3))[0]
-        tensor([[0.5000, 0.5000]])
+    >>> project(zero123plus_cameras(), torch.zeros(1, 3))[0]
+    tensor([[0.5000, 0.5000]])
     """
     homogeneous = torch.cat([points_xyz, torch.ones_like(points_xyz[:, :1])], 1)  # (K 3) -> (K 4)
     x, y, depth = torch.einsum("vij,kj->ivk", cameras.matrices.to(points_xyz), homogeneous)  # 3 x (V K)
     return torch.stack([y / depth, x / depth], -1)
 
 
-def reproject(
-    matrices: Float[Tensor, "*batch V 3 4"], points_xyz: Float[Tensor, "*batch K 3"]
-) -> tuple[Float[Tensor, "*batch V K 2"], Float[Tensor, "*batch V K"]]:
+def reproject(matrices: Float[Tensor, "*batch V 3 4"], points_xyz: Float[Tensor, "*batch K 3"]
+              ) -> tuple[Float[Tensor, "*batch V K 2"], Float[Tensor, "*batch V K"]]:
     """Return the points' (row, column) in every view of their scene, and their depth; a point behind has depth <= 0."""
     homogeneous = torch.cat([points_xyz, torch.ones_like(points_xyz[..., :1])], -1)  # (*batch K 3) -> (*batch K 4)
     x, y, depth = torch.einsum("...vij,...kj->...vki", matrices.to(points_xyz), homogeneous).unbind(-1)
@@ -110,15 +94,11 @@ def triangulate(matrices: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor
     Args:
         matrices: The views' projection matrices, as in `Cameras`.
         points_yx: Each view's points (row, column) in [0, 1]; those of weight 0 may be NaN.
-        weights: Non-negative weights; 0 leaves a point out.
+        weights: At least 0; a keypoint with fewer than two positive ones is NaN.
 
-    Returns:
-        Points in the world, NaN for a keypoint with fewer than two positive weights.
-
-    Example:
-        >>> cameras, points_xyz = zero123plus_cameras(), torch.tensor([[0.1, -0.2, 0.3]])
-        >>> triangulate(cameras.matrices, project(cameras, points_xyz), torch.ones(6, 1))
-        tensor([[ 0.1000, -0.2000,  0.3000]])
+    >>> cameras, points_xyz = zero123plus_cameras(), torch.tensor([[0.1, -0.2, 0.3]])
+    >>> triangulate(cameras.matrices, project(cameras, points_xyz), torch.ones(6, 1))
+    tensor([[ 0.1000, -0.2000,  0.3000]])
     """
     matrices, used = matrices.to(points_yx), weights > 0
     y, x = torch.where(used[..., None], points_yx, 0.5).unbind(-1)  # (*batch V K 2) -> 2 x (*batch V K)

@@ -25,19 +25,12 @@ def peaks_px(maps: Float[Tensor, "*batch H W"]) -> Int[Tensor, "*batch 2"]:
 
 
 def peaks(maps: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch 2"]:
-    """Return the centre of each map's largest pixel; carries no gradient.
+    """Return (row, column) in [0, 1] of the centre of each map's largest pixel, the first of equals; no gradient.
 
-    Args:
-        maps: Any number of maps.
-
-    Returns:
-        (row, column) in [0, 1] of each map; of equal pixels the first.
-
-    Example:
-        >>> maps = torch.zeros(1, 4, 8)
-        >>> maps[0, 1, 2] = 1.0
-        >>> peaks(maps)
-        tensor([[0.3750, 0.3125]])
+    >>> maps = torch.zeros(1, 4, 8)
+    >>> maps[0, 1, 2] = 1.0
+    >>> peaks(maps)
+    tensor([[0.3750, 0.3125]])
     """
     return (peaks_px(maps) + 0.5) / _sides(maps)
 
@@ -45,9 +38,8 @@ def peaks(maps: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch 2"]:
 def several_peaks(maps: Float[Tensor, "*batch H W"], count: int) -> Float[Tensor, "count *batch 2"]:
     """Return the centres of each map's ``count`` highest pixels that lie apart, the highest first, as in `peaks`.
 
-    After each peak the pixels within 0.05 H of it are set to 0. The distance is from a pixel's index to the peak's
-    centre, which is at its index + 0.5. Source: StableKeypoints, find_k_max_pixels, for images with several similar
-    objects.
+    After each peak the pixels within 0.05 H are set to 0, measured from a pixel's index to the peak's index + 0.5.
+    Source: StableKeypoints, find_k_max_pixels, for images with several similar objects.
     """
     points, remaining = [], maps.detach()
     for _ in range(count):
@@ -73,7 +65,7 @@ def soft_peaks(maps: Float[Tensor, "*batch H W"], radius_px: float | None = None
 
     The centroid of map^(1/temperature) over the pixels within ``radius_px`` of the largest one (over the whole map if
     None), with temperature in (0, 1]; as it falls the centroid approaches the peak. The window carries no gradient.
-    An empty map gives its first pixel, with a finite gradient. Temperature 1 is StableKeypoints' pixel_from_weighted_avg.
+    An empty map gives its first pixel and a finite gradient. Temperature 1 is StableKeypoints' pixel_from_weighted_avg.
     """
     top = maps.detach().amax((-2, -1), keepdim=True)
     weights = (maps / torch.where(top > 0, top, 1.0)) ** (1 / temperature)
@@ -95,17 +87,10 @@ def peak_share(maps: Float[Tensor, "*batch H W"], radius_px: float) -> Float[Ten
 
 def gaussians(points_yx: Float[Tensor, "*batch 2"], height: int, width: int,
               sigma_px: float) -> Float[Tensor, "*batch H W"]:
-    """Return Gaussians of peak 1, not normalised: the target of StableKeypoints.
+    """Return Gaussians of peak 1, not normalised, at points in [0, 1]; the target of StableKeypoints.
 
-    Args:
-        points_yx: Centres (row, column) in [0, 1].
-        height: Rows of a map.
-        width: Columns of a map.
-        sigma_px: Spread in map pixels.
-
-    Example:
-        >>> gaussians(torch.tensor([0.5, 0.5]), 3, 3, 1.0)[1]
-        tensor([0.6065, 1.0000, 0.6065])
+    >>> gaussians(torch.tensor([0.5, 0.5]), 3, 3, 1.0)[1]
+    tensor([0.6065, 1.0000, 0.6065])
     """
     rows, columns = (
         torch.exp(-((_centres(n, points_yx) - centre[..., None] * n) ** 2) / (2 * sigma_px**2))
@@ -121,19 +106,14 @@ def kl_to_peak(maps: Float[Tensor, "*batch H W"], sigma_px: float, divergence: s
     logits of q, needs no target per map: the first term depends on the peak's place alone.
 
     Args:
-        maps: Any number of maps.
+        maps: Maps of at least 0.
         sigma_px: Spread of the Gaussian in map pixels.
         divergence: "softmax": q is softmax(map), as StableKeypoints ranks tokens. "sum": q is (map / peak + 1e-5)
-            divided by its sum, which does not depend on the map's height.
+            divided by its sum, which does not depend on the map's height. Another word raises ValueError.
 
-    Raises:
-        ValueError: ``divergence`` is another word.
-
-    Example:
-        >>> blob = gaussians(torch.tensor([[0.5, 0.5]]), 9, 9, 1.5)
-        >>> flat = torch.ones(1, 9, 9)
-        >>> kl_to_peak(torch.cat([blob, flat]), 1.5) < 0.1
-        tensor([ True, False])
+    >>> blob = gaussians(torch.tensor([[0.5, 0.5]]), 9, 9, 1.5)
+    >>> kl_to_peak(torch.cat([blob, torch.ones(1, 9, 9)]), 1.5) < 0.1
+    tensor([ True, False])
     """
     logits = _logits(maps, divergence)
     peak_px = peaks_px(maps)  # (*batch 2)
@@ -150,10 +130,9 @@ def kl_to_peaks(maps: Float[Tensor, "*batch H W"], sigma_px: float, divergence: 
                 subjects: int = 1) -> Float[Tensor, "*batch"]:
     """Return `kl_to_peak` for several similar objects: t is the mean of Gaussians at the map's ``subjects`` peaks.
 
-    Example:
-        >>> two = gaussians(torch.tensor([[0.3, 0.3], [0.8, 0.8]]), 40, 40, 1.0).sum(0)
-        >>> kl_to_peaks(two, 1.0, subjects=2) < 0.1 < kl_to_peaks(two, 1.0, subjects=1)
-        tensor(True)
+    >>> two = gaussians(torch.tensor([[0.3125, 0.3125], [0.8125, 0.8125]]), 40, 40, 1.0).sum(0)
+    >>> kl_to_peaks(two, 1.0, subjects=2) < 0.1 < kl_to_peaks(two, 1.0, subjects=1)
+    tensor(True)
     """
     if subjects == 1:
         return kl_to_peak(maps, sigma_px, divergence)

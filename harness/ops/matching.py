@@ -13,18 +13,12 @@ Regressor = Float[Tensor, "J2 K2"]  # two coordinates of each located point to t
 
 
 def most_frequent(indices: Int[Tensor, "*batch K"], tokens: int, keypoints: int) -> Int[Tensor, "J"]:
-    """Return the token indices chosen most often, most frequent first, the lower index of equals first.
-
-    Args:
-        indices: The chosen tokens of each sample.
-        tokens: Number of tokens (N).
-        keypoints: Number of indices to return.
+    """Return the ``keypoints`` indices, out of ``tokens``, chosen most often; most frequent first, then lower first.
 
     Source: StableKeypoints, find_best_indices; its order among equally frequent tokens is arbitrary.
 
-    Example:
-        >>> most_frequent(torch.tensor([[3, 1], [3, 0], [1, 3]]), tokens=4, keypoints=2)
-        tensor([3, 1])
+    >>> most_frequent(torch.tensor([[3, 1], [3, 0], [1, 3]]), tokens=4, keypoints=2)
+    tensor([3, 1])
     """
     counts = torch.bincount(indices.flatten(), minlength=tokens)
     return counts.argsort(descending=True, stable=True)[:keypoints]
@@ -33,15 +27,11 @@ def most_frequent(indices: Int[Tensor, "*batch K"], tokens: int, keypoints: int)
 def match(errors: Float[Tensor, "J K"]) -> tuple[int, ...]:
     """Return the assignment of least total error (Hungarian algorithm): for each keypoint its located point, or -1.
 
-    Args:
-        errors: Mean error of located point j as keypoint k; not finite if it could not be measured.
+    ``errors`` are mean errors of located point j as keypoint k; not finite if they could not be measured. A keypoint
+    gets -1 if there are fewer points than keypoints, or if none of its errors is finite.
 
-    Returns:
-        One index per keypoint; -1 if points are fewer than keypoints, or if none of the keypoint's errors is finite.
-
-    Example:
-        >>> match(torch.tensor([[0.1, 0.9], [0.2, 0.3], [0.8, float("nan")]]))
-        (0, 1)
+    >>> match(torch.tensor([[0.1, 0.9], [0.2, 0.3], [0.8, float("nan")]]))
+    (0, 1)
     """
     from scipy.optimize import linear_sum_assignment
 

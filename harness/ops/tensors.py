@@ -10,15 +10,12 @@ Points are ``points_yx``: (row, column) in [0, 1], pixel i of n centred at (i + 
 import hashlib
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 Images = Float[Tensor, "B V 3 h w"]
 Latents = Float[Tensor, "B V C hl wl"]
 Maps = Float[Tensor, "B V N H W"]
-Points = Float[Tensor, "*batch K 2"]
-Visible = Bool[Tensor, "*batch K"]
-Indices = Int[Tensor, "*batch K"]
 Scalar = Float[Tensor, ""]
 
 

@@ -25,22 +25,20 @@ def affine(degrees: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
 
 def random_affine(generator: torch.Generator, count: int, degrees: float, scale: float | tuple[float, float],
                   translate: float | tuple[float, float]) -> Float[Tensor, "count 2 3"]:
-    """Draw ``count`` warps, each by its angle, scale and shifts x, y in this order.
+    """Draw ``count`` warps on the CPU, each by its angle, scale and shifts x, y in this order.
 
     Args:
         generator: A generator on the CPU.
         count: Number of warps.
         degrees: The angle is in +-degrees.
         scale: The scale is in [scale, 1], or between the two values of a pair.
-        translate: Shifts are in +-translate, or of x and y in +- the values of a pair, in half sides.
+        translate: Shifts are in +-translate half sides, or of x and y in +- the values of a pair.
 
-    Returns:
-        theta, on the CPU. Source: StableKeypoints, RandomAffineWithInverse.
+    Source: StableKeypoints, RandomAffineWithInverse.
 
-    Example:
-        >>> random_affine(torch.Generator().manual_seed(0), 1, degrees=0.0, scale=1.0, translate=0.0)
-        tensor([[[1., 0., 0.],
-                 [-0., 1., 0.]]])
+    >>> random_affine(torch.Generator().manual_seed(0), 1, degrees=0.0, scale=1.0, translate=0.0)
+    tensor([[[1., 0., 0.],
+             [-0., 1., 0.]]])
     """
     low, high = scale if isinstance(scale, tuple) else (scale, 1.0)
     furthest = torch.tensor(translate if isinstance(translate, tuple) else (translate, translate), dtype=torch.float64)
@@ -59,15 +57,9 @@ def inverse(theta: Theta) -> Theta:
 def warp(images: Float[Tensor, "*batch C H W"], theta: Theta) -> Float[Tensor, "*batch C H W"]:
     """Return every image sampled at ``theta`` of its pixels.
 
-    Args:
-        images: Images or maps.
-        theta: One warp per image, from output to input.
-
-    Example:
-        >>> image = torch.tensor([[[[1.0, 2.0]]]])
-        >>> theta = torch.tensor([[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]])  # shift by half the width
-        >>> warp(image, theta)
-        tensor([[[[2., 0.]]]])
+    >>> theta = torch.tensor([[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]])  # shift by half the width
+    >>> warp(torch.tensor([[[[1.0, 2.0]]]]), theta)
+    tensor([[[[2., 0.]]]])
     """
     flat = images.reshape(-1, *images.shape[-3:])  # (*batch C H W) -> (B C H W)
     grid = _sampling_grid(theta.to(images).reshape(-1, 2, 3), *images.shape[-2:])  # (*batch 2 3) -> (B H W 2)
@@ -75,17 +67,10 @@ def warp(images: Float[Tensor, "*batch C H W"], theta: Theta) -> Float[Tensor, "
 
 
 def unwarp(maps: Float[Tensor, "*batch N H W"], theta: Theta) -> Float[Tensor, "*batch N H W"]:
-    """Return maps of warped images, warped back to the images.
+    """Return maps of warped images, warped back to the images; ``theta`` are the warps that made these.
 
-    Args:
-        maps: Maps of the warped images.
-        theta: The warps that made the images.
-
-    Example:
-        >>> maps = torch.tensor([[[[2.0, 0.0]]]])
-        >>> theta = torch.tensor([[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]])
-        >>> unwarp(maps, theta)
-        tensor([[[[0., 2.]]]])
+    >>> unwarp(torch.tensor([[[[2.0, 0.0]]]]), torch.tensor([[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]]))
+    tensor([[[[0., 2.]]]])
     """
     return warp(maps, inverse(theta.float()))  # torch.linalg does not support half precision
 

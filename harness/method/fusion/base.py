@@ -36,15 +36,14 @@ class Guidance:
 class Fusion(ABC):
     """A way of feeding keypoint tokens into the view pass; at strength 0 it is exactly the baseline.
 
-    Example:
-        >>> class Replace(Fusion):
-        ...     def fuse(self, attend, context, guidance, gates):
-        ...         return attend(guidance.tokens.expand(len(context), -1, -1))
-        >>> guidance = Guidance(torch.ones(3, 8), torch.full((1, 3, 16), 1 / 16), torch.ones(1, 3))
-        >>> def attend(context, bias=None, change=None):
-        ...     return context.mean(1, keepdim=True).expand(-1, 16, -1)
-        >>> Replace(strength=1.0)(attend, torch.zeros(1, 77, 8), guidance, {}).mean()
-        tensor(1.)
+    >>> class Replace(Fusion):
+    ...     def fuse(self, attend, context, guidance, gates):
+    ...         return attend(guidance.tokens.expand(len(context), -1, -1))
+    >>> guidance = Guidance(torch.ones(3, 8), torch.full((1, 3, 16), 1 / 16), torch.ones(1, 3))
+    >>> def attend(context, bias=None, change=None):
+    ...     return context.mean(1, keepdim=True).expand(-1, 16, -1)
+    >>> Replace(strength=1.0)(attend, torch.zeros(1, 77, 8), guidance, {}).mean()
+    tensor(1.)
     """
 
     strength: float = knob(1.0, "how strongly the tokens act; 0 is the baseline", low=0.0, high=1.0)

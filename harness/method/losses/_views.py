@@ -18,12 +18,9 @@ Confidence = Float[Tensor, "B V J"]
 
 
 class BetweenViews(Loss):
-    """A term that compares the common tokens' points in the views of a scene; 0 for a single view.
+    """A term that compares the common tokens' points in the views of a scene; 0 for a single view."""
 
-    Its two knobs are declared by each variant, which keeps their order in `list`.
-    """
-
-    window: float
+    window: float  # both knobs are declared by the variants, in the order that `list` shows
     temperature: float
 
     def __call__(self, inputs: LossInputs) -> Scalar:

@@ -16,15 +16,12 @@ class LossInputs:
     """The tensors of one optimisation step that losses see; gradients flow through them to the tokens.
 
     Attributes:
-        maps: The selected tokens' maps, per view (B V K H W) or, with ``loss_level: grid``, of the canvas
-            (B 1 K 3H 2W).
+        maps: The selected tokens' maps per view, or of the canvas (B 1 K 3H 2W) with ``loss_level: grid``.
         view_maps: The same tokens' maps, always per view.
-        common_maps: Maps of the tokens that the step selects most often, the same tokens in all views; for terms that
-            compare views.
+        common_maps: Maps of the tokens that the step selects most often, the same in all views, to compare views.
         warped_maps: ``view_maps`` of the views' affine copies; None without copies.
         theta: The copies' warps, from output to input in normalised xy (align_corners=False); None without copies.
-        tokens: All tokens.
-        cameras: One per scene; None if the data has none.
+        cameras: Each scene's cameras; None if the data has none.
         view_error: The view pass's denoising error; None if no loss needs it.
         sigma_px: Spread of the target Gaussians in map pixels.
     """
@@ -44,16 +41,15 @@ class LossInputs:
 class Loss(ABC):
     """A loss term; it is scaled by ``weight * min(1, step / ramp_steps)``.
 
-    Example:
-        >>> import torch
-        >>> class Mean(Loss):
-        ...     def __call__(self, inputs):
-        ...         return inputs.view_maps.mean()
-        >>> maps = torch.full((1, 1, 2, 4, 4), 0.5)
-        >>> inputs = LossInputs(maps, maps, maps, None, None, torch.zeros(2, 3), None, None, 1.0)
-        >>> term = Mean(weight=2.0, ramp_steps=10)
-        >>> term(inputs), term.weight_at(5)
-        (tensor(0.5000), 1.0)
+    >>> import torch
+    >>> class Mean(Loss):
+    ...     def __call__(self, inputs):
+    ...         return inputs.view_maps.mean()
+    >>> maps = torch.full((1, 1, 2, 4, 4), 0.5)
+    >>> inputs = LossInputs(maps, maps, maps, None, None, torch.zeros(2, 3), None, None, 1.0)
+    >>> term = Mean(weight=2.0, ramp_steps=10)
+    >>> term(inputs), term.weight_at(5)
+    (tensor(0.5000), 1.0)
     """
 
     weight: float = knob(1.0, "factor of this term in the total", low=0.0)
@@ -65,11 +61,7 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(self, inputs: LossInputs) -> Scalar:
-        """Return the unweighted term, differentiable in the maps; raise UsageError if an input that it needs is None.
-
-        Args:
-            inputs: The tensors of the step; the selected tokens' maps are (B V K H W).
-        """
+        """Return the unweighted term, differentiable in the maps; raise UsageError if an input it needs is None."""
 
 
 BASE = Loss

@@ -17,16 +17,14 @@ def inter_eye(predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K
     return _errors(predicted_yx, truth_yx).mean(-1).div(eyes)
 
 
-def mean_of_visible(
-    predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K 2"], visible: Bool[Tensor, "M K"]
-) -> Float[Tensor, " M"]:
+def mean_of_visible(predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K 2"],
+                    visible: Bool[Tensor, "M K"]) -> Float[Tensor, " M"]:
     """Return the mean error over visible points, in image sides (CUB); each image has the same weight."""
     return torch.where(visible, _errors(predicted_yx, truth_yx), 0).sum(-1) / visible.sum(-1)
 
 
-def sum_of_visible_px(
-    predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K 2"], visible: Bool[Tensor, "M K"]
-) -> Float[Tensor, " M"]:
+def sum_of_visible_px(predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K 2"],
+                      visible: Bool[Tensor, "M K"]) -> Float[Tensor, " M"]:
     """Return the sum of visible points' errors in pixels of a 256-pixel image (Tai-Chi's "mean average error")."""
     return torch.where(visible, SIDE_PX * _errors(predicted_yx, truth_yx), 0).sum(-1)
 
@@ -36,9 +34,8 @@ def below_6px(predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K
     return (_errors(SIDE_PX * predicted_yx, SIDE_PX * truth_yx) < 6).to(truth_yx).mean(-1)
 
 
-def orientation_invariant(
-    predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K 2"], mirror: Int[Tensor, " K"]
-) -> Float[Tensor, " M"]:
+def orientation_invariant(predicted_yx: Float[Tensor, "M K 2"], truth_yx: Float[Tensor, "M K 2"],
+                          mirror: Int[Tensor, " K"]) -> Float[Tensor, " M"]:
     """Return the mean error times 128, the smaller of two: predictions as they are, or with left and right swapped.
 
     ``mirror`` gives, for each keypoint, the index of its counterpart (Human3.6M).

@@ -22,28 +22,23 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Observations:
-    """A trial's observations on the test split: M scenes, V views, K annotated keypoints. Float64 on the CPU.
+    """A trial's observations on the test split, float64 on the CPU; points are (row, column) in [0, 1].
 
-    Points are (row, column) in [0, 1].
+    M scenes, V views, K annotated keypoints, J kept tokens, P steps.
 
     Attributes:
-        truth_yx: Annotated points.
-        visible: True for annotated points.
-        normaliser_px: The length by which each view's errors are divided.
-        size_px: Rows and columns of a view.
+        normaliser_px: The length by which each view's errors are divided; ``size_px`` are a view's rows and columns.
         predictions: Points by protocol, NaN if a keypoint has no token: ``""`` (selected tokens matched on the fit
             split), ``regressed``, ``mean_pose``, ``oracle`` (labels choose among all tokens), ``untrained``,
             ``untrained_regressed``, ``untrained_oracle``.
-        cameras: Projection matrices as in `Cameras.matrices`; None if the data has none.
-        points_xyz: Annotated points in space; None if unknown.
+        cameras: Projection matrices as in `Cameras.matrices`, ``points_xyz`` points in space; None if unknown.
         curve: One value per step for the total (``loss``), every raw term and every ``<term>_weighted``.
         attention: Statistics such as ``entropy`` or ``entropy_untrained``, per scene and view (and selected token).
         views: The view pass's errors per scene and noise level, PSNR and SSIM per scene and view; perhaps fewer scenes.
         residuals: The capture's checks against the layers' own outputs.
         fit: Held-out errors of the fit split, the only part that is not of the test split.
-        official: The dataset's rules: name of its literature's own measure, "" for none.
-        mirror: The dataset's rules: each keypoint's counterpart of left and right.
-        by_image: The dataset's rules: True to report PCK averaged image by image too.
+        official: The measure of the dataset's own literature, "" for none. ``mirror`` holds each keypoint's counterpart
+            of left and right; with ``by_image`` PCK is also averaged image by image.
         kept_yx: The kept tokens' points.
     """
 
@@ -69,24 +64,19 @@ class Observations:
 class Metric(ABC):
     """One family of scores.
 
-    Example:
-        >>> import torch
-        >>> class VisibleShare(Metric):
-        ...     def __call__(self, observed):
-        ...         return {"visible_share": observed.visible.double().mean().item()}
-        >>> points = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
-        >>> visible = torch.tensor([[[True, False]]])
-        >>> VisibleShare()(Observations(points, visible, torch.ones(1, 1), (64, 64), {"": points}))
-        {'visible_share': 0.5}
+    >>> import torch
+    >>> class VisibleShare(Metric):
+    ...     def __call__(self, observed):
+    ...         return {"visible_share": observed.visible.double().mean().item()}
+    >>> points = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
+    >>> visible = torch.tensor([[[True, False]]])
+    >>> VisibleShare()(Observations(points, visible, torch.ones(1, 1), (64, 64), {"": points}))
+    {'visible_share': 0.5}
     """
 
     @abstractmethod
     def __call__(self, observed: Observations) -> dict[str, float]:
-        """Return scores by name; {} if the trial did not observe the family's inputs.
-
-        Args:
-            observed: The trial's observations.
-        """
+        """Return scores by name; {} if the trial did not observe the family's inputs."""
 
 
 BASE = Metric

@@ -54,12 +54,8 @@ def agreement_by_point(observed: Observations) -> dict[str, Float[Tensor, "M V K
     return {"error_heldout": heldout.nan_to_num(nan=torch.inf), **_by_point(observed, observed.cameras, found_yx, used)}
 
 
-def _by_point(
-    observed: Observations,
-    cameras: Float[Tensor, "M V 3 4"],
-    found_yx: Float[Tensor, "M V K 2"],
-    used: Bool[Tensor, "M V K"],
-) -> dict[str, Float[Tensor, "M V K"]]:
+def _by_point(observed: Observations, cameras: Float[Tensor, "M V 3 4"], found_yx: Float[Tensor, "M V K 2"],
+              used: Bool[Tensor, "M V K"]) -> dict[str, Float[Tensor, "M V K"]]:
     points_xyz = triangulate(cameras, found_yx, used.to(found_yx))
     triangulated = points_xyz.isfinite().all(-1)  # (M K 3) -> (M K)
     counted = used & triangulated[:, None]  # (M V K)
@@ -74,12 +70,8 @@ def _by_point(
     return columns
 
 
-def _agreement(
-    observed: Observations,
-    cameras: Float[Tensor, "M V 3 4"],
-    found_yx: Float[Tensor, "M V K 2"],
-    used: Bool[Tensor, "M V K"],
-) -> dict[str, float]:
+def _agreement(observed: Observations, cameras: Float[Tensor, "M V 3 4"], found_yx: Float[Tensor, "M V K 2"],
+               used: Bool[Tensor, "M V K"]) -> dict[str, float]:
     columns = _by_point(observed, cameras, found_yx, used)
     counted = columns["reprojection"].isfinite()
     if not counted.any():
@@ -95,11 +87,8 @@ def _agreement(
     return scores
 
 
-def ray_distances(
-    cameras: Float[Tensor, "*batch V 3 4"],
-    points_yx: Float[Tensor, "*batch V K 2"],
-    points_xyz: Float[Tensor, "*batch K 3"],
-) -> Float[Tensor, "*batch V K"]:
+def ray_distances(cameras: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor, "*batch V K 2"],
+                  points_xyz: Float[Tensor, "*batch K 3"]) -> Float[Tensor, "*batch V K"]:
     """Return the distance of each 3D point from the ray that each camera sends through its 2D point, in scene units."""
     inverse = torch.linalg.inv(cameras[..., :3])
     centres = -(inverse @ cameras[..., 3:])[..., 0]  # (*batch V 3)
@@ -111,9 +100,8 @@ def ray_distances(
     return distances
 
 
-def held_out(
-    cameras: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor, "*batch V K 2"], used: Bool[Tensor, "*batch V K"]
-) -> Float[Tensor, "*batch V K 2"]:
+def held_out(cameras: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor, "*batch V K 2"],
+             used: Bool[Tensor, "*batch V K"]) -> Float[Tensor, "*batch V K 2"]:
     """Return each view's points as triangulated from the used points of all other views; NaN if they do not suffice."""
     views = []
     for view in range(cameras.shape[-3]):

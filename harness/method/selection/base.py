@@ -13,15 +13,14 @@ from harness.ops.tensors import Maps
 class Selection(ABC):
     """Chooses K tokens for every view of every scene.
 
-    Example:
-        >>> import torch
-        >>> class Brightest(Selection):
-        ...     def __call__(self, maps, spread, *, keypoints, sigma_px):
-        ...         return maps.amax((-2, -1)).argsort(dim=-1, descending=True)[..., :keypoints]
-        >>> maps = torch.zeros(1, 1, 3, 4, 4)
-        >>> maps[0, 0, 2] = 1.0
-        >>> Brightest()(maps, maps, keypoints=1, sigma_px=1.0)
-        tensor([[[2]]])
+    >>> import torch
+    >>> class Brightest(Selection):
+    ...     def __call__(self, maps, spread, *, keypoints, sigma_px):
+    ...         return maps.amax((-2, -1)).argsort(dim=-1, descending=True)[..., :keypoints]
+    >>> maps = torch.zeros(1, 1, 3, 4, 4)
+    >>> maps[0, 0, 2] = 1.0
+    >>> Brightest()(maps, maps, keypoints=1, sigma_px=1.0)
+    tensor([[[2]]])
     """
 
     @abstractmethod
@@ -31,7 +30,7 @@ class Selection(ABC):
         Args:
             maps: All tokens' maps, on which tokens are ranked; no gradient.
             spread: The warped copies' maps (or ``maps`` again), on which distances are measured; no gradient.
-            keypoints: The number of tokens to choose.
+            keypoints: Number of tokens to choose.
             sigma_px: Spread of the target Gaussians in map pixels.
         """
 

@@ -43,9 +43,9 @@ class Published(Model):
     def release(self) -> Release:
         """The model to open if ``path`` is empty, and the properties that every folder must have."""
 
-    @abstractmethod
     def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
-        """Return the model, built from its loaded parts."""
+        """Return the model, built from its loaded parts: a plain text-to-image model unless overridden."""
+        return Diffusion(parts, precision, device)
 
     def open(self, precision: str, device: str) -> Diffusion:
         """Load the weights, the UNet in the precision's arithmetic; raise UsageError naming a missing or unfit part."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from harness.models.base import Model
 from harness.models.loading.files import up_layers
-from harness.models.loading.folder import fingerprint
+from harness.models.loading.folder import fingerprint, load_parts
+from harness.models.pipelines.diffusion import Diffusion
 from harness.models.pipelines.sides import multiple_of_folder
 
 
@@ -18,6 +19,10 @@ class Shipped(Model):
     @abstractmethod
     def folder(self) -> Path:
         """The diffusers folder."""
+
+    def open(self, precision: str, device: str) -> Diffusion:
+        """Return the model: a plain text-to-image model unless overridden."""
+        return Diffusion(load_parts(self.folder), precision, device)
 
     def fingerprint(self) -> str:
         """Return the hash of the folder."""
