@@ -53,10 +53,8 @@ def run_trials(source: TrialSource, store: Store, executor: Executor, tracker: T
         >>> marks = {"data": "d1", "weights": "w1"}
         >>> class Instant(Executor):
         ...     workers = 1
-        ...     def submit(self, task):
-        ...         self.task = task
-        ...     def cancel(self, trial):
-        ...         pass
+        ...     def submit(self, task): self.task = task
+        ...     def cancel(self, trial): pass
         ...     def wait(self, handle, seconds=None):
         ...         result = TrialResult("finished", "", {"pck@0.1": 0.5}, {}, {}, {}, {}, None, marks)
         ...         handle(Done(self.task.id, result, {}, {}))

@@ -25,15 +25,14 @@ class TrialStatus:
 
 @dataclass(frozen=True)
 class ExperimentStatus:
-    """The trials of an experiment by id, and its last run.
+    """The trials of an experiment by id, and ``run``, the last heartbeat, None if nothing ever ran.
 
-    ``run`` is the last heartbeat, None if nothing ever ran; ``alive`` is True while that run goes on. ``planned`` and
-    ``left`` are that run's numbers of trials, None if unknown; failed trials count as left.
+    ``planned`` and ``left`` are that run's numbers of trials, None if unknown; failed trials count as left.
     """
 
     trials: Mapping[str, TrialStatus]
     run: Mapping[str, Any] | None
-    alive: bool
+    alive: bool  # True while that run goes on
     planned: int | None
     left: int | None
     per_hour: float | None

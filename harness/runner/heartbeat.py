@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,8 @@ class Heartbeat:
         if not now and time.monotonic() - self._last < EVERY:
             return
         self._last = time.monotonic()
-        try:
+        with suppress(OSError):
             replace_file_unsynced(self._path, json.dumps({**self._identity, "at": lock.now(), **content()}).encode())
-        except OSError:
-            return
 
 
 def read_heartbeat(folder: Path) -> dict[str, Any] | None:

@@ -9,10 +9,9 @@ FINISH, STOP, KILL = 1, 2, 3
 
 
 class Interrupts:
-    """A context manager that counts requests to stop.
+    """Counts requests to stop: Ctrl-C asks to FINISH running trials, then to STOP them, then to KILL.
 
-    The first Ctrl-C asks to FINISH running trials, the second to STOP them, the third to KILL: it raises
-    KeyboardInterrupt at once. SIGTERM asks to STOP. Outside the main thread no signal is caught.
+    SIGTERM asks to STOP. KILL raises KeyboardInterrupt at once. Outside the main thread no signal is caught.
     """
 
     def __init__(self) -> None:

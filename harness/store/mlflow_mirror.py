@@ -81,11 +81,13 @@ class Mirror:
         attempt = record["id"], record["started"]
         if attempt in self._complete:
             return False
-        run = self._runs.get(attempt) or self._create(*attempt, label or _label(record["spec"]), record["spec"])
+        spec = record["spec"]
+        label = label or f"{spec['fusion']['name']} {spec['model']['name']} seed={spec['seed']}"
+        run = self._runs.get(attempt) or self._create(*attempt, label, spec)
         began, ended = _milliseconds(record["started"]), _milliseconds(record["ended"])
         self._client.log_artifacts(run, str(self._store.path(record["id"])))
         metrics, tags = list(self._metrics(record, began, ended)), {**_tags(record), "harness.complete": "true"}
-        self._log(run, metrics, flatten(record["spec"]), tags)  # writing the same params again is allowed
+        self._log(run, metrics, flatten(spec), tags)  # writing the same params again is allowed
         self._client.set_terminated(run, STATUS[record["status"]], end_time=ended)
         self._complete.add(attempt)
         self._runs.pop(attempt, None)
@@ -128,7 +130,8 @@ class Mirror:
         tags = {"mlflow.runName": label, "harness.store": self._store.identity, "harness.id": trial,
                 "harness.started": started}
         if trial:
-            tags |= {"mlflow.parentRunId": self._parent, "harness.spec": _digest(spec)}
+            digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+            tags |= {"mlflow.parentRunId": self._parent, "harness.spec": digest}
         run = self._client.create_run(self._experiment, tags=tags,
                                       start_time=_milliseconds(started) if started else None)
         self._runs[trial, started] = str(run.info.run_id)
@@ -189,14 +192,6 @@ def _tags(record: Mapping[str, Any]) -> dict[str, str]:
             "harness.attempts": str(len(record["attempts"]) + 1),
             **{f"harness.{name}": value for name, value in record["fingerprints"].items()}}
     return {name: str(value) for name, value in tags.items() if value}
-
-
-def _label(spec: Mapping[str, Any]) -> str:
-    return f"{spec['fusion']['name']} {spec['model']['name']} seed={spec['seed']}"
-
-
-def _digest(spec: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
 
 def _milliseconds(when: str) -> int:

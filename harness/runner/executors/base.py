@@ -90,10 +90,8 @@ class Executor(ABC):
         >>> from harness.config.load import load
         >>> class DryRun(Executor):
         ...     workers = 1
-        ...     def submit(self, task):
-        ...         self.task = task
-        ...     def cancel(self, trial):
-        ...         pass
+        ...     def submit(self, task): self.task = task
+        ...     def cancel(self, trial): pass
         ...     def wait(self, handle, seconds=None):
         ...         handle(Failed(self.task.id, "usage", "a dry run"))
         >>> with DryRun() as executor:
@@ -133,10 +131,7 @@ class Executor(ABC):
 
 
 def run_task(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | Failed:
-    """Run one trial in this process and draw its picture; return its exception as Failed.
-
-    The tensors behind the picture are dropped: they are large, and only the picture is stored.
-    """
+    """Run one trial in this process and draw its picture; return its exception as Failed."""
     try:
         result: TrialResult = resolve_name(run)(task.spec, on_step, task.options)
     except UsageError as error:
@@ -150,7 +145,8 @@ def run_task(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | 
         failed = Failed(task.id, cause, reason, traceback.format_exc(), machine)
     else:
         panels, warnings = _draw_panels(result, task.title)
-        return Done(task.id, replace(result, exhibit=None), panels, environment.machine(), warnings)
+        result = replace(result, exhibit=None)  # its tensors are large, and only the picture is stored
+        return Done(task.id, result, panels, environment.machine(), warnings)
     _free_memory()  # not earlier: the frames of the exception hold the tensors that filled the memory
     return failed
 
@@ -158,8 +154,7 @@ def run_task(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | 
 def must_exit(event: Done | Failed) -> bool:
     """Return True if this process must run no further trial: it ran out of memory, or its GPU is in an error state.
 
-    A new process starts without the memory that earlier trials hold. After some GPU errors every later call fails until
-    the process ends.
+    After some GPU errors every later call fails until the process ends.
     """
     if isinstance(event, Done):
         return False

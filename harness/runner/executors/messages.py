@@ -6,12 +6,9 @@ from harness.runner.executors.base import Event, Failed
 
 
 def pack(event: Event, *, exiting: bool = False) -> bytes:
-    """Pickle an event with a flag: the worker exits after it. An event that cannot be pickled becomes Failed.
-
-    Plain pickle is used because multiprocessing's own shares tensors through files that go with the worker.
-    """
+    """Pickle an event with a flag: the worker exits after it. An event that cannot be pickled becomes Failed."""
     try:
-        return pickle.dumps((event, exiting))
+        return pickle.dumps((event, exiting))  # multiprocessing's own shares tensors by files that go with the worker
     except Exception as error:  # a plug-in's class may raise anything while it is pickled
         failed = Failed(event.id, "error", f"its result cannot be sent: {type(error).__name__}: {error}")
         return pickle.dumps((failed, exiting))

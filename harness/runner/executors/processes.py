@@ -30,10 +30,8 @@ class Processes(Executor):
         no_gpu = None if devices is None else ""  # None: the worker inherits CUDA_VISIBLE_DEVICES
         self.workers = max(1, len(names)) if workers is None else workers
         threads = threads or threads_per_worker(self.workers)
-        self._workers = [
-            Worker(f"worker-{i}", run, threads, names[i % len(names)] if names else no_gpu, log)
-            for i in range(self.workers)
-        ]
+        self._workers = [Worker(f"worker-{i}", run, threads, names[i % len(names)] if names else no_gpu, log)
+                         for i in range(self.workers)]
 
     def warm(self) -> None:
         """Start the workers; they import what a trial needs while the caller goes on."""

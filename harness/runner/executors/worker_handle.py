@@ -17,7 +17,7 @@ from harness.runner.executors.base import Event, Failed, Stepped, Task
 from harness.runner.executors.messages import unpack
 
 PATIENCE = 5.0  # seconds that a process gets to exit by itself
-GRACE = 3.0  # seconds that a cancelled trial gets to reach its next step, where it stops and its process goes on
+GRACE = 3.0  # seconds that a cancelled trial gets to reach its next step; a kill loses the loaded model, no data
 VMSTAT = Path("/proc/vmstat")
 
 
@@ -90,10 +90,7 @@ class Worker:
         return event
 
     def cancel(self) -> None:
-        """Ask the running trial to stop at its next step; `receive` kills its process if that takes too long.
-
-        A step may take minutes, and a kill loses nothing: the process holds no data that is not in the store.
-        """
+        """Ask the running trial to stop at its next step; `receive` kills its process if that takes too long."""
         if self.trial is not None and not self._cancelled:
             self._cancelled, self.deadline = True, time.monotonic() + GRACE
             self._send(self.trial)

@@ -29,7 +29,9 @@ def main(pipe: "Connection[Any, Any]", name: str, run: str, threads: int | None,
     _redirect(log)
     faulthandler.enable()
     with contextlib.suppress(Exception):  # a failing import fails again in the first trial, which reports it
-        _import(run, threads)
+        resolve_name(run)
+        if threads is not None and "torch" in sys.modules:  # a caller's own script may have imported it before
+            sys.modules["torch"].set_num_threads(threads)
     exiting = False
     while not exiting:
         try:
@@ -57,14 +59,6 @@ def _set_environment(threads: int | None, device: str | None) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
-
-
-def _import(run: str, threads: int | None) -> None:
-    """Import the modules of a trial while the coordinator still makes the plan."""
-    resolve_name(run)
-    torch = sys.modules.get("torch")
-    if torch is not None and threads is not None:  # if the caller's own script imports torch, that came before
-        torch.set_num_threads(threads)
 
 
 def _die_with_parent() -> None:

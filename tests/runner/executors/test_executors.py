@@ -142,8 +142,7 @@ def test_wait_returns_when_nothing_comes(processes):
 def test_what_a_trial_prints_never_reaches_stdout_and_an_interrupt_never_reaches_the_worker(tmp_path):
     script = textwrap.dedent("""
         import os, signal, sys
-        from harness.method.results import Exhibit
-from harness.runner.executors.base import Task
+        from harness.runner.executors.base import Task
         from harness.runner.executors.processes import Processes
         from tests.runner.executors import fake
         if __name__ == "__main__":
@@ -172,8 +171,7 @@ from harness.runner.executors.base import Task
 def test_the_workers_die_with_their_coordinator(tmp_path):
     journal = tmp_path / "journal"
     script = textwrap.dedent(f"""
-        from harness.method.results import Exhibit
-from harness.runner.executors.base import Task
+        from harness.runner.executors.base import Task
         from harness.runner.executors.processes import Processes
         from tests.runner.executors import fake
         if __name__ == "__main__":

@@ -153,7 +153,7 @@ def node_of(cluster, worker):
 
 
 def test_a_node_with_other_code_runs_nothing(cluster, monkeypatch):
-    monkeypatch.setattr(environment, "code", lambda: "changed since")
+    monkeypatch.setattr(environment, "code_hash", lambda: "changed since")
     with Ray(RUN, address=cluster.address, workers=1) as executor:
         submit(executor, fake.spec())
         failed = events(executor)[-1]
