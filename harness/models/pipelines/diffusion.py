@@ -190,8 +190,7 @@ class Diffusion:
         if concat:
             text = self._context(condition)  # (1 T D) or (B T D)
             context = torch.cat([text, context.expand(len(text), -1, -1)], 1)  # -> (1 T+N D) or (B T+N D)
-        capturing = CapturePass(layers, (views.shape[-2], views.shape[-1]), check=check,
-                                dtype=self.map_dtype)
+        capturing = CapturePass(layers, (views.shape[-2], views.shape[-1]), check=check, dtype=self.map_dtype)
         level = torch.full((len(noisy),), timestep, device=noisy.device)
         current = self._reference(capturing, for_each(context, len(noisy)), level, condition, reference_noise,
                                   layers[-1])
@@ -239,7 +238,6 @@ class Diffusion:
 
     @torch.no_grad()
     def _text_states(self) -> Float[Tensor, "1 T D"]:
-        """Return the empty prompt's states."""
         tokenizer, encoder = self.parts.tokenizer, self.parts.text_encoder
         length = tokenizer.model_max_length
         ids = tokenizer([""], padding="max_length", max_length=length, return_tensors="pt").input_ids
