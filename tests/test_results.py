@@ -1,4 +1,4 @@
-"""The shipped reports are of the shipped models and data, and what is said of them is what they say."""
+"""The shipped reports are of the shipped models and data, and docs/results.md quotes their numbers."""
 
 import json
 import re

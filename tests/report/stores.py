@@ -1,4 +1,4 @@
-"""Stores of made-up trials whose points, curves and scores are given, as a run would leave them."""
+"""Stores of made-up trials with given points, curves and scores, in the form that a run writes."""
 
 from types import SimpleNamespace
 

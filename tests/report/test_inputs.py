@@ -1,4 +1,4 @@
-"""Several experiments joined: what they agree on, and what is said where they do not."""
+"""Several experiments joined: shared settings, and remarks where they differ."""
 
 from harness.config.spec import ReportSpec
 from harness.report.inputs import ReportInputs, join_inputs

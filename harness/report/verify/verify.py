@@ -13,22 +13,14 @@ from harness.report.statistics.paired import ALPHA
 from harness.report.tables.cells import EFFECTS, Cell, Difference, Row, Table
 from harness.report.tables.columns import TABLES, Column
 from harness.report.tables.rows import Group, Record
-from harness.report.verify.from_files import recompute_from_curve, recompute_from_points, recompute_from_scenes
-from harness.report.verify.from_scores import (
-    recompute_effect_size,
-    recompute_holm,
-    recompute_improvement,
-    recompute_interval,
-    recompute_p,
-    recompute_reachable,
-    text_agrees,
-)
+from harness.report.verify import from_files, from_scores
 
 TOLERANCE = 1e-9  # of the value if that exceeds 1
 
 Scores = Mapping[tuple[str, str], float | None]  # by trial and name
 Sides = tuple[Sequence[float], Sequence[float]]
-FILES = {"points": recompute_from_points, "curve": recompute_from_curve, "scenes": recompute_from_scenes}
+FILES = {"points": from_files.recompute_from_points, "curve": from_files.recompute_from_curve,
+         "scenes": from_files.recompute_from_scenes}
 
 
 @dataclass(frozen=True)
@@ -130,10 +122,10 @@ def _check_cell(place: str, cell: Cell, column: Column, scores: Mapping[str, flo
     yield from mismatches
     if not mismatches and cell.interval is not None:
         values = _gaps(cell, seeds) if cell.pairs else [value for value in scores.values() if value is not None]
-        mean, half = recompute_interval(values, worst=column.kind == "worst")
+        mean, half = from_scores.recompute_interval(values, worst=column.kind == "worst")
         yield from _unequal(place, {"mean": (cell.interval.mean, mean), "half width": (cell.interval.half_width, half),
                                     "n": (cell.interval.count, len(values))})
-        if not text_agrees(cell.text, mean, half, len(values)):
+        if not from_scores.text_agrees(cell.text, mean, half, len(values)):
             yield Mismatch(place, "text", cell.text, mean)
 
 
@@ -142,16 +134,17 @@ def _check_differences(result: Verification, table: Table, scores: Scores, seeds
     """Yield the mismatches of differences, their tests, corrections and stars."""
     tested: list[tuple[str, Cell, Difference, float]] = []
     for place, column, cell, shown, gaps, sides in _differences(table, scores, seeds):
-        (mean, half), p = recompute_interval(gaps), recompute_p(gaps)
+        (mean, half), p = from_scores.recompute_interval(gaps), from_scores.recompute_p(gaps)
         yield from _unequal(place, {
             "mean": (shown.interval.mean, mean), "half width": (shown.interval.half_width, half),
-            "p": (shown.p, shown.p if p is None else p), "effect size": (shown.effect, recompute_effect_size(gaps)),
-            "improvement": (shown.improvement, recompute_improvement(*sides, column.better))})
+            "p": (shown.p, shown.p if p is None else p),
+            "effect size": (shown.effect, from_scores.recompute_effect_size(gaps)),
+            "improvement": (shown.improvement, from_scores.recompute_improvement(*sides, column.better))})
         result.sampled_p += p is None
         if shown.adjusted is not None:
             tested.append((place, cell, shown, shown.p if p is None else p))
-    adjusted = recompute_holm([p for *_, p in tested])
-    reachable = recompute_reachable([shown.interval.count for _, _, shown, _ in tested])
+    adjusted = from_scores.recompute_holm([p for *_, p in tested])
+    reachable = from_scores.recompute_reachable([shown.interval.count for _, _, shown, _ in tested])
     for (place, cell, shown, _), value, reached in zip(tested, adjusted, reachable, strict=True):
         yield from _unequal(place, {"adjusted p": (shown.adjusted, value), "reachable": (shown.reachable, reached),
                                     "star": (cell.star, value <= ALPHA)})
@@ -216,7 +209,7 @@ def _marks(rivals: Mapping[int, Cell], column: Column, seeds: Mapping[str, int])
     marks: dict[int, tuple[bool, bool | None]] = {}
     for i, values in by_seed.items():
         gaps = [by_seed[top][seed] - value for seed, value in values.items() if seed in by_seed[top]]
-        mean, half = recompute_interval(gaps)
+        mean, half = from_scores.recompute_interval(gaps)
         is_best = means[i] == means[top]
         unsure = half is not None and math.isclose(abs(mean), half, rel_tol=TOLERANCE)
         marks[i] = is_best, not is_best and (None if unsure else half is None or abs(mean) <= half)

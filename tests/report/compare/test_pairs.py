@@ -1,4 +1,4 @@
-"""Two settings against each other, by hand."""
+"""Comparisons of two settings, checked by hand."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which settings differ, from the defaults and from one another."""
+"""Settings that differ from the defaults and between two trials."""
 
 from harness.config.settings import fill_defaults, resolve
 from harness.report.compare.setting_changes import changed, differing, settings, text

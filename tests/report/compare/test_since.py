@@ -1,4 +1,4 @@
-"""What changed since a report: rows known by their words, and every number, mark and comparison that is another."""
+"""Changes since an earlier report: rows identified by their labels; changed numbers, marks and comparisons."""
 
 import json
 from dataclasses import replace

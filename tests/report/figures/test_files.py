@@ -1,4 +1,4 @@
-"""What figures are as files: every kind in every format, repeatable to the byte, readable without colour."""
+"""The files of figures: every kind in every format, equal bytes for equal numbers, readable without colour."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What figures show, by hand: the numbers, not the pixels."""
+"""The numbers of figures, checked by hand."""
 
 from pathlib import Path
 

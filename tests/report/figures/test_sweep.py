@@ -1,4 +1,4 @@
-"""The figures of a search, by hand."""
+"""The figures of a search, checked by hand."""
 
 from harness.report.figures import to_bytes
 from harness.report.figures._search_figures import Front, History, HistoryPoint, Importances, charts

@@ -1,4 +1,4 @@
-"""A report's pages: whole HTML that fetches nothing, whose every number leads to its trials."""
+"""A report's pages: valid HTML that fetches nothing, with links from every number to its trials."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Nothing is averaged silently: what rows lack, and what may not be compared, stands under every table."""
+"""Notes on averages: missing trials and rows that must not be compared are named under every table."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Figures of others beside ours, in every format, and out of the way of what is tested and verified."""
+"""Published numbers of others in every format; they are neither tested nor verified."""
 
 import csv
 import io

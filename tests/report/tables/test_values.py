@@ -1,4 +1,4 @@
-"""References of several settings are one row only where they are the same but for rounding."""
+"""References of several settings are one row only if they are equal up to rounding."""
 
 import pytest
 
