@@ -9,7 +9,7 @@ import torch
 from harness import registry
 from harness.config.spec import RunOptions
 from harness.errors import UsageError
-from harness.method import trial
+from harness.method import evaluate, trial
 from harness.method.encode import Encoder
 from harness.method.forward import draw_batch, forward
 from harness.method.passes import Diverged, Passes
@@ -52,9 +52,9 @@ def test_every_score_comes_out_again_from_the_files(settings):
 
 
 def test_maps_that_are_not_finite_fail_the_trial_where_points_are_located(monkeypatch):
-    read = Passes.read
-    monkeypatch.setattr(Passes, "read", lambda *given: read(*given) * float("nan"))
-    monkeypatch.setattr(trial, "choose", lambda passes, *given: torch.arange(passes.spec.keypoints))
+    token_maps = Passes.token_maps
+    monkeypatch.setattr(Passes, "token_maps", lambda *given: token_maps(*given) * float("nan"))
+    monkeypatch.setattr(evaluate, "choose", lambda passes, *given: torch.arange(passes.spec.keypoints))
     found = run(small_spec(steps=0))
     assert (found.status, found.scores) == ("failed", {"diverged": 1.0})
     assert "maps are not finite" in found.reason
