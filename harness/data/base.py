@@ -79,7 +79,7 @@ class Dataset(ABC):
         >>> from harness.data.figures import Figures
         >>> data = Figures(family="bird", keypoints="joints")
         >>> data.size("test") is None, data.keypoint_names[:2], data.has_cameras
-        (True, ('neck', 'head top'), True)
+        (True, ('head top', 'beak tip'), True)
     """
 
     keypoint_names: tuple[str, ...]
