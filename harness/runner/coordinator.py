@@ -58,8 +58,7 @@ def run_trials(source: TrialSource, store: Store, executor: Executor, tracker: T
         ...     def wait(self, handle, seconds=None):
         ...         result = TrialResult("finished", "", {"pck@0.1": 0.5}, {}, {}, {}, {}, None, marks)
         ...         handle(Done(self.task.id, result, {}, {}))
-        >>> experiment = load("quick")
-        >>> store = Store("results", experiment.name)
+        >>> experiment, store = load("quick"), Store("results", "quick")
         >>> run_trials(Grid(experiment, store, lambda spec: marks), store, Instant()).done
         2
         >>> run_trials(Grid(experiment, store, lambda spec: marks), store, Instant()).skipped

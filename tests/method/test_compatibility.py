@@ -17,7 +17,7 @@ from harness.models.loading.files import up_layers
 from harness.models.pipelines.diffusion import Diffusion
 from harness.models.pipelines.sides import multiple, multiple_of_folder
 from harness.models.tiny_sd import TinySD
-from harness.search.trial_source import Prints
+from harness.search.trial_source import Fingerprints
 from tests.conftest import open_session, small_spec
 
 
@@ -103,10 +103,10 @@ def test_a_step_cannot_draw_more_scenes_than_there_are(unopened):
 
 
 def test_a_plan_is_refused_at_the_cell_whose_steps_draw_too_many(unopened):
-    prints = Prints()
-    prints(spec := small_spec())
+    fingerprints = Fingerprints()
+    fingerprints(spec := small_spec())
     with pytest.raises(UsageError, match=r"trial\.scenes_per_step: 4"):
-        prints(replace(spec, scenes_per_step=4))
+        fingerprints(replace(spec, scenes_per_step=4))
 
 
 @pytest.mark.parametrize(("settings", "refused"), [
@@ -177,12 +177,13 @@ def test_terms_across_views_need_cameras_and_a_canvas_its_views(unopened, monkey
 
 
 def test_a_plan_is_refused_at_the_cell_that_cannot_work(unopened):
-    prints = Prints()
-    assert set(prints(small_spec())) == {"data", "weights"}
+    fingerprints = Fingerprints()
+    assert set(fingerprints(small_spec())) == {"data", "weights"}
     with pytest.raises(UsageError, match=r"trial\.layers: 9"):
-        prints(small_spec(layers=(9,)))
-    assert prints(small_spec(seed=1)) == prints(small_spec())
+        fingerprints(small_spec(layers=(9,)))
+    assert fingerprints(small_spec(seed=1)) == fingerprints(small_spec())
 
 
 def test_fingerprints_that_stand_in_are_taken_at_their_word():
-    assert Prints(lambda spec: {"data": "d", "weights": "w"})(small_spec(layers=(9,))) == {"data": "d", "weights": "w"}
+    given = {"data": "d", "weights": "w"}
+    assert Fingerprints(lambda spec: given)(small_spec(layers=(9,))) == given

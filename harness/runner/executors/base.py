@@ -152,10 +152,7 @@ def run_task(run: str, task: Task, on_step: Callable[["Step"], None]) -> Done | 
 
 
 def must_exit(event: Done | Failed) -> bool:
-    """Return True if this process must run no further trial: it ran out of memory, or its GPU is in an error state.
-
-    After some GPU errors every later call fails until the process ends.
-    """
+    """Return True if this process must end: it ran out of memory, or its GPU has an error that lasts until then."""
     if isinstance(event, Done):
         return False
     if event.cause == "memory":
