@@ -51,16 +51,17 @@ class FusePass(Pass):
 
         return self.fuse(attend_over, context, self._maps_at(query.shape[2]))
 
-    def _maps_at(self, positions: int) -> Float[Tensor, "B K S"]:
+    def _maps_at(self, positions: int) -> Float[Tensor, "I K S"]:
         if positions not in self._resized:
             self._resized[positions] = layer_maps(self.maps, self.layout, map_size(positions, self.layout.latent_size))
         return self._resized[positions]
 
 
-def layer_maps(maps: Float[Tensor, "B V K H W"], layout: Layout, size: tuple[int, int]) -> Float[Tensor, "B K S"]:
+def layer_maps(maps: Float[Tensor, "B V K H W"], layout: Layout, size: tuple[int, int]) -> Float[Tensor, "I K S"]:
     """Return the maps at a layer's resolution and in its spatial order, with sum 1 over its space.
 
-    ``size`` is the layer's rows and columns, of the canvas if the layout has one. Shrinking keeps the mass.
+    I images: scenes on a canvas, else views. ``size`` is the layer's rows and columns, of the canvas if there is one.
+    Shrinking keeps the mass.
     """
     rows, columns = (3, 2) if layout.canvas and layout.views > 1 else (1, 1)
     per_view = (size[0] // rows, size[1] // columns)
