@@ -59,6 +59,54 @@ def test_full_strength_changes_the_views_and_is_deterministic(fusion, model, ran
     assert (first - plain).abs().max() > 1e-6
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("strength", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_strength_between_the_ends_is_finite_and_acts(fusion, strength, model, random_models):
+    way, session = passes(model, fusion, fusion_knobs={"strength": strength})
+    seen = scene(way, session)
+    output = predict(way, seen)
+    plain = way.view(seen[1], seen[2], seen[0], seen[3])[0]
+    assert output.isfinite().all()
+    assert bool((output - plain).abs().max() > 1e-7) == (fusion != "none")
+
+
+def layer_output(fusion, strength, size=10):
+    """One layer's output over real attention, with a context of 7 and tokens of 3."""
+    draws = torch.Generator().manual_seed(3)
+    way = registry.build("fusion", fusion, {"strength": strength})
+    query, context = torch.randn(2, size, 8, generator=draws), torch.randn(2, 7, 8, generator=draws)
+    tokens, maps = torch.randn(3, 8, generator=draws), torch.rand(2, 3, size, generator=draws)
+    guidance = Guidance(tokens, maps / maps.sum(-1, keepdim=True), torch.rand(2, 3, generator=draws) + 0.1)
+
+    def attend(states, bias=None, change=None):
+        logits = query @ states.mT * 8**-0.5
+        probabilities = (logits if bias is None else logits + bias).softmax(-1)
+        return (probabilities if change is None else change(probabilities[:, None])[:, 0]) @ states
+
+    return way(attend, context, guidance, way.gates(8)).detach()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_strength_between_the_ends_lies_between_them(fusion):
+    ends = torch.stack([layer_output(fusion, 0.0), layer_output(fusion, 1.0)])
+    before = ends[0]
+    for strength in (0.25, 0.5, 0.75):
+        output = layer_output(fusion, strength)
+        assert (output >= ends.amin(0) - 1e-6).all()
+        assert (output <= ends.amax(0) + 1e-6).all()
+        assert ((output - ends[0]).abs() >= (before - ends[0]).abs() - 1e-6).all()  # it grows with the strength
+        before = output
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_the_output_is_continuous_at_both_ends(fusion):
+    for end, near in ((0.0, (1e-2, 1e-4, 1e-6)), (1.0, (1 - 1e-2, 1 - 1e-4, 1 - 1e-6))):
+        far = [float((layer_output(fusion, strength) - layer_output(fusion, end)).abs().max()) for strength in near]
+        assert far[2] < 1e-4
+        assert far == sorted(far, reverse=True)
+
+
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_gradients_reach_tokens_and_gates_and_nothing_else(fusion, random_models):
     loud, session = passes("tiny_zero123plus", fusion)

@@ -78,7 +78,7 @@ def attend(attention: Any, query: Queries, context: Float[Tensor, "B T D"], bias
     computed explicitly.
     """
     key, value = project(attention.to_k, attention, context), project(attention.to_v, attention, context)
-    mask = None if bias is None else bias.to(query)
+    mask = None if bias is None else bias.to(query)[None]  # (T) -> (1 T): PyTorch's attention takes no vector
     parts = query.split(getattr(attention, "rows_at_once", 0) or query.shape[2], dim=2)
     outputs = [_attended(part, key, value, mask, attention.scale, change) for part in parts]
     output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)  # cat copies even a single one
