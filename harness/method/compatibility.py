@@ -23,6 +23,7 @@ def check(spec: TrialSpec) -> None:
     """
     model: Model = registry.build("models", spec.model.name, spec.model.knobs)
     data: Dataset = registry.build("data", spec.data.name, spec.data.knobs)
+    model.check_files()
     _check_layers(spec, model)
     _check_side(spec, model)
     _check_scenes(spec, data)

@@ -29,6 +29,10 @@ class Model(ABC):
     def fingerprint(self) -> str:
         """Return a short hash of the weights and their configuration, without loading them."""
 
+    def check_files(self) -> None:
+        """Raise UsageError if the model's files are here and cannot be used; loads no weights."""
+        return None
+
     def up_layers(self) -> int | None:
         """Return the number of cross-attention layers of the up path, None if it is unknown before `open`."""
         return None

@@ -51,6 +51,8 @@ def demand(folder: Path, parts: Sequence[str]) -> None:
             raise UsageError(f"model folder {folder}: no {part!r} in it; needs {', '.join(parts)}")
         if part in STEMS:
             weights(folder, part)
+        if part == "tokenizer" and (folder / part / "tokenizer.json").is_file():
+            continue  # transformers 5 writes this file alone
         for name in ("config.json",) if part in STEMS else OTHERS[part]:
             if not (folder / part / name).is_file():
                 raise UsageError(f"model folder {folder}: {part}/{name} is missing")
@@ -90,9 +92,11 @@ def _per_block(value: Any, blocks: int) -> list[Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """Return a configuration file's content; raise UsageError if it is missing or not JSON."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError):
         raise UsageError(f"model file {path}: missing, or not JSON") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"model file {path}: not a JSON object")
     return content
 
 

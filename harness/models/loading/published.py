@@ -8,6 +8,7 @@ from typing import NamedTuple
 from harness.errors import UsageError
 from harness.models.base import Model
 from harness.models.loading import hub
+from harness.models.loading.check import check_folder
 from harness.models.loading.files import PLAIN, ZERO123PLUS, fingerprint, up_layers
 from harness.models.loading.folder import Expected, load_parts
 from harness.models.pipelines.diffusion import DTYPES, Diffusion, Parts
@@ -66,6 +67,11 @@ class Published(Model):
             raise UsageError(f"model {self.release.expected.name!r}: path {self.path!r} is no folder, and no hub "
                              "repository's name (owner/name)")
         return fingerprint(folder)
+
+    def check_files(self) -> None:
+        """Check the folder, if it is downloaded."""
+        if self._folder.is_dir():
+            check_folder(self._folder, self.release.zero123plus, self.release.expected)
 
     def up_layers(self) -> int | None:
         """Return the number of layers in the configuration, None if it is not downloaded yet."""
