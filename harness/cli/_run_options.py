@@ -7,7 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
+from harness import registry
 from harness.cli._progress_lines import duration
+from harness.config.grid import Cells
+from harness.config.spec import Experiment
 from harness.errors import INTERRUPTED, OK, SOME_FAILED, TERMINATED
 from harness.runner.coordinator import Policy, Summary
 from harness.store.store import Store
@@ -40,6 +43,15 @@ def exit_code(summary: Summary) -> int:
     if summary.failed or summary.stopped:
         return SOME_FAILED
     return INTERRUPTED if summary.left else OK
+
+
+def data_remarks(experiment: Experiment) -> list[str]:
+    """Return the remarks on an experiment's datasets, such as points that lie outside their image."""
+    trials = experiment.trials
+    specs = trials.examples() if isinstance(trials, Cells) else trials
+    choices = {repr(spec.data): spec.data for spec in specs}
+    datasets = [registry.build("data", choice.name, choice.knobs) for choice in choices.values()]
+    return [str(remark) for dataset in datasets for remark in dataset.remarks]
 
 
 def print_summary(store: Store, summary: Summary, files: list[Path], *, forced: bool = False) -> None:

@@ -9,7 +9,7 @@ from harness.cli import _progress, _report_files
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_experiment, add_results, results_of
 from harness.cli._plan_view import add_measure, show_plan
-from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary
+from harness.cli._run_options import add_policy, data_remarks, exit_code, policy_of, print_summary
 from harness.config.load import load
 from harness.config.spec import Experiment
 from harness.errors import OK, UsageError
@@ -48,6 +48,8 @@ def main(args: argparse.Namespace) -> int:
         return OK
     note = partial(_report_files.write_layout, store, experiment, grid)
     with executor_of(args, store) as executor, _progress.progress(note) as progress:
+        for remark in data_remarks(experiment):
+            progress.warning(remark)
         tracker = mlflow_tracker.MlflowTracker(store)
         summary = run_trials(grid, store, executor, tracker, policy=policy_of(args), progress=progress)
     report = _report_files.build_report(store, _report_files.layout_of(experiment))

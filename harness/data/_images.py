@@ -1,6 +1,7 @@
 """Image files on disk: find them in their folder, open them in any mode, cut out squares and scale them."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -75,9 +76,12 @@ def _sizes_in(folder: Path) -> dict[str, int]:
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open an image file; an error inside the block becomes a UsageError that names the file."""
+    """Open an image file; an error inside the block becomes a UsageError that names the file.
+
+    Pillow's warnings, of odd tags and of large images, are hidden: they name no file.
+    """
     try:
-        with Image.open(path) as file:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
             yield file
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "empty" if path.is_file() and path.stat().st_size == 0 else str(error).split("\n")[0]
@@ -92,6 +96,8 @@ def open_rgb(path: Path, background: int = GREY) -> Image.Image:
     with open_image(path) as file:
         file.load()
         image = ImageOps.exif_transpose(file)
+    if image.mode == "F":
+        image = _from_float(image, path)
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip
         image = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
@@ -100,12 +106,29 @@ def open_rgb(path: Path, background: int = GREY) -> Image.Image:
     return image.convert("RGB")
 
 
+def _from_float(image: Image.Image, path: Path) -> Image.Image:
+    """Return a float image in 8 bits: values of [0, 1] are scaled, values up to 255 taken as they are."""
+    values = np.asarray(image, dtype=np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not 0 <= low <= high <= 255:
+        raise UsageError(f"image {path}: float pixels from {low:g} to {high:g}; expected [0, 1] or [0, 255]")
+    return Image.fromarray((values * (255 if high <= 1 else 1)).round().astype(np.uint8))
+
+
 def size_px(path: Path) -> tuple[int, int]:
     """Return an image's (rows, columns) after its EXIF rotation, from its header alone."""
     with open_image(path) as file:
         columns, rows = file.size
         is_rotated = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations that swap rows and columns
     return (columns, rows) if is_rotated else (rows, columns)
+
+
+def size_or_none(path: Path) -> tuple[int, int] | None:
+    """Return an image's (rows, columns), None if it cannot be opened: whoever needs the image says why."""
+    try:
+        return size_px(path)
+    except UsageError:
+        return None
 
 
 def square_around(box_px: NDArray[np.number], margin: float = 0.0) -> tuple[float, float, float]:

@@ -42,6 +42,7 @@ class Photos:
     labels: str = ""  # hash of the annotation files
     captions: Mapping[int, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()  # of the keypoints, if the annotations alone name them
+    remarks: tuple[str, ...] = ()  # for the user: points outside their image, and the like
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ class PhotoData(Dataset):
         shuffled = shuffle_rows(lists[name], self.name, name)
         return shuffled if split == "test" or self.share_train or has_unlabelled else take_half(shuffled, split)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Odd annotations, in words."""
+        return self.photos.remarks
+
     def size(self, split: str) -> int:
         """Return how many photographs the split has."""
         return len(self.rows(split))
@@ -128,7 +134,8 @@ class PhotoData(Dataset):
                  *super().survey().found,
                  f"{keypoints} keypoints, {visible / max(1, keypoints * opened):.0%} of them visible; errors in: "
                  f"{self.rules.normaliser}")
-        return Survey(found, (*errors, *([f"{bare} photographs show no keypoint"] if bare else [])))
+        without = [f"{bare} photographs show no keypoint"] if bare and keypoints else []
+        return Survey(found, (*errors, *photos.remarks, *without))
 
     def path(self, row: int) -> Path:
         """Return the file that holds a photograph."""

@@ -112,6 +112,11 @@ class Dataset(ABC):
                             for split in SPLITS))
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a run should say of the data before it starts, a sentence each; scores are valid all the same."""
+        return ()
+
+    @property
     def has_condition(self) -> bool | None:
         """Whether scenes have a condition image; None if it depends on the scene."""
         return None

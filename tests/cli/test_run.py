@@ -385,3 +385,23 @@ def test_a_trial_is_json_also_where_a_score_is_not_a_number(run: Run, capsys: py
     assert run("show", path.parent.name, "--json") == 0
     found = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
     assert found["scores"]["nme"] is None
+
+
+def test_points_outside_their_image_are_named_before_the_first_trial(run, capsys, tmp_path):
+    from PIL import Image
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(8):
+        Image.new("RGB", (64, 64)).save(photos / f"{number}.png")
+    (photos / "keypoints.csv").write_text("image,keypoint,x,y\n0.png,nose,900,3\n1.png,nose,20,30\n1.png,tail,5,6\n")
+    Path("own.yaml").write_text(
+        "name: own\ntrial:\n  model: tiny_sd\n  data: {name: folder, root: photos, side_px: 64}\n  view_scenes: 0\n"
+        "  losses: {sharpening: {weight: 1}}\n  optimise_scenes: 2\n  scenes_per_step: 1\n  fit_scenes: 2\n"
+        "  test_scenes: 2\n")
+    assert run("run", "own.yaml") == 0
+    lines = capsys.readouterr().err.splitlines()
+    first = "keypoints.csv, line 2: 'nose' of '0.png' at x 900, y 3 lies outside its image of 64 x 64 px"
+    assert lines[0].startswith("warning: ")
+    assert lines[0].endswith(first)
+    assert lines[1] == "warning: points outside their image are not scored (1 of them)"

@@ -76,10 +76,10 @@ def test_the_fingerprint_follows_content_not_place(tmp_path):
 
 
 @pytest.mark.parametrize(("table", "message"), [
-    ("image,x\na.png,1\n", "needs rows with the columns image, keypoint, x, y"),
-    ("image,keypoint,x,y\n0.png,spot,here,3\n", "line 2: x, y and visible must be numbers"),
-    ("image,keypoint,x,y\n0.png,spot,3\n", "line 2: x, y and visible must be numbers"),
-    ("image,keypoint,x,y\n../0.png,spot,3,4\n", "leads out of"),
+    ("image,x\na.png,1\n", "the column 'keypoint' is missing; needs the columns image, keypoint, x, y"),
+    ("image,keypoint,x,y\n0.png,spot,here,3\n", "line 2: x is 'here'; expected a number of pixels, or nothing"),
+    ("image,keypoint,x,y\n0.png,spot,3\n", "line 2: x is '3', y is ''; a point needs both, or neither"),
+    ("image,keypoint,x,y\n../no.png,spot,3,4\n", "'../no.png' is no image in"),
     ("image,keypoint,x,y\nno.png,spot,3,4\n", "'no.png' is no image in"),
     ("image,keypoint,x,y\n0.png,spot,3,4\n0.png,spot,3,4\n", "has keypoint 'spot' twice"),
 ])
