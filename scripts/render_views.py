@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             mesh = load_mesh(path)
             turn, shift = placement(mesh.corners, args.normalise, args.up)
-            notes = write(folder_of(args.to, name), apply_placement(mesh, turn, shift), args)
+            notes = write(folder_of(args.to, name), path, apply_placement(mesh, turn, shift), args)
             add_to_list(args.to, args.category, name)
         except UsageError as error:
             print(f"skipped: {error}", file=sys.stderr)

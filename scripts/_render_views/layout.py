@@ -42,18 +42,23 @@ def folder_of(to: Path, name: str) -> Path:
     return to / FOLDER / name
 
 
-def write(folder: Path, mesh: Triangles, args: argparse.Namespace) -> list[str]:
-    """Write the seven views of a placed mesh and their cameras; return warnings about them."""
+def write(folder: Path, path: Path, mesh: Triangles, args: argparse.Namespace) -> list[str]:
+    """Write the seven views of a file's placed mesh and their cameras; return what is odd about them, in words."""
     condition = orbit([args.azimuth], [args.elevation], fov=FOV, radius=RADIUS)
     six = zero123plus_cameras(args.azimuth, args.version, fov=FOV, radius=RADIUS)
     views = [_view(mesh, six, view, args.size) for view in range(6)]
     views = [_view(mesh, condition, 0, args.condition_size), *views]
+    # `data: objaverse` needs an outline, of pixels at least half covered, in every view.
+    empty = [f"{number:03}" for number, picture in enumerate(views) if picture.rgba[..., 3].max() < 128]
+    if empty:
+        words = f"nothing of it is to be seen in {', '.join(empty)}"
+        raise UsageError(f"mesh {path}: {words}; another --azimuth may show it")
     folder.mkdir(parents=True, exist_ok=True)
     for number, picture in reversed(list(enumerate(views))):
         Image.fromarray(picture.rgba).save(folder / f"{number:03}.png")
     (folder / "cameras.json").write_text(json.dumps(_cameras(args, condition, six), indent=1) + "\n")
     cut = [f"{number:03}" for number, picture in enumerate(views) if _touches(picture)]
-    return [f"leaves the image in {', '.join(cut)}"] if cut else []
+    return [*mesh.notes, *([f"leaves the image in {', '.join(cut)}"] if cut else [])]
 
 
 def _view(mesh: Triangles, cameras: Cameras, view: int, side_px: int) -> Picture:

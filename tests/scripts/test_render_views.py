@@ -216,7 +216,7 @@ def spoiled(tmp_path, name):
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("lost.obj", "its texture .*png is missing"), ("bare.obj", "its texture .*nowhere.mtl is missing"),
+    ("lost.obj", "its texture .*png is missing"), ("bare.obj", "its material file .*nowhere.mtl is missing"),
     ("points.ply", "holds no triangle"), ("flat.obj", "no extent"), ("nan.obj", "a vertex is not finite"),
     ("torn.glb", "cannot be read"), ("empty.glb", "empty"), ("hello.glb", "cannot be read"),
     ("hello.ply", "cannot be read"), ("hello.gltf", "cannot be read"), ("hello.xyz", "cannot be read"),

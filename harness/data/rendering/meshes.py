@@ -1,127 +1,96 @@
-"""Mesh files: read with trimesh, rotate upright, scale as in Zero123++'s training."""
+"""Meshes as users have them: read, turned upright, small as Zero123++ was trained."""
 
-import json
-import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 
-from harness.data.rendering.raster import Floats, Triangles, pyramid
+from harness.data.rendering.gltf import read_gltf
+from harness.data.rendering.obj import read_obj
+from harness.data.rendering.parts import Defect, Layer, Part, coats, refuse
+from harness.data.rendering.plain import read_off, read_stl
+from harness.data.rendering.ply import read_ply
+from harness.data.rendering.raster import Floats, Triangles
+from harness.data.rendering.texture import Texture
 from harness.errors import UsageError
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".off", ".stl")
-CREASE = 0.77  # cosine of 40 degrees: sharper edges are not smoothed
-# Rows are the world's axes (z up, front along x) in those of a file: y up, front along z (glTF); z up, front along -y
-# (Blender); y up, front along -z (ShapeNetCore.v2).
+READERS = {".glb": read_gltf, ".gltf": read_gltf, ".obj": read_obj, ".ply": read_ply,
+           ".off": read_off, ".stl": read_stl}
+CREASE = 0.77  # cosine of 40 degrees: an edge sharper than this stays sharp
+# Rows are the world's axes, z up and the front along x, in a file's: y up and the front along z (glTF), z up and the
+# front along -y (Blender), y up and the front along -z (ShapeNetCore.v2).
 UPRIGHT = {"y": np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]]), "z": np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]),
            "shapenet": np.array([[0.0, 0, -1], [-1, 0, 0], [0, 1, 0]])}
 
 
 def load_mesh(path: Path) -> Triangles:
-    """Return a mesh file's triangles in the file's own frame; raise UsageError naming the problem."""
+    """Return a mesh file's triangles in the file's own frame; raise UsageError naming what is wrong with it."""
     try:
-        import trimesh
+        import trimesh  # noqa: F401 - one condition for all formats, though not every one needs it
     except ImportError as error:
         raise UsageError(f"mesh {path}: reading it needs trimesh: pip install 'harness[data]'") from error
     if not path.is_file() or path.stat().st_size == 0:
         raise UsageError(f"mesh {path}: {'empty' if path.is_file() else 'missing'}")
-    for texture in textures_of(path):
-        if not texture.is_file():
-            raise UsageError(f"mesh {path}: its texture {texture} is missing")
-    logging.getLogger("trimesh").setLevel(logging.CRITICAL)  # its warnings are checked here
     try:
-        scene = trimesh.load_scene(path, process=False)
-        parts = [_part(mesh) for mesh in scene.dump() if getattr(mesh, "faces", None) is not None and len(mesh.faces)]
-    except Exception as error:  # loaders raise all kinds of exceptions
+        reader = READERS.get(path.suffix.lower())
+        if reader is None:
+            refuse(f"cannot be read: the suffix is {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite after that is refused
+            reading = reader(path)
+            parts = [part for part in reading.parts if len(part.corners)]
+            if not parts:
+                refuse("holds no triangle")
+            corners = np.concatenate([part.corners for part in parts])
+            _check(corners)
+            return _joined(corners, parts, tuple(reading.notes))
+    except Defect as defect:
+        raise UsageError(f"mesh {path}: {defect}") from defect
+    except Exception as error:  # whatever a reader stumbles over
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageError(f"mesh {path}: cannot be read: {reason}") from error
-    if not parts:
-        raise UsageError(f"mesh {path}: holds no triangle")
-    whole = _joined(parts)
-    if not np.isfinite(whole.corners).all():
-        raise UsageError(f"mesh {path}: a vertex is not finite")
-    if not np.ptp(whole.corners.reshape(-1, 3), axis=0).any():
-        raise UsageError(f"mesh {path}: has no extent, all vertices are one point")
-    return whole
+        raise UsageError(f"mesh {path}: cannot be read: {type(error).__name__}: {reason}") from error
 
 
-def textures_of(path: Path) -> list[Path]:
-    """Return the image files that a mesh file refers to; they may be missing."""
-    names: list[str] = []
-    if path.suffix.lower() == ".obj":
-        for library in _words(path, "mtllib"):
-            material = path.parent / library
-            if not material.is_file():
-                return [material]
-            names += [name.split()[-1] if name.startswith("-") else name for name in _words(material, "map_Kd")]
-    elif path.suffix.lower() == ".gltf":
-        try:
-            images = json.loads(path.read_text()).get("images", [])
-        except (ValueError, AttributeError) as error:
-            raise UsageError(f"mesh {path}: cannot be read: {error}") from error
-        names = [unquote(image["uri"]) for image in images if not image.get("uri", "data:").startswith("data:")]
-    return [path.parent / name.replace("\\", "/") for name in names]
+def _check(corners: Floats) -> None:
+    """Raise Defect where triangles have no size that a picture could show."""
+    if not np.isfinite(corners).all():
+        refuse("a vertex is not finite")
+    size = np.ptp(corners.reshape(-1, 3), axis=0).max()
+    if not size > 0:
+        refuse("has no extent, all vertices are one point")
+    if not 1e-12 < size < 1e30:
+        refuse(f"has an extent of {size:.0e}, expected 1e-12 to 1e30")
+    small = (corners - corners[0, 0]) / size  # so that areas neither overflow nor vanish
+    areas = np.linalg.norm(np.cross(small[:, 1] - small[:, 0], small[:, 2] - small[:, 0]), axis=1)
+    if not areas.max() > 1e-12:
+        refuse("has no area, every triangle is a line or a point")
 
 
-def _words(path: Path, key: str) -> list[str]:
-    lines = path.read_text(errors="replace").splitlines()
-    return [line.strip()[len(key):].strip() for line in lines if line.strip().startswith(f"{key} ")]
-
-
-def _part(mesh: Any) -> Triangles:
-    """Return one trimesh mesh's triangles, its transform applied."""
-    faces, kind = np.asarray(mesh.faces), mesh.visual.kind
-    corners = np.asarray(mesh.vertices, dtype=np.float64)[faces]
-    colours, uv = np.full((len(faces), 3, 3), 0.7), np.zeros((len(faces), 3, 2))
-    levels: tuple[tuple[Floats, ...], ...] = ()
-    if kind == "texture":
-        colour, image = _material(mesh.visual.material)
-        colours[:] = colour
-        if image is not None and mesh.visual.uv is not None:
-            uv, levels = np.asarray(mesh.visual.uv, dtype=np.float64)[faces], (pyramid(image),)
-        if "color" in mesh.vertex_attributes:  # glTF: multiplied with the material
-            colours *= _unit(mesh.vertex_attributes["color"])[faces]
-    elif kind == "vertex":
-        colours = _unit(mesh.visual.vertex_colors)[faces]
-    elif kind == "face":
-        colours = np.repeat(_unit(mesh.visual.face_colors)[:, None], 3, 1)
-    return Triangles(corners, normals_of(corners), colours, uv, np.full(len(faces), 0 if levels else -1), levels)
-
-
-def _material(material: Any) -> tuple[Floats, Floats | None]:
-    """Return a material's colour in [0, 1] and its texture (h w 3), None without one."""
-    simple = hasattr(material, "diffuse")
-    image = getattr(material, "image" if simple else "baseColorTexture", None)
-    colour = material.diffuse if simple else material.baseColorFactor
-    if image is not None:
-        image = np.asarray(image.convert("RGB"), dtype=np.float32) / 255
-        colour = None if simple else colour  # beside a texture exporters write an arbitrary grey
-    return np.ones(3) if colour is None else _unit(colour), image
-
-
-def _unit(colours: Any) -> Floats:
-    """Return the first three channels of colours in [0, 1]."""
-    values = np.asarray(colours)
-    scale = 255.0 if values.dtype.kind in "ui" else 1.0
-    return np.asarray(values[..., :3] / scale, dtype=np.float64).clip(0, 1)
+def _joined(corners: Floats, parts: list[Part], notes: tuple[str, ...]) -> Triangles:
+    """Return all parts' triangles together; a texture that several share is kept once."""
+    textures: list[Texture] = []
+    base = coats([part.base for part in parts], textures)
+    glow = None
+    if any(part.glow for part in parts):
+        glow = coats([part.glow or Layer(np.zeros(part.corners.shape)) for part in parts], textures)
+    # Smoothed within a part: parts that touch are different things.
+    normals = np.concatenate([normals_of(part.corners) for part in parts])
+    return Triangles(corners, normals, base.colours, base.uv, base.texture, tuple(textures), glow, notes)
 
 
 def normals_of(corners: Floats) -> Floats:
-    """Return a normal for each corner: the mean over its vertex's faces, or that of its face if the edge is sharp."""
+    """Return a normal for each corner: smooth over its vertex's faces, the face's own where the edge is sharp."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    flat = _unit_length(np.cross(b - a, c - a))  # F 3
+    own = _unit_length(np.cross(b - a, c - a))
     edges = _unit_length(np.roll(corners, -1, 1) - corners)
     angles = np.arccos(np.clip(-(edges * np.roll(edges, 1, 1)).sum(-1), -1, 1))  # F 3
     _, vertex = np.unique(np.round(corners.reshape(-1, 3) / _grain(corners)), axis=0, return_inverse=True)
     vertex = vertex.reshape(-1)
-    # Weighted by the corner's angle: the result does not depend on how a face is cut into triangles.
-    summed: Floats = np.stack([np.bincount(vertex, (axis[:, None] * angles).ravel()) for axis in flat.T], -1)
+    # Weighted by the corner's angle, so that it does not matter how a side is cut into triangles.
+    summed: Floats = np.stack([np.bincount(vertex, (axis[:, None] * angles).ravel()) for axis in own.T], -1)
     smooth = _unit_length(summed)[vertex].reshape(corners.shape)
-    soft = (smooth * flat[:, None]).sum(-1, keepdims=True) > CREASE
-    return np.where(soft, smooth, flat[:, None])
+    soft = (smooth * own[:, None]).sum(-1, keepdims=True) > CREASE
+    return np.where(soft, smooth, own[:, None])
 
 
 def _unit_length(vectors: Floats) -> Floats:
@@ -129,27 +98,17 @@ def _unit_length(vectors: Floats) -> Floats:
 
 
 def _grain(corners: Floats) -> float:
-    """Return the distance below which two vertices count as one."""
+    """Return how close two vertices must be to count as one."""
     return max(float(np.ptp(corners.reshape(-1, 3), axis=0).max()), 1e-12) * 1e-6
 
 
-def _joined(parts: list[Triangles]) -> Triangles:
-    """Return the triangles of all parts as one mesh."""
-    before = np.cumsum([0, *(len(part.pyramids) for part in parts)])
-    texture = [np.where(part.texture < 0, -1, part.texture + start) for part, start in zip(parts, before, strict=False)]
-    fields = {name: np.concatenate([getattr(part, name) for part in parts])
-              for name in ("corners", "normals", "colours", "uv")}
-    pyramids = tuple(levels for part in parts for levels in part.pyramids)
-    return Triangles(**fields, texture=np.concatenate(texture), pyramids=pyramids)
-
-
 def placement(points: Floats, normalise: str, up: str) -> tuple[Floats, Floats]:
-    """Return A (3 x 3) and b such that A p + b is upright (z up) around the origin, in the size for Zero123++.
+    """Return A (3 x 3) and b such that A p + b stands upright (z up) around the origin in Zero123++'s size.
 
-    The centre of the upright bounding box becomes the origin. ``normalise`` is the size. ``sphere``: the farthest point
-    is at distance 1, as in Zero123++'s training (a camera at distance 4 with a field of view of 30 degrees sees a ball
-    of 4 sin 15 = 1.035). ``cube``: the box's longest side is 2, as in the training of InstantMesh's fine-tuned
-    Zero123++ (its issue 5); corners of a thick object may leave the image. ``none``: the file's.
+    The middle of the upright bounding box goes to the origin. ``sphere``: the farthest point is at distance 1, as
+    Zero123++ was trained (a camera at distance 4 with a field of view of 30 degrees sees a ball of 4 sin 15 = 1.035).
+    ``cube``: the box's longest side is 2, as InstantMesh's fine-tuned Zero123++ was trained (its issue 5); corners of a
+    thick object may then leave the image. ``none``: as the file has it.
     """
     turn = UPRIGHT[up]
     upright = points.reshape(-1, 3) @ turn.T

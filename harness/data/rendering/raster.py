@@ -1,4 +1,4 @@
-"""Triangles to pixels on the CPU: a z-buffer, perspective-correct colours and textures, Lambertian shading."""
+"""Triangles to pixels on the CPU: a z-buffer, perspective-correct colours and textures, plain shading."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -6,22 +6,25 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.rendering.texture import Coat, Texture, colours
+
 Floats = NDArray[np.floating]
 Index = NDArray[np.int64]
 SAMPLES = 2  # per pixel and axis
-AMBIENT, LAMP, HEADLIGHT = 0.5, 0.25, 0.25  # sum to 1: no surface is brighter than its colour
+AMBIENT, LAMP, HEADLIGHT = 0.5, 0.25, 0.25  # add to 1, so that nothing is brighter than its colour
 TOWARDS_LAMP = np.array([0.3, -0.4, 0.87])  # from above; of about unit length
-FRAGMENTS = 2**21  # processed at once: about 200 MB
-SLACK = 1e-6  # pixels, so that two triangles with a common edge leave no gap
+FRAGMENTS = 2**21  # at once: about 200 MB
+SLACK = 1e-6  # pixels: two triangles that share an edge leave no gap
 
 
 @dataclass(frozen=True)
 class Triangles:
-    """F triangles, each corner with position, normal, colour in [0, 1] and texture coordinate (v upwards).
+    """F triangles, each corner with its own place, normal, colour in [0, 1] and texture coordinate (v upwards).
 
-    Normals belong to the side from which the corners run counterclockwise; seen from the other side they are reversed.
-    ``texture`` is the index of a face's texture, which multiplies its colour, -1 for none. ``pyramids`` holds for each
-    texture its image (h w 3) in [0, 1] and smaller versions of it, each half as large as the one before.
+    Normals are those of the side from which the corners run counterclockwise; from the other side they are turned.
+    ``texture`` is the index of a face's texture among ``textures``, which multiplies its colour, -1 for none. ``glow``
+    is light that the faces send out themselves: it is added, and no lamp changes it. ``notes`` say in words what the
+    file holds and the picture does not.
     """
 
     corners: Floats  # F 3 3
@@ -29,37 +32,29 @@ class Triangles:
     colours: Floats  # F 3 3
     uv: Floats  # F 3 2
     texture: Index  # F
-    pyramids: tuple[tuple[Floats, ...], ...] = ()
+    textures: tuple[Texture, ...] = ()
+    glow: Coat | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A rendered view: ``rgba`` (h w 4, not premultiplied), and the depth of each sample, infinite for background."""
+    """A rendered view: ``rgba`` (h w 4, not premultiplied), and the depth at each sample, infinite where nothing is."""
 
     rgba: NDArray[np.uint8]
     depth: Floats
 
     def shows(self, points_yx: Floats, depths: Floats, tolerance: float) -> NDArray[np.bool_]:
-        """Return whether points (K 2) lie in the view, with no surface more than ``tolerance`` before them."""
+        """Return whether points (K 2) in [0, 1] lie in the view with nothing more than ``tolerance`` before them."""
         n = len(self.depth)
         row, column = np.clip((points_yx * n).astype(np.int64), 0, n - 1).T
         inside = ((points_yx >= 0) & (points_yx <= 1)).all(-1)
-        visible: NDArray[np.bool_] = inside & (depths <= self.depth[row, column] + tolerance)
-        return visible
-
-
-def pyramid(image: Floats) -> tuple[Floats, ...]:
-    """Return a texture and its halved versions, down to one pixel in one direction."""
-    levels: list[Floats] = [image.astype(np.float32)]
-    while min(levels[-1].shape[:2]) > 1:
-        rows, columns = (size // 2 * 2 for size in levels[-1].shape[:2])
-        even = levels[-1][:rows, :columns]
-        levels.append((even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4)
-    return tuple(levels)
+        shown: NDArray[np.bool_] = inside & (depths <= self.depth[row, column] + tolerance)
+        return shown
 
 
 def render(triangles: Triangles, matrix: Floats, side_px: int) -> Picture:
-    """Return a square view of triangles before the camera ``matrix`` (3 x 4, see `harness.ops.geometry.Cameras`)."""
+    """Return a square view of triangles that all lie before the camera (3 x 4, see `harness.ops.geometry.Cameras`)."""
     n = side_px * SAMPLES
     homogeneous = triangles.corners @ matrix[:, :3].T + matrix[:, 3]  # F 3 3
     screen = homogeneous[..., :2] / homogeneous[..., 2:] * n  # x, y in samples
@@ -71,9 +66,12 @@ def render(triangles: Triangles, matrix: Floats, side_px: int) -> Picture:
     flat = _barycentric(screen[face], pixels)
     weights = flat * nearness[face]
     weights /= weights.sum(1, keepdims=True)
-    colour = _colours(triangles, face, weights, _texels_per_sample(triangles, screen))
+    coat = Coat(triangles.colours, triangles.uv, triangles.texture)
+    colour = colours(coat, triangles.textures, face, weights, screen)
     centre = -np.linalg.solve(matrix[:, :3], matrix[:, 3])
     colour *= _brightness(triangles, face, weights, centre)[:, None]
+    if triangles.glow is not None:
+        colour = np.minimum(colour + colours(triangles.glow, triangles.textures, face, weights, screen), 1)
     samples = np.zeros((n * n, 4))
     samples[hit, :3], samples[hit, 3] = colour, 1
     mean = samples.reshape(side_px, SAMPLES, side_px, SAMPLES, 4).mean((1, 3))
@@ -84,13 +82,13 @@ def render(triangles: Triangles, matrix: Floats, side_px: int) -> Picture:
 
 
 def _first(screen: Floats, nearness: Floats, n: int) -> tuple[Floats, Index]:
-    """Return for each of n * n samples 1 / depth of the nearest triangle (0: none) and its index (-1: none)."""
+    """Return for each of n * n samples 1 / depth of the nearest triangle (0: none), and which it is (-1)."""
     buffer, first = np.zeros(n * n), np.full(n * n, -1)
     ab, ac = screen[:, 1] - screen[:, 0], screen[:, 2] - screen[:, 0]
     area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
     low, high = _span(screen[..., 1].min(1), screen[..., 1].max(1), n)
     faces = np.flatnonzero((np.abs(area) > 1e-9) & (high >= low))
-    # 1 / depth is linear on the screen; these are its slopes along x and y.
+    # 1 / depth is linear on the screen: its slopes along x and y.
     db, dc = nearness[faces, 1] - nearness[faces, 0], nearness[faces, 2] - nearness[faces, 0]
     slope = np.full((len(area), 2), np.nan)
     slope[faces, 0] = (db * ac[faces, 1] - dc * ab[faces, 1]) / area[faces]
@@ -104,7 +102,7 @@ def _first(screen: Floats, nearness: Floats, n: int) -> tuple[Floats, Index]:
         face, y = owner[span], row[span]
         near = (nearness[face, 0] + slope[face, 0] * (column + 0.5 - screen[face, 0, 0])
                 + slope[face, 1] * (y + 0.5 - screen[face, 0, 1]))
-        near = np.clip(near, least[face], most[face])  # the slope of a thin triangle is mostly rounding error
+        near = np.clip(near, least[face], most[face])  # a sliver's slope is mostly rounding error
         place = y * n + column
         np.maximum.at(buffer, place, near)
         won = near == buffer[place]
@@ -113,7 +111,7 @@ def _first(screen: Floats, nearness: Floats, n: int) -> tuple[Floats, Index]:
 
 
 def _span(low: Floats, high: Floats, n: int) -> tuple[Index, Index]:
-    """Return the first and last of n samples whose centres lie in [low, high]; last < first if there is none."""
+    """Return the first and last of n samples whose centres lie in [low, high]; last < first where none does."""
     first = np.clip(np.ceil(low - 0.5 - SLACK), 0, n).astype(np.int64)
     last = np.clip(np.floor(high - 0.5 + SLACK), -1, n - 1).astype(np.int64)
     return first, last
@@ -127,7 +125,7 @@ def _expand(items: Index, low: Index, high: Index) -> tuple[Index, Index]:
 
 
 def _crossing(screen: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Return the interval of x in which a horizontal line (R) is inside its triangle (R 3 2)."""
+    """Return between which x a horizontal line (R) is inside its triangle (R 3 2)."""
     left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
     for i, j in ((0, 1), (1, 2), (2, 0)):
         (xa, ya), (xb, yb) = screen[:, i].T, screen[:, j].T
@@ -139,7 +137,7 @@ def _crossing(screen: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 
 def _parts(length: Index) -> list[slice]:
-    """Return slices of the spans that hold about FRAGMENTS samples each."""
+    """Return slices of the rows of spans that hold about FRAGMENTS samples each."""
     ends = np.cumsum(length)
     cuts = np.searchsorted(ends, np.arange(FRAGMENTS, int(ends[-1]) if len(ends) else 0, FRAGMENTS)).tolist()
     edges = sorted({0, *cuts, len(length)})
@@ -147,7 +145,7 @@ def _parts(length: Index) -> list[slice]:
 
 
 def _barycentric(screen: Floats, pixels: Floats) -> Floats:
-    """Return the barycentric coordinates (R 3) of pixels (R 2) on the screen, none of them negative."""
+    """Return the pixels' (R 2) barycentric coordinates (R 3) on the screen, none of them negative."""
     (ax, ay), (bx, by), (cx, cy) = (screen[:, i].T - pixels.T for i in range(3))
     weights = np.stack([bx * cy - by * cx, cx * ay - cy * ax, ax * by - ay * bx], -1)
     weights *= np.sign(weights.sum(1, keepdims=True))
@@ -156,49 +154,13 @@ def _barycentric(screen: Floats, pixels: Floats) -> Floats:
     return normalised
 
 
-def _texels_per_sample(triangles: Triangles, screen: Floats) -> Floats:
-    """Return the number of texels along one sample for each face."""
-    if not triangles.pyramids:
-        return np.ones(len(screen))
-    shapes = np.array([levels[0].shape[:2] for levels in triangles.pyramids])[triangles.texture]
-    on_screen, on_texture = (_area(screen), _area(triangles.uv) * shapes.prod(1))
-    return np.asarray(np.sqrt(on_texture / np.maximum(on_screen, 1e-12)))
-
-
-def _area(corners: Floats) -> Floats:
-    (bx, by), (cx, cy) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
-    return np.asarray(np.abs(bx * cy - by * cx))
-
-
-def _colours(triangles: Triangles, face: Index, weights: Floats, texels: Floats) -> Floats:
-    colour: Floats = np.einsum("rk,rkc->rc", weights, triangles.colours[face])
-    uv = np.einsum("rk,rkc->rc", weights, triangles.uv[face])
-    for index, levels in enumerate(triangles.pyramids):
-        level = np.clip(np.round(np.log2(np.maximum(texels[face], 1))), 0, len(levels) - 1).astype(np.int64)
-        for number, image in enumerate(levels):
-            chosen = (triangles.texture[face] == index) & (level == number)
-            colour[chosen] *= _sample(image, uv[chosen])
-    return colour
-
-
-def _sample(image: Floats, uv: Floats) -> Floats:
-    """Return a texture's colours by bilinear interpolation; it repeats outside [0, 1]."""
-    rows, columns = image.shape[:2]
-    x, y = uv[:, 0] * columns - 0.5, (1 - uv[:, 1]) * rows - 0.5
-    x0, y0 = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
-    corner = [[image[(y0 + i) % rows, (x0 + j) % columns] for j in (0, 1)] for i in (0, 1)]
-    top, bottom = (left * (1 - fx) + right * fx for left, right in corner)
-    return np.asarray(top * (1 - fy) + bottom * fy)
-
-
 def _brightness(triangles: Triangles, face: Index, weights: Floats, centre: Floats) -> Floats:
-    """Return the Lambertian brightness by ambient light, a lamp above and one at the camera; faces are two-sided."""
+    """Return ambient light, a lamp above and one at the camera, Lambertian; both sides of a face are lit alike."""
     place = np.einsum("rk,rkc->rc", weights, triangles.corners[face])
     normal = np.einsum("rk,rkc->rc", weights, triangles.normals[face])
     view = centre - place
     view /= np.linalg.norm(view, axis=1, keepdims=True)
-    # The visible side is decided by the face, because a smooth normal turns away before its face does.
+    # The side that is seen is the face's, not the smooth normal's, which turns away before the face does.
     a, b, c = (triangles.corners[:, i] for i in range(3))
     away = (np.cross(b - a, c - a) * (centre - a)).sum(1) < 0
     normal *= np.where(away[face], -1, 1)[:, None] / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
