@@ -1,10 +1,13 @@
 """The experiments for real models and data: whole without either."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.config.load import load
+from harness.method.trial import run
+from tests.conftest import small_spec
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "gpu"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -49,3 +52,26 @@ def test_a_presets_figures_are_of_its_datasets_measure_and_of_settings_that_it_r
         assert "arXiv 2312.00065" in figure.source
         assert figure.setting["keypoints"] in {trial.keypoints for trial in experiment.trials}
     assert len(figures) == len({trial.keypoints for trial in experiment.trials})
+
+
+@pytest.mark.parametrize(("name", "model", "steps", "scenes", "layers"), [
+    ("stableimagekeypoints_cub_001", "sd15", 100, 8, (0, 1, 2, 3)),
+    ("stable123keypoints_cub_001", "zero123plus_weights", 200, 8, (0, 1, 2)),
+])
+def test_the_successors_differ_from_the_paper_as_their_code_does(name, model, steps, scenes, layers):
+    trial = load(FOLDER / f"{name}.yaml").trials[0]
+    differing = {"steps": steps, "scenes_per_step": scenes, "layers": layers}
+    assert trial.model.name == model
+    assert {key: getattr(trial, key) for key in PAPER} == PAPER | differing
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.stem.startswith(("stableimage", "stable123"))],
+                         ids=lambda file: file.stem)
+def test_a_successors_settings_run_at_tiny_size(file, random_models):
+    preset = load(file).trials[0]
+    tiny = {"sd15": "tiny_sd", "zero123plus_weights": "tiny_zero123plus_weights"}[preset.model.name]
+    small = small_spec(tiny, data={"views": 1}, view_scenes=0)
+    spec = replace(small, layers=preset.layers, timestep=preset.timestep, losses=preset.losses,
+                   selection=preset.selection, sigma_px=preset.sigma_px, warp_scale=preset.warp_scale,
+                   warp_translate=preset.warp_translate, localise_copies=2)
+    assert run(spec).status == "finished"
