@@ -1,0 +1,1 @@
+"""The fuzzer's subjects, mutations and checks."""
