@@ -3,6 +3,7 @@
 import argparse
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 ok, 1 some trials failed, 2 usage, 70 a bug, 75 interrupted and resumable, 130 and 143 ended by a signal.
     """
+    _make_streams_safe()
     try:
         return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
@@ -54,9 +56,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(str(error), USAGE)
         if isinstance(error, Resumable):
             return _fail(str(error), INTERRUPTED)
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "harness").startswith("harness"):
+            return _fail(f"not set up: {sys.executable} has no package {error.name!r}; run scripts/demo once, then "
+                         "`source .venv/bin/activate`, or use .venv/bin/python -m harness", USAGE)
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             return _fail(f"{error.filename or 'a file'}: cannot be written: {error.strerror}", INTERRUPTED)
         return _fail(f"{type(error).__name__}: {error} (HARNESS_DEBUG=1 shows where)", BROKEN)
+
+
+def _make_streams_safe() -> None:
+    """Let a closed stream, or one that cannot encode a character, cost no result: the character is escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell: `harness run fusion >&-`
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123  it lives as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _dispatch(argv: list[str]) -> int:

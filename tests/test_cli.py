@@ -102,6 +102,28 @@ def test_a_traceback_is_shown_only_when_asked_for() -> None:
     assert "Traceback" in harness("run", "missing.yaml", HARNESS_DEBUG="1").stderr
 
 
+def test_a_missing_package_says_how_to_set_up(tmp_path: Path) -> None:
+    """What a Python without the project's packages shows, such as the system's before .venv is active."""
+    program = ("import sys; sys.modules['yaml'] = None; from harness.__main__ import main; sys.exit(main(['list']))")
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert f"not set up: {sys.executable} has no package 'yaml'; run scripts/demo once" in shown.stderr
+    assert shown.stderr.count("\n") == 1
+
+
+def test_a_stream_that_cannot_show_a_character_escapes_it() -> None:
+    program = "from harness.__main__ import main; main(['list']); print('\u2260', '\udcff')"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
+                           env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+    assert shown.stdout.splitlines()[-1] == r"\u2260 \udcff"
+
+
+def test_a_closed_stdout_costs_nothing() -> None:
+    command = f"{sys.executable} -m harness list fusion >&-"
+    shown = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)], ids=" ".join)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     program = (
