@@ -36,7 +36,7 @@ def policy_of(args: argparse.Namespace) -> Policy:
 
 def exit_code(summary: Summary) -> int:
     """Return 143 if it was terminated, 75 if it was interrupted or cut short, 1 if trials failed, 0 otherwise."""
-    if summary.signal == signal.SIGTERM:
+    if summary.signal in (signal.SIGTERM, signal.SIGHUP):
         return TERMINATED
     if summary.signal or summary.interrupted:
         return INTERRUPTED

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from harness.method.optimise import Step
 
 RETRIED_CAUSES = ("died", "error", "timeout")  # another attempt may succeed; bad settings and NaN fail again
+BUGS = ("AssertionError", "AttributeError", "ImportError", "IndexError", "KeyError", "ModuleNotFoundError", "NameError",
+        "NotImplementedError", "TypeError", "UnboundLocalError", "ZeroDivisionError")  # these raise again
 
 
 @dataclass(frozen=True)
@@ -99,15 +101,23 @@ def judge(attempt: Attempt, event: Done | Failed, policy: Policy) -> Verdict:
         cause, reason = "interrupted", "stopped on request"
     if cause in ("pruned", "interrupted"):
         return Verdict(cause, reason, cause)
-    return Verdict("failed", reason, cause, _retry_options(attempt, cause, policy))
+    return Verdict("failed", reason, cause, _retry_options(attempt, cause, reason, policy))
 
 
-def _retry_options(attempt: Attempt, cause: str, policy: Policy) -> RunOptions | None:
+def _retry_options(attempt: Attempt, cause: str, reason: str, policy: Policy) -> RunOptions | None:
     """Return the options of the next attempt, None if there is none; halving the micro-batch uses up no retry."""
     if cause == "memory" and policy.retries:
         batch = attempt.options.micro_batch or attempt.trial.spec.scenes_per_step
         return replace(attempt.options, micro_batch=batch // 2) if batch > 1 else None
-    return attempt.options if cause in RETRIED_CAUSES and attempt.retries < policy.retries else None
+    if cause not in RETRIED_CAUSES or attempt.retries >= policy.retries:
+        return None
+    return None if cause == "error" and _raises_again(attempt, reason) else attempt.options
+
+
+def _raises_again(attempt: Attempt, reason: str) -> bool:
+    """Return True for a mistake in the code, and for the error that ended the attempt before."""
+    is_bug = reason.partition(":")[0] in BUGS
+    return is_bug or any(entry["cause"] == "error" and entry["reason"] == reason for entry in attempt.earlier[-1:])
 
 
 def _fingerprint_fault(trial: PlannedTrial, event: Done) -> str:

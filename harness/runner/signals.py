@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a level that a loop checks, so that no write is interrupted."""
+"""Ctrl-C, SIGTERM and SIGHUP as a level that a loop checks, so that no write is interrupted."""
 
 import signal
 import threading
@@ -6,12 +6,14 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 FINISH, STOP, KILL = 1, 2, 3
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
     """Counts requests to stop: Ctrl-C asks to FINISH running trials, then to STOP them, then to KILL.
 
-    SIGTERM asks to STOP. KILL raises KeyboardInterrupt at once. Outside the main thread no signal is caught.
+    SIGTERM asks to STOP, and so does SIGHUP: the terminal was closed. KILL raises KeyboardInterrupt at once. Outside
+    the main thread no signal is caught.
     """
 
     def __init__(self) -> None:
@@ -21,7 +23,10 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._handlers = {number: signal.signal(number, self._count) for number in (signal.SIGINT, signal.SIGTERM)}
+            # nohup ignores SIGHUP so that a run outlives its terminal.
+            caught = [number for number in CAUGHT
+                      if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+            self._handlers = {number: signal.signal(number, self._count) for number in caught}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -30,6 +35,6 @@ class Interrupts:
 
     def _count(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
-        self.level = max(self.level + 1, STOP if number == signal.SIGTERM else FINISH)
+        self.level = max(self.level + 1, FINISH if number == signal.SIGINT else STOP)
         if self.level >= KILL:
             raise KeyboardInterrupt

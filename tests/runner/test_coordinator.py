@@ -11,11 +11,15 @@ import pytest
 
 from harness.config.spec import Experiment, ReportSpec, RunOptions
 from harness.errors import Resumable, UsageError
+from harness.runner.attempts import Attempt, judge
 from harness.runner.coordinator import Policy, Progress, run_trials
+from harness.runner.executors.base import Failed
 from harness.runner.executors.inline import Inline
 from harness.runner.executors.processes import Processes
 from harness.runner.heartbeat import read_heartbeat
+from harness.runner.signals import STOP, Interrupts
 from harness.search.grid import Grid
+from harness.search.trial_source import PlannedTrial
 from harness.store.mlflow_tracker import Tracker
 from harness.store.store import Store
 from tests.runner.executors import fake
@@ -239,6 +243,7 @@ def test_a_killed_coordinator_resumes_where_it_was(store, journal, tmp_path, mon
         from harness.runner.coordinator import run_trials
         from harness.runner.executors.processes import Processes
         from harness.search.grid import Grid
+from harness.search.trial_source import PlannedTrial
         from harness.config.spec import Experiment, ReportSpec, RunOptions
         from harness.store.store import Store
         from tests.runner.executors import fake
@@ -330,14 +335,48 @@ def test_a_trial_that_broke_is_tried_again_and_its_record_says_why(store, journa
     assert [note for note in mirrored.notes if note.startswith("started")] == ["started seed=0", "started seed=1"]
 
 
-def test_a_trial_is_given_up_after_its_retries_and_the_next_run_carries_its_history_on(store, journal):
+def test_a_trial_that_raises_the_same_twice_is_given_up_and_the_next_run_carries_its_history_on(store, journal):
     spec = fake.spec(0, journal=str(journal), raise_at=1)
     assert counts(go(store, spec, policy=Policy(retries=2))) == (1, 0, 0, 1, 0, 0)
-    assert seeds_in(journal) == [0, 0, 0]
+    assert seeds_in(journal) == [0, 0]
     broke = ("error", "ValueError: it went wrong", 0)
-    assert attempts_of(store, spec) == [broke, broke]
+    assert attempts_of(store, spec) == [broke]
     assert counts(go(store, spec)) == (1, 0, 0, 1, 0, 0)
-    assert attempts_of(store, spec) == [broke, broke, ("failed", "ValueError: it went wrong", None)]
+    assert attempts_of(store, spec) == [broke, ("failed", "ValueError: it went wrong", None)]
+
+
+@pytest.mark.parametrize(("cause", "reasons", "attempts"), [
+    ("error", ("OSError: busy", "OSError: away", "OSError: gone"), 3),
+    ("error", ("OSError: busy", "OSError: busy", "OSError: busy"), 2),
+    ("error", ("OSError: busy", "KeyError: 'maps'", "OSError: busy"), 2),
+    ("error", ("IndexError: tuple index out of range",) * 3, 1),
+    ("died", ("killed by SIGKILL",) * 3, 3),
+    ("timeout", ("no result within 3 s",) * 3, 3),
+    ("usage", ("no such thing",) * 3, 1),
+])
+def test_what_raises_again_is_not_tried_a_third_time(cause, reasons, attempts):
+    attempt = Attempt(PlannedTrial("t", fake.spec(0), "title", {}, "missing"), RunOptions())
+    tried = 0
+    for reason in reasons:
+        verdict = judge(attempt, Failed("t", cause, reason), Policy(retries=2))
+        tried += 1
+        if verdict.retry is None:
+            break
+        attempt = attempt.next_attempt(verdict)
+    assert tried == attempts
+
+
+def test_a_closed_terminal_stops_the_run_and_nohup_keeps_it():
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupts.level == STOP
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert interrupts.level == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_what_cannot_go_well_is_not_tried_again(store, journal):
