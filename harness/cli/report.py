@@ -14,7 +14,7 @@ from harness.cli._options import add_overrides, add_results, chosen_experiments,
 from harness.cli._trial_files import reader
 from harness.config.load import load, shipped
 from harness.config.spec import ReportSpec
-from harness.errors import UsageError
+from harness.errors import SOME_FAILED, UsageError
 from harness.report.inputs import Report, ReportInputs, join_inputs, make_report
 from harness.report.writers.document import parse, to_document
 from harness.store.store import Store
@@ -55,28 +55,39 @@ def _report(args: argparse.Namespace) -> int:
     results = results_of(args)
     old = _old(args.diff)
     names = args.experiments or (list(old["experiments"]) if old else [])
-    reports = _reports(results, names, args.overrides)
+    untrusted: list[str] = []
+    reports = _reports(results, names, args.overrides, untrusted)
     for report in reports:
         if not report.tables:
             print(f"{report.name}: no trial has finished", file=sys.stderr)
     if old:
         return _show_changes(old, reports)
     if args.verify:
-        return max(_verify(results, report) for report in reports)
+        code = max(_verify(results, report) for report in reports)
+        if untrusted:
+            print(f"{len(untrusted)} records could not be checked and are in no table; see the warnings")
+        return SOME_FAILED if untrusted else code
     _show(args, results, [report for report in reports if report.tables])
     return 0 if all(report.tables for report in reports) else 1
 
 
-def _reports(results: Path, names: list[str], overrides: list[str]) -> list[Report]:
-    """Return one report of all named experiments, or without names one of each recorded experiment."""
-    parts = [_part(results, name, overrides) for name in dict.fromkeys(names) or chosen_experiments(results, ())]
+def _reports(results: Path, names: list[str], overrides: list[str], untrusted: list[str]) -> list[Report]:
+    """Return one report of all named experiments, or without names one of each recorded experiment.
+
+    Records that are damaged are named on stderr, and added to ``untrusted``.
+    """
+    chosen = dict.fromkeys(names) or chosen_experiments(results, ())
+    parts = [_part(results, name, overrides, untrusted) for name in chosen]
     return [make_report(join_inputs(parts))] if names else [make_report(part) for part in parts]
 
 
-def _part(results: Path, name: str, overrides: list[str]) -> ReportInputs:
+def _part(results: Path, name: str, overrides: list[str], untrusted: list[str]) -> ReportInputs:
+    def warn(text: str) -> None:
+        untrusted.append(text)
+        print(f"warning: {text}", file=sys.stderr)
+
     name, layout = _resolve(results, name, overrides)
-    store = Store(results, name)
-    return _report_files.read_part(store, layout, lambda text: print(f"warning: {text}", file=sys.stderr))
+    return _report_files.read_part(Store(results, name), layout, warn)
 
 
 def _show(args: argparse.Namespace, results: Path, reports: list[Report]) -> None:

@@ -208,6 +208,18 @@ def test_verify_takes_every_cell_again(run: Run) -> None:
     assert (code, "every number is confirmed" in out) == (0, True)
 
 
+@pytest.mark.parametrize("damage", [lambda text: text[:40], lambda text: text.replace('"status"', '"statsu"')])
+def test_verify_fails_where_a_record_cannot_be_checked(run: Run, damage: Callable[[str], str]) -> None:
+    (trial, *_) = keep_all("results")
+    note()
+    path = Path("results/probe/trials", trial, "record.json")
+    path.write_text(damage(path.read_text()))
+    code, out, err = run("probe", "--verify")
+    assert code == 1
+    assert "is not trusted" in err
+    assert out.splitlines()[-1] == "1 records could not be checked and are in no table; see the warnings"
+
+
 def test_verify_says_how_many_p_it_could_not_take_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_all("results", seeds=1)
     assert "p not recomputed" not in run("probe", "--verify")[1]

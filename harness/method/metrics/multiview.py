@@ -10,6 +10,8 @@ from harness.method.metrics._errors import ALPHAS, errors_px, hits, share
 from harness.method.metrics.base import Metric, Observations
 from harness.ops.geometry import reproject, triangulate
 
+LEAST_VIEWS = 3  # of a held-out point: two others triangulate it
+
 
 @dataclass(frozen=True)
 class Multiview(Metric):
@@ -32,7 +34,7 @@ class Multiview(Metric):
             return _agreement(observed, observed.cameras, observed.kept_yx, observed.kept_yx.isfinite().all(-1))
         used = observed.visible & found_yx.isfinite().all(-1)
         scores = _agreement(observed, observed.cameras, found_yx, used)
-        if observed.visible.any():
+        if observed.visible.any() and observed.visible.shape[1] >= LEAST_VIEWS:
             error_px = errors_px(held_out(observed.cameras, found_yx, used), observed.truth_yx, observed.size_px)
             for alpha in ALPHAS:
                 hit = hits(error_px, observed.normaliser_px, alpha)

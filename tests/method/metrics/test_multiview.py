@@ -75,6 +75,17 @@ def test_held_out_keypoint_seen_twice_is_a_miss(scene):
     assert scores["pck_heldout@0.2"] == pytest.approx(3 / 5)
 
 
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_held_out_views_are_scored_from_three_views_on(scene, views):
+    """With fewer, no other two views are left to triangulate a point: a score of 0 would mean nothing."""
+    cameras, points_xyz, truth_yx = scene
+    every = observed(cameras, points_xyz, truth_yx, truth_yx)
+    few = replace(every, truth_yx=every.truth_yx[:, :views], visible=every.visible[:, :views],
+                  normaliser_px=every.normaliser_px[:, :views], predictions={"": every.predictions[""][:, :views]},
+                  cameras=every.cameras[:, :views])
+    assert any(name.startswith("pck_heldout") for name in Multiview()(few)) == (views == 3)
+
+
 def test_ray_distance_by_hand():
     # A camera at (-4, 0, 0) looking along x, so that the ray of the image's centre is the x axis.
     matrix = torch.tensor([[[0.5, -2.0, 0.0, 2.0], [0.5, 0.0, -2.0, 2.0], [1.0, 0.0, 0.0, 4.0]]], dtype=torch.float64)
