@@ -24,4 +24,5 @@ def comparison(difference: Difference, column: Column) -> str:
     words += f" to {' '.join(difference.baseline)} over {interval.count} shared seeds; p = {difference.p:.3g}"
     words += f", after correction {difference.adjusted:.3g}" if difference.adjusted is not None else ""
     words += f"; effect size {difference.effect:.2g}" if difference.effect is not None else ""
-    return words + (f"; better in {100 * difference.improvement:.0f}% of pairs" if column.better else "")
+    better = difference.improvement
+    return words if better is None else f"{words}; better in {100 * better:.0f}% of pairs"

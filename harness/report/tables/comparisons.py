@@ -69,8 +69,7 @@ def differences(
     compared = {
         (i, j): Difference(
             other.labels, mean_interval(gaps), p[i, j], effect_size(gaps),
-            probability_of_improvement([*row.by_seed[j].values()], [*other.by_seed[j].values()],
-                                       columns[j].better or 1),
+            probability_of_improvement([*row.by_seed[j].values()], [*other.by_seed[j].values()], columns[j].better),
         )
         for (i, j), (row, other, gaps) in sides.items()
     }

@@ -138,7 +138,7 @@ def _cell(effect: Effect, column: Column) -> Cell:
     values = dict(side[seed] for pair in sides for side in pair for seed in seeds)
     difference = None
     if len(gaps) > 1:
-        better = probability_of_improvement(high, low, column.better or 1)
+        better = probability_of_improvement(high, low, column.better)
         difference = Difference((effect.label,), interval, float(sign_flip(gaps)[0]), effect_size(gaps), better)
     text = format_interval(interval, column, signed=True, like=sum(low) / len(low))
     return Cell(interval, text, difference=difference, trials=tuple(values), values=tuple(values.values()), pairs=pairs)

@@ -46,11 +46,13 @@ def recompute_effect_size(gaps: Sequence[float]) -> float | None:
     return float(poch((freedom - 1) / 2, 0.5) / np.sqrt(freedom / 2) * np.mean(gaps) / spread)
 
 
-def recompute_improvement(values: Sequence[float], baseline: Sequence[float], better: int) -> float:
-    """Return Mann and Whitney's U, from ranks, over the number of pairs."""
+def recompute_improvement(values: Sequence[float], baseline: Sequence[float], better: int) -> float | None:
+    """Return Mann and Whitney's U, from ranks, over the number of pairs; None if neither more nor less is better."""
+    if better == 0:
+        return None
     from scipy.stats import rankdata
 
-    ranks = rankdata((better or 1) * np.array([*values, *baseline]))[: len(values)]
+    ranks = rankdata(better * np.array([*values, *baseline]))[: len(values)]
     return float(ranks.sum() - len(values) * (len(values) + 1) / 2) / (len(values) * len(baseline))
 
 

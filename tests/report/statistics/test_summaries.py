@@ -29,6 +29,7 @@ def test_probability_of_improvement_by_hand():
     assert probability_of_improvement([1, 2, 3], [1, 2]) == pytest.approx(4 / 6)
     assert probability_of_improvement([1, 2, 3], [1, 2], better=-1) == pytest.approx(2 / 6)
     assert probability_of_improvement([1.0], [1.0]) == 0.5
+    assert probability_of_improvement([1, 2, 3], [1, 2], better=0) is None  # neither more nor less is better
 
 
 def test_probability_of_improvement_is_mann_and_whitneys():

@@ -80,6 +80,17 @@ def test_less_is_better_turns_the_probability_of_improvement_round():
     assert difference(table(records, ReportSpec(("fusion",), {"fusion": "none"})), "blend", "nme").improvement == 1
 
 
+@pytest.mark.parametrize("score", ["nvs_loss_forced", "entropy_view_pass"])
+def test_a_column_in_which_neither_more_nor_less_is_better_has_no_improvement(score):
+    records = [record(plain(seed, fusion={"name": name}), {"pck@0.1": 0.5, "nvs_loss": 0.1, score: level + seed / 1000})
+               for name, level in (("none", 0.2), ("blend", 0.1)) for seed in range(3)]
+    asked = ReportSpec(("fusion",), {"fusion": "none"}, columns=(score,))
+    differences = [difference(found, "blend", score) for found in build(records, asked)
+                   if any(column.score == score for column in found.columns)]
+    assert differences
+    assert [found.improvement for found in differences] == [None] * len(differences)
+
+
 def test_only_seeds_that_both_have_are_paired():
     found = difference(table(of_values(none=(0.1, None, 0.3, 0.3), blend=(0.2, 0.9, 0.5))), "blend")
     assert found.interval.count == 2
