@@ -14,7 +14,8 @@ from harness.ops.matching import ROUNDS
 Points = Float[Tensor, "M K 2"]
 
 
-def features(found_yx: Float[Tensor, "M J 2"], scale: float = 1.0, *, bias: bool = False) -> Float[Tensor, "M F"]:
+def features(found_yx: Float[Tensor, "M J 2"], scale: float | int = 1.0, *, bias: bool = False
+             ) -> Float[Tensor, "M F"]:
     """Return the regressors' input: coordinates side by side, times ``scale``, then a one if ``bias``."""
     flat = found_yx.flatten(1) * scale  # (M J 2) -> (M 2J)
     return torch.cat([flat, torch.ones_like(flat[:, :1])], 1) if bias else flat

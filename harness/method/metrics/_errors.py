@@ -24,6 +24,6 @@ def share(hit: Bool[Tensor, "*batch K"], counted: Bool[Tensor, "*batch K"]) -> f
     return hit[counted].double().mean().item()
 
 
-def share_per_image(hit: Bool[Tensor, "*batch K"], counted: Bool[Tensor, "*batch K"]) -> Float[Tensor, "*batch"]:
-    """Return each image's share of counted points that hit; NaN for an image without any."""
+def share_per_image(hit: Bool[Tensor, "*#batch K"], counted: Bool[Tensor, "*#batch K"]) -> Float[Tensor, "*batch"]:
+    """Return each image's share of counted points that hit; NaN for an image without any; leading axes broadcast."""
     return (hit & counted).sum(-1).double() / counted.sum(-1)

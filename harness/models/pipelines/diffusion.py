@@ -19,7 +19,7 @@ from harness.models.attention.hooks import Hooks, Pass
 from harness.models.pipelines import sides
 from harness.ops.tensors import Images, Latents
 
-Timestep = Num[Tensor, " B"]  # whole in training; a sampler's may be fractional
+Timestep = Num[Tensor, " B"] | Num[Tensor, ""]  # whole in training; a sampler's may be fractional
 SMALL_GPU = "HARNESS_SMALL_GPU"  # environment: trade time for GPU memory; changes nothing but rounding
 ROWS_AT_ONCE = 1024
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
