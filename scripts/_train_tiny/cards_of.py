@@ -53,11 +53,8 @@ def of_tiny_sd(folder: Path, runs: Path, captions: Captions, scenes: Pictures, c
         "sd_grounding": card.last_mean(log, "grounding"), "sd_measured": card.table(measured)})
 
 
-def of_tiny_zero123plus(folder: Path, runs: Path, scenes: Pictures, mean: Tensor, counts: tuple[int, int]) -> None:
-    """Write tiny_zero123plus's card."""
-    log = card.exported(card.lines(runs / "zero123plus.log"))
-    model = Zero123Plus(load_parts(folder, zero123plus=True), "fp32", "cpu")
-    scores, made = measure.canvas_scores(model, scenes, mean)
+def picture_canvases(scenes: Pictures, made: Tensor, path: Path) -> None:
+    """Save the photographs of a few scenes, each beside the generated views (n 6 3 64 64) above the true ones."""
     assert scenes.conditions is not None
     gap = torch.ones(3, 64, 8)
     rows = []
@@ -65,7 +62,15 @@ def of_tiny_zero123plus(folder: Path, runs: Path, scenes: Pictures, mean: Tensor
         left = scenes.conditions[i].float() / 255
         rows += [torch.cat([left, gap, *made[i]], -1)[None],
                  torch.cat([torch.ones_like(left), gap, *(scenes.images[i].float() / 255)], -1)[None]]
-    card.sheet(rows, folder / "canvases.png")
+    card.sheet(rows, path)
+
+
+def of_tiny_zero123plus(folder: Path, runs: Path, scenes: Pictures, mean: Tensor, counts: tuple[int, int]) -> None:
+    """Write tiny_zero123plus's card."""
+    log = card.exported(card.lines(runs / "zero123plus.log"))
+    model = Zero123Plus(load_parts(folder, zero123plus=True), "fp32", "cpu")
+    scores, made = measure.canvas_scores(model, scenes, mean)
+    picture_canvases(scenes, made, folder / "canvases.png")
     measured: dict[str, object] = {f"PSNR, {name}": f"{value} dB" for name, value in scores.items()}
     gain = measure.condition_gain(model, scenes)
     measured["denoising error at timestep 600 with another scene's condition"] = f"{100 * gain:+.1f} %"

@@ -41,6 +41,12 @@ class Pictures:
         """Return how many scenes there are."""
         return len(self.families)
 
+    def first(self, count: int) -> "Pictures":
+        """Return the first ``count`` scenes."""
+        return Pictures(self.images[:count], self.masks[:count], self.points_yx[:count], self.visible[:count],
+                        self.normaliser_px[:count], self.families[:count], self.phrases[:count],
+                        None if self.conditions is None else self.conditions[:count])
+
 
 def plain_sided(points_yx: Tensor) -> Tensor:
     """Return which views (n V) show plainly which side is left, out of the half that show it one way round.
@@ -89,11 +95,13 @@ def _render(task: tuple[int, str, int, int]) -> tuple[dict[str, NDArray[Any]], l
     return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}, families, phrases
 
 
-def pictures(folder: Path, views: int, count: int, split: str = "train", processes: int = 2) -> Pictures:
-    """Return ``count`` scenes of ``split``, rendered on the first call and read from ``folder`` after that."""
-    path = folder / f"{split}-{views}x{count}.npz"
+def pictures(folder: Path, views: int, count: int, split: str = "train", processes: int = 2, first: int = 0
+             ) -> Pictures:
+    """Return ``count`` scenes of ``split`` from ``first`` on, rendered on the first call, then read from ``folder``."""
+    path = folder / (f"{split}-{views}x{count}" + (f"-from{first}" if first else "") + ".npz")
     if not path.exists():
-        tasks = [(views, split, start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+        last = first + count
+        tasks = [(views, split, start, min(start + CHUNK, last)) for start in range(first, last, CHUNK)]
         with get_context("spawn").Pool(processes) as pool:
             chunks = pool.map(_render, tasks, chunksize=1)
         stacked = {name: np.concatenate([arrays[name] for arrays, _, _ in chunks]) for name in chunks[0][0]}

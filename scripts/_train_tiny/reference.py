@@ -4,7 +4,8 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from einops import rearrange
 from torch import Tensor, cat
-from torch.nn.functional import scaled_dot_product_attention
+
+from _train_tiny.attention import attend
 
 
 class Reference:
@@ -25,7 +26,7 @@ class Reference:
             seen = cat([hidden_states, self.stored], 1)
         query, key, value = (rearrange(x, "b s (a d) -> b a s d", a=attn.heads)
                              for x in (attn.to_q(hidden_states), attn.to_k(seen), attn.to_v(seen)))
-        out: Tensor = attn.to_out[0](rearrange(scaled_dot_product_attention(query, key, value), "b a s d -> b s (a d)"))
+        out: Tensor = attn.to_out[0](rearrange(attend(query, key, value), "b a s d -> b s (a d)"))
         return out
 
 

@@ -6,7 +6,22 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from _train_tiny import data, grounding, measure, reading, reference, text, tiny_sd, vae, zero123plus
+from _train_tiny import (
+    attention,
+    data,
+    further,
+    grounding,
+    loop,
+    measure,
+    muon,
+    reading,
+    reference,
+    seeing,
+    text,
+    tiny_sd,
+    vae,
+    zero123plus,
+)
 
 from harness.models.attention.canvas import assemble
 from harness.models.pipelines.diffusion import Condition, Parts
@@ -148,3 +163,102 @@ def test_colour_reading_names_shaded_palette_colours():
     found = measure.colours_at(images, torch.tensor([[[0.2, 0.5], [0.9, 0.5]]]))
     names = list(measure.PALETTE)
     assert [names[i] for i in found[0]] == ["red", "blue"]
+
+
+def test_attention_by_head_is_attention():
+    torch.manual_seed(3)
+    query, key, value = (torch.randn(2, 2, n, 8, dtype=torch.double, requires_grad=True) for n in (5, 7, 7))
+    fused = torch.nn.functional.scaled_dot_product_attention(query, key, value)
+    assert torch.allclose(attention.attend(query, key, value), fused)
+    assert torch.autograd.gradcheck(attention.attend, (query, key, value))
+
+
+@pytest.mark.parametrize("shape", [(8, 24), (24, 8)])
+def test_muon_moves_along_every_direction_alike(shape):
+    torch.manual_seed(4)
+    weight = torch.nn.Parameter(torch.zeros(shape))
+    weight.grad = torch.randn(shape) * torch.logspace(0, -1, shape[1])
+    muon.Muon([weight], 0.1, 0.0).step()
+    singular = torch.linalg.svdvals(-weight.detach()) / (0.1 * muon.RMS * 24**0.5)
+    assert 0.5 < singular.min() < singular.max() < 1.3
+    assert (weight * weight.grad).sum() < 0
+
+
+def test_muon_takes_convolutions_and_leaves_what_has_no_gradient():
+    kernel, idle = torch.nn.Parameter(torch.zeros(4, 2, 3, 3)), torch.nn.Parameter(torch.ones(2, 2))
+    kernel.grad = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(5))
+    muon.Muon([kernel, idle], 0.1, 0.5).step()
+    assert kernel.abs().sum() > 0
+    assert torch.equal(idle, torch.ones(2, 2))
+
+
+def test_rate_stays_or_falls_to_nothing():
+    assert loop.steady(0.0) == loop.steady(1.0) == 1
+    assert (loop.falling(0.0), loop.falling(1.0)) == (1, 0)
+    assert loop.cosine(0.0) == pytest.approx(1)
+    assert loop.cosine(1.0) == pytest.approx(0.02)
+
+
+def _training(folder, name, **options):
+    torch.manual_seed(6)
+    module = torch.nn.Linear(4, 4)
+    run = loop.Training(folder, name, {"module": module}, minutes=1, lr=0.1, orthogonal=[module.weight], **options)
+    return module, run
+
+
+def test_a_stage_goes_on_from_its_checkpoint_or_that_of_another(tmp_path):
+    given = torch.ones(2, 4)
+    module, run = _training(tmp_path, "steady", rate=loop.steady)
+    run.update(module(given).square().mean())
+    run.save()
+    again, resumed = _training(tmp_path, "steady", rate=loop.steady)
+    assert torch.equal(again.weight, module.weight)
+    assert resumed.step == 1
+    assert resumed.spent_s > 0
+    copy, decay = _training(tmp_path, "decay", rate=loop.falling, source=tmp_path / "steady.pt")
+    assert torch.equal(copy.weight, module.weight)
+    assert (decay.step, decay.spent_s) == (1, 0)
+    for one in (module, run), (again, resumed):
+        one[1].update(one[0](given).square().mean())
+    assert torch.equal(again.weight, module.weight)
+
+
+def test_scenes_grow_as_they_are_used_up():
+    recipe = further.Recipe(chunks=2, most_chunks=4, seen_per_scene=3.0)
+    assert [recipe.wanted_chunks(seen) for seen in (0, 11_999, 12_000, 18_000, 10**6)] == [2, 2, 3, 4, 4]
+
+
+def test_captions_go_with_low_noise_and_with_the_photograph():
+    recipe = further.Recipe(canvases=2000, high=0.7, captioned=0.5, unconditional=0.1)
+    drawn = recipe.draw(50, torch.Generator().manual_seed(7))
+    high = drawn.timesteps >= further.HIGH_FROM
+    assert high.float().mean() == pytest.approx(0.7, abs=0.04)
+    assert drawn.captioned[~high].float().mean() == pytest.approx(0.5, abs=0.08)
+    assert not (drawn.captioned & (high | drawn.dropped)).any()
+    assert drawn.dropped.float().mean() == pytest.approx(0.085, abs=0.03)
+    assert set(drawn.rows.tolist()) <= set(range(50))
+
+
+def test_new_colours_are_the_same_for_photograph_and_views():
+    images = torch.rand(2, 6, 3, 4, 4)
+    orders = torch.tensor([[0, 1, 2], [2, 0, 1]])
+    turned = seeing.recoloured(images, orders)
+    assert torch.equal(turned[0], images[0])
+    assert torch.equal(turned[1], images[1][:, [2, 0, 1]])
+    assert torch.equal(seeing.recoloured(images[:, 0], orders), turned[:, 0])
+
+
+def _scenes(count, first):
+    rows = torch.arange(first, first + count)[:, None, None, None]
+    return zero123plus.Canvases(
+        rows.expand(-1, 4, 48, 32).float(), rows.expand(-1, 4, 16, 16).float(), rows.expand(-1, 3, 64, 64),
+        rows[:, None].expand(-1, 6, 3, 16, 16), rows[:, None].expand(-1, 6, 10, 16, 16),
+        ["biped"] * count, [[f"scene {i}"] for i in range(first, first + count)], torch.zeros(1, 4, 16, 16))
+
+
+def test_chunks_of_scenes_are_joined_in_order():
+    both = zero123plus.joined([_scenes(2, 0), _scenes(3, 2)])
+    assert len(both) == 5
+    assert both.latents[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert both.phrases[3] == ["scene 3"]
+    assert both.small.shape == (5, 6, 3, 16, 16)
