@@ -193,7 +193,7 @@ def test_a_failed_trial_gives_exit_code_1_and_is_named(
     monkeypatch.setattr("harness.method.trial.run", breaking)
     assert run("run", "probe.yaml") == 1
     err = capsys.readouterr().err
-    assert re.search(r"fusion=concat seed=1: broke after \d+ s, attempt 3 follows: ValueError: a reason", err)
+    assert re.search(r"fusion=concat seed=1: broke after \d+ s, attempt 2 follows: ValueError: a reason", err)
     assert re.search(r"fusion=concat seed=1: failed after \d+ s: ValueError: a reason", err)
     assert "3 done, 1 failed" in err
     assert run("status", "probe") == 0

@@ -243,7 +243,6 @@ def test_a_killed_coordinator_resumes_where_it_was(store, journal, tmp_path, mon
         from harness.runner.coordinator import run_trials
         from harness.runner.executors.processes import Processes
         from harness.search.grid import Grid
-from harness.search.trial_source import PlannedTrial
         from harness.config.spec import Experiment, ReportSpec, RunOptions
         from harness.store.store import Store
         from tests.runner.executors import fake

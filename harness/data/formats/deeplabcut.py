@@ -51,7 +51,7 @@ def read(path: Path, files: Files) -> Annotations:
         where = f"{path}, line {line}"
         image = files.find("/".join(filter(None, cells[:start])), where)
         if image in points:
-            raise UsageError(f"{where}: {image!r} stands twice")
+            raise UsageError(f"{where}: {image!r} is listed twice")
         values = [*cells[start:], *[""] * (2 * len(names))][: 2 * len(names)]
         points[image] = {name: point(number(x, f"x of {name}", where), number(y, f"y of {name}", where), True)
                          for name, x, y in zip(names, values[::2], values[1::2], strict=True)}

@@ -42,7 +42,7 @@ def read(paths: Sequence[Path], files: Files) -> Annotations:
             if place is None:
                 others += 1
             elif name in points[image]:
-                raise UsageError(f"{path}: label {name!r} stands twice; one object per image is needed")
+                raise UsageError(f"{path}: label {name!r} is listed twice; one object per image is needed")
             else:
                 points[image][name] = point(place[0], place[1], True)
     names = in_order(name for named in points.values() for name in named)

@@ -38,7 +38,7 @@ def read(path: Path, files: Files) -> Annotations:
         if name in points.setdefault(image, {}):
             raise UsageError(f"{where}: {image!r} has keypoint {name!r} twice")
         absent = (x, y) == (0, 0) and not VISIBLE[flag]  # COCO's mark
-        points[image][name] = point(-1 if absent else x, y, VISIBLE[flag])
+        points[image][name] = point(-1.0 if absent else x, y, VISIBLE[flag])
         places[image, name] = where
     names = in_order(name for named in points.values() for name in named)
     return Annotations(points, names, digest([content]), str(path), places=places)
@@ -79,5 +79,5 @@ def _header(path: Path, cells: list[str]) -> list[str]:
         if close and OPTIONAL not in names:
             raise UsageError(f"{path}: unknown column {name!r}; did you mean {close[0]!r}?")
     if len(set(names)) < len([name for name in names if name]):
-        raise UsageError(f"{path}: a column stands twice in {', '.join(cells)}")
+        raise UsageError(f"{path}: a column is listed twice in {', '.join(cells)}")
     return names
