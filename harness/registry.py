@@ -11,7 +11,7 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, get_args, get_origin
 
@@ -187,7 +187,7 @@ def _shipped(kind: str) -> tuple[str, ...]:
     return tuple(m.name for m in modules if not (m.ispkg or m.name == "base" or m.name.startswith("_")))
 
 
-def _installed(kind: str) -> dict[str, EntryPoint]:
+def _installed(kind: str) -> dict[str, Any]:
     return {entry.name: entry for entry in entry_points(group=f"harness.{kind}")}
 
 

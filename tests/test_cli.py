@@ -112,7 +112,7 @@ def test_a_missing_package_says_how_to_set_up(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_cannot_show_a_character_escapes_it() -> None:
-    program = "from harness.__main__ import main; main(['list']); print('\u2260', '\udcff')"
+    program = "from harness.__main__ import main; main(['list']); print(chr(0x2260), chr(0xdcff))"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
                            env={**os.environ, "PYTHONIOENCODING": "latin-1"})
     assert shown.stdout.splitlines()[-1] == r"\u2260 \udcff"

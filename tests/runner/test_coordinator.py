@@ -366,11 +366,12 @@ def test_what_raises_again_is_not_tried_a_third_time(cause, reasons, attempts):
 
 
 def test_a_closed_terminal_stops_the_run_and_nohup_keeps_it():
-    with Interrupts() as interrupts:
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert interrupts.level == STOP
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have begun the tests
     try:
+        with Interrupts() as interrupts:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert interrupts.level == STOP
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with Interrupts() as interrupts:
             os.kill(os.getpid(), signal.SIGHUP)
             assert interrupts.level == 0
