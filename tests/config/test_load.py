@@ -6,22 +6,9 @@ import pytest
 
 from harness.config.load import load as load_experiment
 from harness.config.load import question
-from harness.config.spec import Experiment, ReportSpec
+from harness.config.spec import ReportSpec
 from harness.errors import UsageError
-
-HEAD = "name: probe\n"
-
-
-def load(tmp_path: Path, text: str, *overrides: str) -> Experiment:
-    file = tmp_path / "probe.yaml"
-    file.write_text(text)
-    return load_experiment(file, overrides)
-
-
-def refused(tmp_path: Path, text: str, *overrides: str) -> str:
-    with pytest.raises(UsageError) as caught:
-        load(tmp_path, text, *overrides)
-    return str(caught.value)
+from tests.config.probe import HEAD, load, refused
 
 
 def test_an_experiment_of_a_name_alone_is_one_trial_of_the_defaults(tmp_path: Path) -> None:

@@ -5,23 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config.load import load as load_experiment
-from harness.config.spec import Experiment
-from harness.errors import UsageError
-
-HEAD = "name: probe\n"
-
-
-def load(tmp_path: Path, text: str, *overrides: str) -> Experiment:
-    file = tmp_path / "probe.yaml"
-    file.write_text(text)
-    return load_experiment(file, overrides)
-
-
-def refused(tmp_path: Path, text: str, *overrides: str) -> str:
-    with pytest.raises(UsageError) as caught:
-        load(tmp_path, text, *overrides)
-    return str(caught.value)
+from tests.config.probe import HEAD, load, refused
 
 
 def test_overrides_are_yaml_and_the_last_one_counts(tmp_path: Path) -> None:

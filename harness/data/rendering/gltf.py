@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.rendering.gltf_file import Document, Node, Numbers
-from harness.data.rendering.gltf_materials import Map, Material, Materials
+from harness.data.rendering.gltf_materials import GltfMap, GltfMaterial, Materials
 from harness.data.rendering.parts import PLAIN, Layer, Part, Reading, layer, refuse
 from harness.data.rendering.raster import Floats, Index
 
@@ -118,7 +118,7 @@ def _part(document: Document, primitive: Node, points: Floats, materials: Materi
     if "material" not in primitive:
         colours = np.full((len(faces), 3, 3), PLAIN) if tint is None else tint[faces]
         return Part(points[faces], Layer(colours))
-    material: Material = materials[primitive["material"]]
+    material: GltfMaterial = materials[primitive["material"]]
     shade = np.ones((len(faces), 3, 3)) if tint is None else tint[faces]
     base = _layer(document, primitive, material.base, shade * material.colour, faces, materials)
     glow = None
@@ -160,7 +160,7 @@ def _tint(document: Document, primitive: Node, count: int, what: str) -> Floats 
     return np.asarray(colours[:, :3], dtype=np.float64).clip(0, 1)
 
 
-def _layer(document: Document, primitive: Node, image: Map | None, colours: Floats, faces: Index,
+def _layer(document: Document, primitive: Node, image: GltfMap | None, colours: Floats, faces: Index,
            materials: Materials) -> Layer:
     """Return a coat: the colours, times the texture where the primitive has the coordinates that it takes."""
     if image is None:

@@ -21,7 +21,7 @@ STRENGTH = "KHR_materials_emissive_strength"
 
 
 @dataclass(frozen=True)
-class Map:
+class GltfMap:
     """A texture, the set of coordinates that it takes, and the matrix (2 x 3) that moves them (v downwards)."""
 
     texture: Texture
@@ -35,14 +35,14 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Material:
+class GltfMaterial:
     """What a picture needs of a material: colour and texture that are lit, and those that are added."""
 
     name: str
     colour: Floats
-    base: Map | None
+    base: GltfMap | None
     glow: Floats
-    glow_map: Map | None
+    glow_map: GltfMap | None
 
 
 class Materials:
@@ -50,15 +50,15 @@ class Materials:
 
     def __init__(self, document: Document, reading: Reading) -> None:
         self.document, self.reading = document, reading
-        self._images, self._read = Images(), dict[int, Material]()
+        self._images, self._read = Images(), dict[int, GltfMaterial]()
 
-    def __getitem__(self, index: int) -> Material:
+    def __getitem__(self, index: int) -> GltfMaterial:
         """Return a material by its number."""
         if index not in self._read:
             self._read[index] = self._material(index, self.document.one("materials", index))
         return self._read[index]
 
-    def _material(self, index: int, material: Node) -> Material:
+    def _material(self, index: int, material: Node) -> GltfMaterial:
         name = repr(material.get("name", index))
         extensions = material.get("extensions", {})
         plain = material.get("pbrMetallicRoughness", {})
@@ -73,7 +73,7 @@ class Materials:
         glow_map = self._map(material.get("emissiveTexture"), name)[0] if glow.any() else None
         colour = np.array([1.0] * 4 if colour is None else colour, dtype=np.float64)
         self._note_transparency(name, material, clear or bool(len(colour) > 3 and colour[3] < 1))
-        return Material(name, colour[:3].clip(0, 1), image, glow.clip(0, None), glow_map)
+        return GltfMaterial(name, colour[:3].clip(0, 1), image, glow.clip(0, None), glow_map)
 
     def _note_transparency(self, name: str, material: Node, clear: bool) -> None:
         mode = material.get("alphaMode", "OPAQUE")
@@ -82,7 +82,7 @@ class Materials:
         if material.get("extensions", {}).get("KHR_materials_transmission", {}).get("transmissionFactor"):
             self.reading.note(f"material {name} lets light through (KHR_materials_transmission), drawn opaque")
 
-    def _map(self, info: Node | None, name: str) -> tuple[Map | None, bool]:
+    def _map(self, info: Node | None, name: str) -> tuple[GltfMap | None, bool]:
         """Return the texture that a material names, and whether any of it is not opaque."""
         if info is None:
             return None, False
@@ -94,7 +94,7 @@ class Materials:
         transform = info.get("extensions", {}).get(TRANSFORM, {})
         coordinates = transform.get("texCoord", info.get("texCoord", 0))
         image = Texture(levels, (wraps[0], wraps[1]), sampler.get("magFilter") == 9728)
-        return Map(image, coordinates, _matrix(transform)), self._images.see_through(blob)
+        return GltfMap(image, coordinates, _matrix(transform)), self._images.see_through(blob)
 
     def _image(self, texture: Node, number: int, name: str) -> tuple[bytes, str]:
         """Return an image's bytes and what to call it."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.rendering.images import Images, decoded
-from harness.data.rendering.obj_materials import Map, Material, materials_of, note_transparency
+from harness.data.rendering.obj_materials import MtlMap, MtlMaterial, materials_of, note_transparency
 from harness.data.rendering.parts import PLAIN, Layer, Part, Reading, layer, refuse, unit
 from harness.data.rendering.raster import Floats, Index
 
@@ -125,7 +125,7 @@ def _coordinates(lines: list[str]) -> Floats:
         refuse(f"cannot be read: a texture coordinate (vt) is not two numbers: {error}")
 
 
-def _material(name: str, materials: dict[str, Material], named: bool, reading: Reading) -> Material | None:
+def _material(name: str, materials: dict[str, MtlMaterial], named: bool, reading: Reading) -> MtlMaterial | None:
     """Return a material by its name in the OBJ file; raise Defect where no material file has it."""
     for spelling in (name, name.split("#")[0].strip()):
         if spelling in materials:
@@ -138,7 +138,7 @@ def _material(name: str, materials: dict[str, Material], named: bool, reading: R
     return None
 
 
-def _parts(corners: Floats, uv: Floats, bare: Bare, tint: Floats | None, material: Material | None, images: Images,
+def _parts(corners: Floats, uv: Floats, bare: Bare, tint: Floats | None, material: MtlMaterial | None, images: Images,
            reading: Reading) -> list[Part]:
     """Return the triangles of one material, those without texture coordinates (bare) apart from the others."""
     white = np.ones((len(corners), 3, 3))
@@ -165,7 +165,7 @@ def _parts(corners: Floats, uv: Floats, bare: Bare, tint: Floats | None, materia
     return parts
 
 
-def _factor(material: Material, tint: Floats | None, white: Floats) -> Floats:
+def _factor(material: MtlMaterial, tint: Floats | None, white: Floats) -> Floats:
     """Return the colours without a texture: Kd times the vertices' colours."""
     colour = material.colour("kd")
     if colour is None:
@@ -173,7 +173,7 @@ def _factor(material: Material, tint: Floats | None, white: Floats) -> Floats:
     return colour * (white if tint is None else tint)
 
 
-def _layer(image: Map | None, tint: Floats, plain: Floats, uv: Floats, rows: Bare, material: Material) -> Layer:
+def _layer(image: MtlMap | None, tint: Floats, plain: Floats, uv: Floats, rows: Bare, material: MtlMaterial) -> Layer:
     """Return some triangles' coat: the texture times the tint, or the plain colours."""
     if image is None:
         return Layer(plain[rows])

@@ -19,7 +19,7 @@ NEUTRAL = {"-cc": ("off",), "-imfchan": ("rgb",), "-t": ("0", "0 0", "0 0 0"), "
 
 
 @dataclass(frozen=True)
-class Map:
+class MtlMap:
     """A texture that a material names, and its coordinates' scale and offset."""
 
     texture: Texture
@@ -32,7 +32,7 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Material:
+class MtlMaterial:
     """An MTL file's material: its statements by their keys in small letters, and the folder that it lies in."""
 
     name: str
@@ -52,7 +52,7 @@ class Material:
             refuse(f"{key.capitalize()} of material {self.name!r} is {' '.join(words)!r}, expected r g b")
         return np.array(values if len(values) == 3 else values[:1] * 3).clip(0, 1)
 
-    def map(self, key: str, images: Images) -> Map | None:
+    def map(self, key: str, images: Images) -> MtlMap | None:
         """Return the texture that a statement names, None without one."""
         value = self.statements.get(key, "")
         if not value:
@@ -65,7 +65,7 @@ class Material:
         levels = images.levels(content(path, f"texture {what}:"), f"its texture {path} {what}")
         wrap = "clamp" if options.get("-clamp", "off").lower() == "on" else "repeat"
         scale, offset = _pair(options.get("-s", "1 1"), 1.0), _pair(options.get("-o", "0 0"), 0.0)
-        return Map(Texture(levels, (wrap, wrap)), scale, offset)
+        return MtlMap(Texture(levels, (wrap, wrap)), scale, offset)
 
 
 def _pair(numbers: str, missing: float) -> Floats:
@@ -121,14 +121,14 @@ def _bare(value: str) -> str:
     return re.sub(r"\s+#.*$", "", value).strip().strip('"')
 
 
-def materials_of(folder: Path, libraries: list[str]) -> dict[str, Material]:
+def materials_of(folder: Path, libraries: list[str]) -> dict[str, MtlMaterial]:
     """Return the materials of the files that an OBJ file's mtllib statements name; the first of a name counts."""
-    materials: dict[str, Material] = {}
+    materials: dict[str, MtlMaterial] = {}
     for path in _files(folder, libraries):
-        current: Material | None = None
+        current: MtlMaterial | None = None
         for key, value in statements(decoded(content(path, "its material file"))):
             if key == "newmtl":
-                current = Material(value, path.parent)
+                current = MtlMaterial(value, path.parent)
                 materials.setdefault(value, current)
                 materials.setdefault(value.split("#")[0].strip(), current)
             elif current is not None:
@@ -166,7 +166,7 @@ def statements(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def note_transparency(material: Material, reading: Reading) -> None:
+def note_transparency(material: MtlMaterial, reading: Reading) -> None:
     """Note that a transparent material is drawn opaque."""
     for key, solid in (("d", 1.0), ("Tr", 0.0)):
         words = material.statements.get(key.lower(), "").split()
