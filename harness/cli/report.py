@@ -185,10 +185,13 @@ def _resolve(results: Path, name: str, overrides: list[str]) -> tuple[str, _repo
 
 def _show_changes(old: Mapping[str, Any], reports: list[Report]) -> int:
     """Print the changes since an older report, row by row, with their reasons; return 1 if there are any."""
-    from harness.report.compare.since import changes
+    from harness.report.compare.since import changes, version_changes
 
     (report,) = reports
-    row_changes = changes(old, to_document(report), report.records)
+    document = to_document(report)
+    row_changes = changes(old, document, report.records)
+    for line in version_changes(old, document):
+        print(line)
     for change in row_changes:
         print(f"{change.table} | {change.setting}")
         for number in change.numbers:

@@ -9,7 +9,11 @@ from typing import Any
 from harness.config.space import Params, Space
 from harness.registry import knob
 
-RESULTS_VERSION = 1  # raise when results change meaning: records of other versions are stale
+RESULTS_VERSION = 2  # raise when results change meaning: records of other versions are stale
+RESULTS_CHANGES = {  # what a version changed, for the comparison with an older report
+    2: "kept tokens are ranked and spread out on the same maps; the noise of nvs is a stream of its own; error_3d is "
+       "the mean of the middle two of an even number; entropy_view_pass of blend is entropy_view_pass_apart",
+}
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp16_mixed")
 
 
@@ -95,7 +99,7 @@ class TrialSpec:
         Example:
             >>> spec = TrialSpec(Choice("tiny_sd"), Choice("figures"), Choice("none"), Choice("all"), (Choice("nvs"),))
             >>> spec.id("data", "weights")
-            'c9117d439335a7f3'
+            '29ac72b74255be5e'
         """
         plain = [self.to_dict(), data_fingerprint, weights_fingerprint, RESULTS_VERSION]
         return hashlib.sha256(to_json(plain).encode()).hexdigest()[:16]

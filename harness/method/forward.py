@@ -41,8 +41,16 @@ class Batch:
         return [slice(start, min(count, start + step)) for start in range(0, count, step)]
 
 
-def draw_batch(passes: Passes, split: Split, draws: torch.Generator, *, needs_views: bool) -> Batch:
-    """Draw a batch; every random number comes from ``draws``, and micro-batches do not change which ones."""
+def draw_batch(passes: Passes, split: Split, draws: torch.Generator, view_draws: torch.Generator | None) -> Batch:
+    """Draw a batch; micro-batches do not change which random numbers.
+
+    Args:
+        passes: The trial's passes.
+        split: The scenes.
+        draws: The stream of scenes, warped copies and the keypoint pass's noise.
+        view_draws: The stream of the view pass's noise levels and noise; None if no loss needs that pass. It is a
+            stream of its own, so that a trial with such a loss sees the same scenes and noise as one without.
+    """
     scenes = torch.randperm(len(split), generator=draws)[: passes.spec.scenes_per_step]  # (B)
     clean, theta = split.latents[scenes][None], None  # (B V c h w) -> (1 B V c h w)
     if split.warped is not None and split.theta is not None:
@@ -52,12 +60,13 @@ def draw_batch(passes: Passes, split: Split, draws: torch.Generator, *, needs_vi
     # The keypoint pass's noise.
     flat = torch.randn(clean.flatten(0, 1).shape, generator=draws).to(clean)  # (C*B V c h w)
     noise = flat.view_as(clean)  # (C*B V c h w) -> (C B V c h w)
-    if not needs_views:
+    if view_draws is None:
         return Batch(scenes, clean, noise, theta)
     # The view pass's noise levels and noise.
-    timestep = torch.randint(len(passes.model.alphas), (len(scenes),), generator=draws).to(clean.device)
-    view_noise = torch.randn(clean.shape[1:], generator=draws).to(clean)  # (B V c h w)
-    return Batch(scenes, clean, noise, theta, timestep, view_noise, reference_noise(split.condition[scenes], draws))
+    timestep = torch.randint(len(passes.model.alphas), (len(scenes),), generator=view_draws).to(clean.device)
+    view_noise = torch.randn(clean.shape[1:], generator=view_draws).to(clean)  # (B V c h w)
+    reference = reference_noise(split.condition[scenes], view_draws)
+    return Batch(scenes, clean, noise, theta, timestep, view_noise, reference)
 
 
 def forward(passes: Passes, split: Split, selection: Selection, tokens: Tensor, gates: Mapping[str, Tensor],

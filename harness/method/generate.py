@@ -59,7 +59,8 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
     if not entropies:
         return errors, {}
     by_level = torch.cat(entropies).unflatten(0, (-1, levels))  # (M*T V J) -> (M T V J)
-    return errors, {"entropy_view_pass": by_level.mean(1)}
+    name = "entropy_view_pass" + "_apart" * passes.fusion.softmax_apart
+    return errors, {name: by_level.mean(1)}
 
 
 @torch.no_grad()

@@ -32,16 +32,17 @@ class Located:
 
 @torch.no_grad()
 def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -> Int[Tensor, " J"]:
-    """Return the tokens that selection picks most often over the optimise split; no label is used."""
+    """Return the tokens that selection picks most often over the optimise split; no label is used.
+
+    Source: StableKeypoints, find_best_indices.
+    """
     spec = passes.spec
     level = on_canvas if spec.loss_level == "grid" else lambda maps: maps
     picks = []
     for rows in _batches(split, passes):
-        # Rank on the views' maps, measure distances on those of the first warped copy.
-        ranked_on = spread_on = level(passes.maps(split.latents[rows], tokens, split.condition[rows]))  # (B U N Y X)
-        if split.warped is not None:
-            spread_on = level(passes.maps(split.warped[rows, 0], tokens, split.condition[rows]))
-        picked = selection.keeping(ranked_on, spread_on, keypoints=spec.keypoints, sigma_px=spec.sigma_px)
+        # Rank on the views' maps and measure distances on them too; only a step has warped copies for that.
+        maps = level(passes.maps(split.latents[rows], tokens, split.condition[rows]))  # (B U N Y X)
+        picked = selection.keeping(maps, maps, keypoints=spec.keypoints, sigma_px=spec.sigma_px)
         picks.append(picked.flatten(0, 1))  # (B U K) -> (B*U K)
     return most_frequent(torch.cat(picks), spec.tokens, len(picks[0][0]))
 

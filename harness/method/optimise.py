@@ -74,11 +74,12 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
         groups.append({"params": list(gates.values()), "lr": spec.gate_learning_rate})
     adam = torch.optim.Adam(groups)
     draws = generator("optimise", spec.seed)
+    view_draws = generator("optimise view pass", spec.seed) if "nvs" in losses else None
     curve: dict[str, list[float]] = {}
     started = time.perf_counter()
     for step in range(spec.steps):
         # Forward: draw scenes and noise, run both passes.
-        batch = draw_batch(passes, split, draws, needs_views="nvs" in losses)
+        batch = draw_batch(passes, split, draws, view_draws)
         inputs = forward(passes, split, selection, tokens, gates, batch)
         # Losses: each term, raw and weighted, and the total.
         terms = {name: loss(inputs) for name, loss in losses.items()}

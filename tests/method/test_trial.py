@@ -1,20 +1,22 @@
 """Whole trials on random weights: what a result promises, whatever the setting."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from harness import registry
-from harness.config.spec import RunOptions
+from harness.config.spec import Choice, RunOptions
 from harness.errors import UsageError
 from harness.method import evaluate, trial
 from harness.method.encode import Encoder
 from harness.method.forward import draw_batch, forward
-from harness.method.passes import Diverged, Passes
+from harness.method.passes import Diverged, Passes, on_canvas
 from harness.method.session import _session
 from harness.method.trial import TOLERANCE, run
+from harness.ops.tensors import generator
 from harness.report.verify.from_files import recompute_from_curve, recompute_from_points, recompute_from_scenes
 from tests.conftest import open_session, small_spec
 
@@ -209,7 +211,7 @@ def test_losses_see_live_maps(level):
     split = session.encoder.split("optimise", 3, (1, 15.0, 0.8, 0.25))
     tokens = torch.randn(12, session.model.width, requires_grad=True)
     draws = torch.Generator().manual_seed(0)
-    batch = draw_batch(passes, split, draws, needs_views=False)
+    batch = draw_batch(passes, split, draws, None)
     inputs = forward(passes, split, registry.build("selection", "gaussian_fps"), tokens, {}, batch)
     assert inputs.maps.shape == ((2, 6, 6, 16, 16) if level == "per_view" else (2, 1, 6, 48, 32))
     assert inputs.view_maps.shape == inputs.warped_maps.shape == (2, 6, 6, 16, 16)
@@ -217,6 +219,55 @@ def test_losses_see_live_maps(level):
         tokens.grad = None
         maps.square().sum().backward(retain_graph=True)
         assert tokens.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss_level": "grid"}, {"selection": "multiview"}], ids=str)
+def test_the_kept_tokens_are_chosen_on_the_views_own_maps(settings):
+    """As StableKeypoints' find_best_indices: ranked and spread out on the same maps, counted over all images."""
+    spec = small_spec(steps=2, tokens=24, optimise_scenes=4, **settings)
+    result, session = run(spec), open_session(spec)
+    passes = Passes(session.model, registry.build("fusion", spec.fusion.name), spec)
+    split = session.encoder.split("optimise", 4, (1, spec.warp_degrees, spec.warp_scale, spec.warp_translate))
+    level = on_canvas if spec.loss_level == "grid" else lambda maps: maps
+    selection = registry.build("selection", spec.selection.name, spec.selection.knobs)
+
+    def most_often(copy):
+        tokens, counts = result.tokens["tokens"], torch.zeros(24, dtype=torch.long)
+        with torch.no_grad():
+            for row in (slice(i, i + 1) for i in range(4)):
+                own, warped = (level(passes.maps(latents, tokens, split.condition[row]))
+                               for latents in (split.latents[row], split.warped[row, 0]))
+                picked = selection(own, warped if copy else own, keypoints=spec.keypoints, sigma_px=spec.sigma_px)
+                counts += torch.bincount(picked.flatten(), minlength=24)
+        return counts.argsort(descending=True, stable=True)[: spec.keypoints].sort().values
+
+    kept = torch.as_tensor(result.tokens["kept"]).sort().values
+    assert torch.equal(kept, most_often(copy=False))
+    assert not torch.equal(kept, most_often(copy=True))  # else the test could not fail
+
+
+def test_the_view_passs_noise_leaves_scenes_and_keypoint_noise_alone():
+    spec = small_spec(scenes_per_step=2)
+    session = open_session(spec)
+    passes = Passes(session.model, registry.build("fusion", "none"), spec)
+    split = session.encoder.split("optimise", 4, (2, 15.0, 0.8, 0.25))
+    without, beside = generator("optimise", 0), generator("optimise", 0)
+    views = generator("optimise view pass", 0)
+    for _ in range(3):
+        one, other = draw_batch(passes, split, without, None), draw_batch(passes, split, beside, views)
+        assert torch.equal(one.scenes, other.scenes)
+        assert torch.equal(one.theta, other.theta)
+        assert torch.equal(one.noise, other.noise)
+    assert other.view_noise is not None
+
+
+def test_a_null_term_of_the_view_pass_changes_no_token():
+    """The same trial with `nvs` at weight 0 draws the same scenes and noise, so its tokens are the same."""
+    plain = run(small_spec(steps=3, losses=("sharpening",)))
+    (sharpening,) = small_spec(losses=("sharpening",)).losses
+    null = Choice("nvs", registry.settings("losses", "nvs", {"weight": 0.0}, "losses"))
+    other = run(replace(small_spec(steps=3), losses=(sharpening, null)))
+    assert torch.equal(plain.tokens["tokens"], other.tokens["tokens"])
 
 
 def test_layers_beyond_the_model_are_named():

@@ -1,7 +1,13 @@
 """How StableKeypoints ranks and picks tokens."""
 
+from types import SimpleNamespace
+
 import torch
 
+from harness.config.spec import RunOptions
+from harness.method.encode import Split
+from harness.method.localise import choose
+from harness.method.passes import Passes
 from harness.method.selection._fps import distances, furthest, spread_out
 from harness.ops import maps
 from harness.ops.matching import most_frequent
@@ -61,3 +67,29 @@ def check_best_of_a_collection(given):
         given.check(torch.bincount(indices.flatten(), minlength=tokens), f"out.counts_{strategy}")
         # a set: the reference's order of equals is arbitrary
         given.check_set(most_frequent(indices, tokens, keypoints), f"out.{strategy}")
+    given.check_set(choose(HandsOut(images, constants), OfImages(len(images)), torch.zeros(tokens, 1), ranked),
+                    "out.gaussian")
+
+
+class HandsOut(Passes):
+    """Passes that hand out a collection's maps; those of warped copies are others."""
+
+    def __init__(self, images, constants):
+        spec = SimpleNamespace(loss_level="per_view", keypoints=constants["top_k"], sigma_px=constants["sigma"],
+                               tokens=images.shape[2], map_side=images.shape[-1])
+        vars(self).update(images=images, options=RunOptions(), spec=spec)
+
+    def maps(self, latents, tokens, condition):
+        rows = latents.flatten().long()
+        return self.images[rows] if (rows >= 0).all() else self.images[rows].flip(-1, -3)
+
+
+class OfImages(Split):
+    """A split of images; a latent is the image's number, that of a warped copy is below zero."""
+
+    def __init__(self, count):
+        images = torch.arange(count)
+        vars(self).update(latents=images[:, None].float(), condition=images, warped=-1 - images[:, None, None].float())
+
+    def __len__(self):
+        return len(self.latents)

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -45,6 +46,8 @@ class Fusion(ABC):
     >>> Replace(strength=1.0)(attend, torch.zeros(1, 77, 8), guidance, {}).mean()
     tensor(1.)
     """
+
+    softmax_apart: ClassVar[bool] = False  # whether the tokens' attention has a softmax of its own, without the context
 
     strength: float = knob(1.0, "how strongly the tokens act; 0 is the baseline", low=0.0, high=1.0)
 

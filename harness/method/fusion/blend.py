@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -12,6 +13,8 @@ from harness.registry import knob
 @dataclass(frozen=True)
 class Blend(Fusion):
     """Output (1 - alpha) A_c V_c + alpha A_e V_e with separate softmaxes."""
+
+    softmax_apart: ClassVar[bool] = True
 
     alpha: float = knob(0.3, "share of the tokens' output at strength 1", low=0.0, high=1.0)
 

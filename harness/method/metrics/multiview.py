@@ -85,7 +85,7 @@ def _agreement(observed: Observations, cameras: Float[Tensor, "M V 3 4"], found_
     }
     if "error_3d" in columns:
         errors = columns["error_3d"][:, 0]  # (M V K) -> (M K), equal in all views
-        scores["error_3d"] = errors[errors.isfinite()].median().item()
+        scores["error_3d"] = errors[errors.isfinite()].quantile(0.5).item()
     return scores
 
 

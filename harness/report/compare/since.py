@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from harness.config.spec import RESULTS_CHANGES
 from harness.report.tables.rows import Record, canonical
 
 Document = Mapping[str, Any]
@@ -136,6 +137,13 @@ def _values(row: Mapping[str, Cell], trial: str) -> dict[str, float]:
 def _origins(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return [f"{words} {str(one.get(key))[:12]} -> {str(other.get(key))[:12]}"
             for key, words in ORIGIN.items() if one.get(key) != other.get(key)]
+
+
+def version_changes(old: Document, new: Document) -> list[str]:
+    """Return what each results version after that of the older document changed."""
+    before, after = old["results_version"], new["results_version"]
+    return [f"Results version {version}: {words}." for version, words in RESULTS_CHANGES.items()
+            if before < version <= after]
 
 
 def _settings(one: Record | None, other: Record | None) -> Sequence[str]:

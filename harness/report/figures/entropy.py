@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 REFERENCE = "untrained tokens"
 SPREAD = 0.62  # share of the distance between two resolutions that many rows side by side take
+VIEW_PASS = {"entropy_view_pass": "view\npass", "entropy_view_pass_apart": "view pass,\napart"}
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,14 @@ class EntropyFigure(Kind):
         """Read the scores; None if no trial has one."""
         names = {name for row in source.rows for record in row.records for name in record.get("scores") or {}}
         layers = sorted((name for name in names if re.fullmatch(r"entropy_\d+x\d+", name)), key=_pixels)
-        scores = [*layers, *(name for name in ("entropy", "entropy_view_pass") if name in names)]
+        scores = [*layers, *(name for name in ("entropy", *VIEW_PASS) if name in names)]
         cells = tuple((row, tuple(row.interval(name) for name in scores)) for row in source.rows)
         if not any(interval for _, intervals in cells for interval in intervals):
             return None
         read = [[(record["spec"]["seed"], value) for row in source.rows for record in row.records
                  if (value := score(record, f"{name}_untrained")) is not None] for name in scores]
         before = [None if (mean := shared_mean(values)) is None else float(mean) for values in read]
-        words = {"entropy": "maps as\nused", "entropy_view_pass": "view\npass"}
+        words = {"entropy": "maps as\nused", **VIEW_PASS}
         places = tuple(words.get(name, name.removeprefix("entropy_").replace("x", "\N{MULTIPLICATION SIGN}"))
                        for name in scores)
         differ = any(values and mean is None for values, mean in zip(read, before, strict=True))
@@ -52,8 +53,8 @@ class EntropyFigure(Kind):
     def caption(self) -> str:
         """Return the caption; it defines the entropy and names its maps."""
         return ("Normalised spatial entropy of the chosen tokens' maps: 1 for a uniform map, 0 for one pixel; by the "
-                "layers' own resolution, of the maps as used, and of the view pass, there over the columns of the "
-                f"fusion's own softmax, of blend the tokens alone. {self.note}")
+                "layers' own resolution, of the maps as used, and of the view pass, there over text and "
+                f"tokens, or (apart) over the tokens alone, which compares with no other. {self.note}")
 
     def size_in(self) -> tuple[float, float]:
         """Return the size: one column."""

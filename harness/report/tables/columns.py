@@ -76,6 +76,7 @@ ATTENTION = (
     Column("peak_mass", "peak mass"),
     Column("effective_area", "area", tested=False),
     Column("entropy_view_pass", "view pass"),
+    Column("entropy_view_pass_apart", "view pass, softmax apart"),
 )
 CONVERGENCE = (
     Column("steps_to_90", "steps to 90%", digits=1),
@@ -162,8 +163,8 @@ TABLES = (
         "attention", "Attention: normalised spatial entropy", _attention, ("entropy",),
         (Reference("untrained tokens", {r"(.+)": r"\1_untrained"}),),
         "entropy: of the selected tokens' maps divided by their sums, 1 for a uniform map, at map size, at the layers' "
-        "own resolution, by view, and in the view pass (there over the columns of the fusion's own softmax, of blend "
-        "the tokens alone); peak mass: share within 5% of the side around the peak; area: exp(H) / S.",
+        "own resolution, by view, and in the view pass (over text and tokens; softmax apart: over the tokens alone, "
+        "whose values compare with each other only); peak mass: share within 5% of the side around the peak; area: exp(H) / S.",
     ),
     TableLayout(
         "views", "Generated views: denoising error", _views, ("nvs_loss", "psnr"),

@@ -57,10 +57,9 @@ def _agreement(points: Columns, name: str) -> float | None:
         return None
     if name == "reprojection_relative":
         values = values / points["normaliser"][finite]
-    if name == "error_3d":  # one value per scene and keypoint, repeated for its views; the lower median
+    if name == "error_3d":  # one value per scene and keypoint, repeated for its views
         keys = np.stack([points["scene"][finite], points["keypoint"][finite]])
-        values = np.sort(values[np.unique(keys, axis=1, return_index=True)[1]])
-        return float(values[(len(values) - 1) // 2])
+        return float(np.median(values[np.unique(keys, axis=1, return_index=True)[1]]))
     return float(np.sqrt(np.mean(np.square(values)))) if name == "spread_3d" else float(np.mean(values))
 
 
