@@ -174,6 +174,9 @@ def _restore(stored: dict[str, Tensor], device: torch.device, rules: Rules) -> S
     rows, columns = stored["size_px"].tolist()
     moved = {name: value.to(device) for name, value in stored.items() if name in ("latents", "warped", "theta")}
     condition = Condition(*(None if k not in stored else stored[k].to(device) for k in ("condition", "embedding")))
+    # A view without a unit of errors, such as a face whose eyes lie at one point, cannot be scored.
+    unit = stored["normaliser_px"]
+    stored["visible"] = stored["visible"] & (unit.isfinite() & (unit > 0))[..., None]
     truth = {k: stored.get(k) for k in ("truth_yx", "visible", "normaliser_px", "matrices", "directions", "points_xyz")}
     return Split(size_px=(rows, columns), condition=condition, rules=rules, **(truth | moved))  # type: ignore[arg-type]
 
