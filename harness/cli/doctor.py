@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import registry
 from harness.config.grid import Cells
@@ -16,7 +16,9 @@ from harness.config.located_yaml import parse
 from harness.config.search_block import resolve_params
 from harness.config.spec import Choice
 from harness.errors import UsageError
-from harness.models.base import Model
+
+if TYPE_CHECKING:
+    from harness.models.base import Model
 
 PACKAGES = ("torch", "diffusers", "transformers", "optuna", "mlflow", "ray", "h5py", "trimesh")
 
@@ -112,7 +114,7 @@ def _version(name: str) -> str:
 
 def _model(name: str, knobs: Mapping[str, Any]) -> str:
     """Return whether a model's files are here; raise UsageError if they cannot be used."""
-    model: Model = registry.build("models", name, knobs)
+    model: "Model" = registry.build("models", name, knobs)
     model.check_files()
     if model.up_layers() is not None:
         return "its files are here"
