@@ -191,8 +191,8 @@ class KeypointNet(ObjectData):
 
     def _judged(self, models: Models) -> str:
         count = sum(name != "" for name in models.meshes)
-        return (f"visibility of keypoints: from the mesh for {count} models, from the point cloud alone, which is less "
-                f"often right, for {len(models.meshes) - count}")
+        return (f"visibility of keypoints: {count} of {len(models.meshes)} models have a mesh that decides it; of the "
+                "others the point cloud does, which is less often right")
 
     def _cameras(self, model: str) -> tuple[Cameras, Cameras]:
         rng = np.random.default_rng(generator("keypointnet", "cameras", model).initial_seed())

@@ -76,8 +76,8 @@ def test_a_mesh_that_is_there_decides_visibility_of_a_clouds_keypoints(tmp_path,
         name = scene.name.rpartition("/")[2].replace("pcd", "ply")
         assert other.name == f"keypointnet/{folder.removeprefix('../')}/{CLASS}/{name}"
     assert cloud.fingerprint() != bare.fingerprint()
-    assert "from the mesh for 7 models" in str(cloud.survey().found)
-    assert "from the mesh for 0 models" in str(bare.survey().found)
+    assert "7 of 7 models have a mesh" in str(cloud.survey().found)
+    assert "0 of 7 models have a mesh" in str(bare.survey().found)
 
 
 def test_visibility_does_not_depend_on_the_pictures_size(tree):
