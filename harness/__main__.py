@@ -20,7 +20,7 @@ COMMANDS = {
     "report": "print the tables of recorded experiments, and write them with figures and a page",
     "compare": "compare two settings, trials or experiments, scene by scene",
     "list": "show every variant and knob",
-    "doctor": "check this machine, or the contents of a data folder",
+    "doctor": "check this machine, an experiment's models, or the contents of a data folder",
     "ui": "open MLflow on the recorded experiments",
     "sync": "push records that MLflow does not have yet",
 }

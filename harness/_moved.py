@@ -32,7 +32,6 @@ MODULES = {
 }
 NAMES = {  # names that moved to another module than the rest, or have another name there
     **{f"harness.plugins.{name}": f"harness.errors.{name}" for name in ("UsageError", "Resumable", "nearest")},
-    "harness.data._clouds.shown": "harness.data.rendering.point_clouds.visible_points",
     "harness.data._meshes.placed": "harness.data.rendering.meshes.apply_placement",
     "harness.losses._base.Evidence": "harness.method.losses.base.LossInputs",
     "harness.losses._views.located": "harness.method.losses._views.locate",

@@ -69,6 +69,14 @@ def test_the_methods_experiment_is_one(tmp_path):
     assert (planned[0].tokens, planned[0].map_side, len(planned)) == (500, 128, 3)
 
 
+def test_the_operations_example_of_real_models_is_an_experiment(tmp_path):
+    text = OPERATIONS.split("## Real models")[1]
+    (tmp_path / "finetuned.yaml").write_text(re.search(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1])
+    planned = load(tmp_path / "finetuned.yaml").trials
+    assert [trial.model.name for trial in planned] == ["sd15"] * 3
+    assert [trial.model.knobs["path"] for trial in planned] == ["", "/models/my-sd15", "someone/finetuned"]
+
+
 def test_the_methods_sections_are_in_order():
     numbers = [int(number) for number in re.findall(r"^## (\d+)\.", METHOD, re.MULTILINE)]
     assert all(after == before + 1 for before, after in pairwise(numbers))

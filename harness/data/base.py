@@ -18,7 +18,8 @@ class Scene:
     Args:
         name: identifies the scene in records and caches.
         views: images in [0, 1].
-        condition: image in [0, 1] from which Zero123++ paints the views, None for photographs.
+        condition: image in [0, 1] from which Zero123++ paints the views, None for photographs; of any size, as the
+            model scales it.
         points_yx: keypoints (row, column) as shares of the image's sides, from its upper left corner.
         visible: whether a keypoint is annotated and seen in a view; the others are never scored.
         normaliser_px: unit of errors in each view, in pixels of ``views``.
@@ -36,7 +37,7 @@ class Scene:
 
     name: str
     views: Float[Tensor, "V 3 h w"]
-    condition: Float[Tensor, "3 h w"] | None
+    condition: Float[Tensor, "3 hc wc"] | None
     points_yx: Float[Tensor, "V K 2"]
     visible: Bool[Tensor, "V K"]
     normaliser_px: Float[Tensor, "V"]

@@ -35,6 +35,7 @@ from harness.errors import UsageError
 from harness.ops.geometry import zero123plus_cameras
 from harness.registry import knob
 
+VERSION = 2  # raise when a scene of the same files and knobs comes out different
 SOURCE = "https://github.com/TencentARC/InstantMesh, or render your own meshes: scripts/render_views.py"
 LIST, FOLDER = "lvis-annotations.json", "rendering_zero123plus"
 FILES = tuple(f"{number:03}.png" for number in range(7))
@@ -67,7 +68,7 @@ class Objaverse(ObjectData):
             raise UsageError(f"{path}: {len(names)} objects; with {held_out or 1} held out for the test at least "
                              f"{(held_out or 1) + 2} are needed")
         lengths = file_sizes(root, [f"{FOLDER}/{name}/{file}" for name in names for file in FILES], str(path))
-        digest = hashlib.sha256(repr((names, lengths)).encode()).hexdigest()
+        digest = hashlib.sha256(repr((VERSION, names, lengths)).encode()).hexdigest()
         rows = np.arange(len(names))
         return Objects(names, {"train": rows[:-held_out], "test": rows[-held_out:]}, digest, root)
 
@@ -79,11 +80,12 @@ class Objaverse(ObjectData):
     def scene(self, split: str, index: int) -> Scene:
         """Return an object's six views and its condition view."""
         row = int(self.rows(split)[index])
-        first, *views = (self._view(path) for path in self._paths(row))
+        first, *others = self._paths(row)
+        condition, views = self._condition(first), [self._view(path) for path in others]
         self._check_cameras(row)
         return Scene(
             name=f"objaverse/{self.objects.names[row]}", views=torch.stack([image for image, _ in views]),
-            condition=first[0], points_yx=torch.zeros(6, 0, 2), visible=torch.zeros(6, 0, dtype=torch.bool),
+            condition=condition, points_yx=torch.zeros(6, 0, 2), visible=torch.zeros(6, 0, dtype=torch.bool),
             normaliser_px=torch.tensor([side for _, side in views]),
             cameras=zero123plus_cameras(0.0, self.version), points_xyz=torch.zeros(0, 3),
         )
@@ -94,7 +96,9 @@ class Objaverse(ObjectData):
         for row in range(len(objects.names)):
             try:
                 self._check_cameras(row)
-                for path in self._paths(row):
+                first, *others = self._paths(row)
+                self._condition(first)
+                for path in others:
                     self._view(path)
             except UsageError as error:
                 errors.append(str(error))
@@ -107,19 +111,33 @@ class Objaverse(ObjectData):
         folder = self.objects.root / FOLDER / self.objects.names[row]
         return [folder / file for file in FILES]
 
+    def _condition(self, path: Path) -> torch.Tensor:
+        """Return the condition view in the file's own size, which the model scales as its pipeline does."""
+        image, alpha = self._open(path)
+        self._silhouette_px(alpha, path)
+        return _float(image)
+
     def _view(self, path: Path) -> tuple[torch.Tensor, float]:
         """Return one view over the background, and the longer side of its silhouette in pixels."""
+        image, alpha = self._open(path)
+        size = (self.side_px, self.side_px)
+        if image.size != size:
+            image, alpha = image.resize(size, Image.Resampling.BICUBIC), alpha.resize(size, Image.Resampling.BOX)
+        return _float(image), self._silhouette_px(alpha, path)
+
+    def _open(self, path: Path) -> tuple[Image.Image, Image.Image]:
+        """Return a square image over the background, and its alpha channel."""
         rgba = _open_rgba(path)
         if rgba.width != rgba.height:
             raise UsageError(f"image {path}: {rgba.width} x {rgba.height}; a view is square")
         image = Image.fromarray(on_grey(torch.from_numpy(np.array(rgba)), BACKGROUNDS[self.background]).numpy())
-        alpha, size = rgba.getchannel("A"), (self.side_px, self.side_px)
-        if rgba.size != size:
-            image, alpha = image.resize(size, Image.Resampling.BICUBIC), alpha.resize(size, Image.Resampling.BOX)
+        return image, rgba.getchannel("A")
+
+    def _silhouette_px(self, alpha: Image.Image, path: Path) -> float:
         side = longest_side_px(np.array(alpha) >= 128)  # at least half covered
         if not side:
             raise UsageError(f"image {path}: shows nothing; its alpha channel is empty")
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255, side
+        return side
 
     def _check_cameras(self, row: int) -> None:
         """Raise UsageError if the renderer recorded other cameras than those of the knob."""
@@ -132,6 +150,10 @@ class Objaverse(ObjectData):
             raise UsageError(f"{path}: cannot be read: {error}") from error
         if version != self.version:
             raise UsageError(f"{path}: rendered with the cameras of {version}; data.version is {self.version}")
+
+
+def _float(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
 def _listed_names(path: Path) -> list[str]:

@@ -106,10 +106,7 @@ class Encoder:
         }
         conditions = _all_or_none("condition image", scenes, [scene.condition for scene in scenes])
         if conditions is not None and self.model.needs_condition:
-            condition = self.model.encode_condition(torch.stack(conditions))
-            assert condition.latents is not None
-            assert condition.embedding is not None
-            stored |= {"condition": condition.latents, "embedding": condition.embedding}
+            stored |= self._encode_conditions(scenes, conditions)
         cameras = _all_or_none("cameras", scenes, [scene.cameras for scene in scenes])
         if cameras is not None:
             stored["matrices"] = torch.stack([camera.matrices for camera in cameras])
@@ -120,6 +117,19 @@ class Encoder:
         if warps is not None:
             stored["warped"], stored["theta"] = self._warped(scenes, warps)
         return {name: value.cpu().contiguous() for name, value in stored.items()}
+
+    def _encode_conditions(self, scenes: Sequence[Scene], images: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return latents and embeddings of condition images, which need not be of one size if the model scales them."""
+        alike = len({image.shape for image in images}) == 1
+        batches = [torch.stack(list(images))] if alike else [image[None] for image in images]
+        encoded = [self.model.encode_condition(batch) for batch in batches]
+        latents, embeddings = [part.latents for part in encoded], [part.embedding for part in encoded]
+        for scene, latent in zip(scenes, latents, strict=False):
+            if latent is not None and latents[0] is not None and latent.shape[1:] != latents[0].shape[1:]:
+                raise UsageError(f"data: the condition image of {scene.name} has another size than that of "
+                                 f"{scenes[0].name}, and this model does not scale them")
+        return {"condition": torch.cat([latent for latent in latents if latent is not None]),
+                "embedding": torch.cat([embedding for embedding in embeddings if embedding is not None])}
 
     def _warped(self, scenes: Sequence[Scene], warps: Warps) -> tuple[Tensor, Tensor]:
         copies, degrees, scale, translate = warps
@@ -164,6 +174,9 @@ def _restore(stored: dict[str, Tensor], device: torch.device, rules: Rules) -> S
     rows, columns = stored["size_px"].tolist()
     moved = {name: value.to(device) for name, value in stored.items() if name in ("latents", "warped", "theta")}
     condition = Condition(*(None if k not in stored else stored[k].to(device) for k in ("condition", "embedding")))
+    # A view without a unit of errors, such as a face whose eyes lie at one point, cannot be scored.
+    unit = stored["normaliser_px"]
+    stored["visible"] = stored["visible"] & (unit.isfinite() & (unit > 0))[..., None]
     truth = {k: stored.get(k) for k in ("truth_yx", "visible", "normaliser_px", "matrices", "directions", "points_xyz")}
     return Split(size_px=(rows, columns), condition=condition, rules=rules, **(truth | moved))  # type: ignore[arg-type]
 

@@ -89,6 +89,8 @@ def _entropy_per_resolution(captured: list[Captured], maps: Maps, kept: Tensor, 
     for layer in captured:
         native = native_maps(layer, tokens=tokens, views=shared)  # (B V N h w) on a canvas, else (B*V 1 N h w)
         native = native.reshape(scenes, views, tokens, -1)  # -> (B V N h*w)
+        if native.shape[-1] == 1:  # a single position has no entropy
+            continue
         entropy = statistics(native[:, :, kept, None])["entropy"]  # (B V J 1 h*w) -> (B V J)
         rows, columns = layer.size[0] // (3 if shared > 1 else 1), layer.size[1] // (2 if shared > 1 else 1)
         layers_by_size.setdefault(f"entropy_{rows}x{columns}", []).append(entropy)

@@ -94,7 +94,7 @@ def observations(trained: Readout, untrained: Readout, fit: Split, test: Split, 
         curve={name: torch.tensor(values, dtype=torch.float64) for name, values in extras.curve.items()},
         attention=attention, views=extras.views, residuals=extras.residuals, fit=trained.held_out,
         official=test.rules.official, mirror=test.rules.mirror, by_image=test.rules.by_image,
-        kept_yx=trained.located.points_yx[:, :, trained.kept.cpu()],
+        kept_yx=trained.located.points_yx[:, :, trained.kept.cpu()], is_assigned=bool(fit.visible.any()),
     )
 
 
@@ -103,7 +103,8 @@ def point_table(observed: Observations) -> dict[str, Column]:
 
     A keypoint without a token has an infinite error: a miss at every threshold. ``error_<protocol>`` are the other
     protocols' errors. With cameras, ``error_heldout`` is that of the point given by the other views, and
-    ``reprojection`` (px), ``ray`` and ``error_3d`` (scene units) those of the triangulated point, NaN if not counted.
+    ``reprojection`` (px), ``ray`` and ``error_3d`` (scene units) those of the triangulated point, NaN if not counted;
+    all four are left out for single views.
     """
     shape = observed.visible.shape
     grid = torch.meshgrid(*(torch.arange(size) for size in shape), indexing="ij")

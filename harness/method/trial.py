@@ -128,10 +128,13 @@ def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dic
 
 def _view_quality(passes: Passes, session: Session, test: Split, trained: Readout, gates: Mapping[str, Tensor]
                   ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the errors of the view pass, with PSNR and SSIM of generated views if asked for, and its entropy."""
+    """Return the errors of the view pass, with PSNR and SSIM of generated views if asked for, and its entropy.
+
+    Without a condition image the generated views are of any object, so they have no truth.
+    """
     gates = {name: gate.to(session.model.device) for name, gate in gates.items()}
     views, entropy = view_errors(passes, test, trained.tokens, trained.kept, gates)
-    if passes.spec.generated_scenes:
+    if passes.spec.generated_scenes and passes.model.needs_condition:
         truth = session.images(min(passes.spec.generated_scenes, len(test)))
         views |= generated_quality(passes, test, truth, trained.tokens, trained.kept, gates)
     return views, entropy
@@ -146,7 +149,8 @@ def _kept_tokens(optimised: Optimised, trained: Readout) -> dict[str, Tensor]:
 def _cost(model: Diffusion, spec: TrialSpec, optimising: float, started: float) -> dict[str, float]:
     """Return seconds, peak memory of the process (and of the GPU) in MB, and the number of optimised parameters."""
     cost = {
-        "seconds_per_step": optimising / max(1, spec.steps), "seconds_total": time.perf_counter() - started,
+        **({"seconds_per_step": optimising / spec.steps} if spec.steps else {}),
+        "seconds_total": time.perf_counter() - started,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "parameters": float(spec.tokens * model.width),
     }

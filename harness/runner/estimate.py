@@ -54,11 +54,12 @@ def finished_costs(records: Iterable[Mapping[str, Any]], device: str) -> dict[st
     costs_by_class: dict[str, list[Cost]] = {}
     for record in records:
         cost, ran_on = record["cost"], record["environment"].get("device")
-        if record["status"] == "finished" and ran_on == device and {"seconds_total", "seconds_per_step"} <= cost.keys():
+        if record["status"] == "finished" and ran_on == device and "seconds_total" in cost:
             spec = TrialSpec.from_dict(record["spec"])
-            fixed = cost["seconds_total"] - cost["seconds_per_step"] * spec.steps
+            per_step = cost.get("seconds_per_step", 0.0)  # a trial of no steps has none
+            fixed = cost["seconds_total"] - per_step * spec.steps
             costs_by_class.setdefault(cost_class(spec), []).append(Cost(
-                max(0.0, fixed), cost["seconds_per_step"], cost.get("peak_memory_mb", 0.0),
+                max(0.0, fixed), per_step, cost.get("peak_memory_mb", 0.0),
                 cost.get("peak_gpu_memory_mb", 0.0)))
     return {key: Cost(*(statistics.median(values) for values in zip(*map(astuple, costs), strict=True)))
             for key, costs in costs_by_class.items()}

@@ -60,6 +60,19 @@ def write_obj(path):
     path.write_text("\n".join(lines) + "\n")
 
 
+def write_ply(path, scale=1.0):
+    """The chair as the publishers' PLY files: ASCII, coloured vertices."""
+    rows = [(scale * place, COLOURS[name]) for name in BOXES for corner, a, b in sides(name)
+            for place in (corner, corner + a, corner + a + b, corner + b)]
+    vertices = "\n".join(f"{x:.6f} {y:.6f} {z:.6f} {' '.join(map(str, rgb))}" for (x, y, z), rgb in rows)
+    faces = "\n".join(f"3 {i} {i + 1} {i + 2}\n3 {i} {i + 2} {i + 3}" for i in range(0, len(rows), 4))
+    head = "".join(f"property {kind}\n" for kind in ("float x", "float y", "float z", "uchar red", "uchar green",
+                                                     "uchar blue"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"ply\nformat ascii 1.0\nelement vertex {len(rows)}\n{head}element face {len(rows) // 2}\n"
+                    f"property list uchar int vertex_indices\nend_header\n{vertices}\n{faces}\n")
+
+
 def entry(model, semantic=(0, 1, 5, 7)):
     """One model's annotation; point k of the cloud is keypoint k."""
     points = [{"xyz": keypoints()[k].tolist(), "rgb": [9, 9, 9], "semantic_id": number,

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from harness.data.keypointnet import CLASSES
-from harness.data.rendering.point_clouds import read_pcd, visible_points
+from harness.data.rendering.point_clouds import read_pcd
 from harness.errors import UsageError
 from harness.ops.geometry import project
 from harness.registry import build
-from tests.data.keypointnet_tree import CLASS, entry, keypointnet_tree, keypoints, write_pcd
+from tests.data.keypointnet_tree import CLASS, entry, keypointnet_tree, keypoints, write_pcd, write_ply
 
 MODELS = [f"{number:032x}" for number in range(7)]
 
@@ -38,7 +38,7 @@ def test_models_stand_upright_in_the_unit_ball_and_face_the_front(tree):
 def test_views_show_what_the_cameras_see(tree, source):
     scene = dataset(tree, source=source, turned=False).scene("test", 0)
     assert scene.views.shape == (6, 3, 64, 64)
-    assert scene.condition.shape == (3, 64, 64)
+    assert scene.condition.shape == (3, 512, 512)  # of Zero123++'s pipeline, whatever side the views have
     # From the front (view 0) one sees the back's front and the seat's edge, from behind (view 3) the back's rear.
     assert scene.visible[0].tolist()[:3] == [True, False, True]
     assert scene.visible[3].tolist()[:3] == [False, True, False]
@@ -51,14 +51,47 @@ def test_views_show_what_the_cameras_see(tree, source):
 
 
 def test_the_cloud_and_the_mesh_agree(tree):
-    both, alike = [dataset(tree, source=source, share_train=True) for source in ("points", "mesh")], []
+    knobs = {"share_train": True, "visibility": "points"}
+    both, alike = [dataset(tree, source=source, **knobs) for source in ("points", "mesh")], []
     for index in range(4):
         cloud, mesh = (data.scene("fit", index) for data in both)
         assert cloud.name.rpartition("/")[2].split(".")[0] == mesh.name.rpartition("/")[2].split(".")[0]
         assert cloud.normaliser_px.numpy() == pytest.approx(mesh.normaliser_px.numpy(), rel=0.02)
         assert (cloud.views - mesh.views).abs().mean() < 0.05
         alike.append(cloud.visible == mesh.visible)
-    assert torch.stack(alike).float().mean() > 0.8  # 0.91 of many, as said of clouds
+    assert torch.stack(alike).float().mean() > 0.8  # 0.91 of many, as the docs say of clouds
+
+
+@pytest.mark.parametrize("folder", ["models", "ShapeNetCore.v2.ply", "../ShapeNetCore.v2.ply"])
+def test_a_mesh_that_is_there_decides_visibility_of_a_clouds_keypoints(tmp_path, folder):
+    bare = dataset(keypointnet_tree(tmp_path / "bare"), share_train=True)
+    root = keypointnet_tree(tmp_path / "data" / "annotated")
+    for model in MODELS:
+        write_ply(root / folder / CLASS / f"{model}.ply")
+    cloud, mesh = (dataset(root, share_train=True, source=source) for source in ("points", "mesh"))
+    for index in range(4):
+        scene, other = cloud.scene("fit", index), mesh.scene("fit", index)
+        assert torch.equal(scene.visible, other.visible)
+        assert torch.equal(scene.views, bare.scene("fit", index).views)
+        name = scene.name.rpartition("/")[2].replace("pcd", "ply")
+        assert other.name == f"keypointnet/{folder.removeprefix('../')}/{CLASS}/{name}"
+    assert cloud.fingerprint() != bare.fingerprint()
+    assert "7 of 7 models have a mesh" in str(cloud.survey().found)
+    assert "0 of 7 models have a mesh" in str(bare.survey().found)
+
+
+def test_visibility_does_not_depend_on_the_pictures_size(tree):
+    small, large = (dataset(tree, source="mesh", side_px=side).scene("test", 0) for side in (16, 320))
+    assert torch.equal(small.visible, large.visible)
+
+
+def test_a_mesh_in_another_frame_is_refused(tmp_path):
+    root = keypointnet_tree(tmp_path)
+    write_ply(root / "models" / CLASS / f"{MODELS[6]}.ply", scale=100)
+    data = dataset(root)
+    with pytest.raises(UsageError, match=rf"{MODELS[6]}.ply: not in the frame of .*pcd: .*data.visibility to points"):
+        [data.scene("test", index) for index in range(2)]
+    assert dataset(root, visibility="points").scene("test", 0).visible.any()
 
 
 def test_a_semantic_id_that_a_model_lacks_is_not_visible(tree):
@@ -107,17 +140,6 @@ def test_versions_have_their_own_elevations(tree):
     for scene, elevations in ((old, (30, -20)), (new, (20, -10))):
         heights = [math.sin(math.radians(elevation)) for elevation in elevations]
         assert scene.cameras.directions[:2, 2].numpy() == pytest.approx(heights, abs=1e-6)
-
-
-def test_every_point_of_a_ball_is_seen_from_its_own_side():
-    rng = np.random.default_rng(0)
-    points = rng.standard_normal((2048, 3))
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
-    camera = np.array([4.0, 0, 0])
-    seen = visible_points(points, camera)
-    horizon = points[:, 0] - 1 / 4  # seen where (camera - p) p > 0
-    assert seen[horizon > 0.1].all()
-    assert not seen[horizon < -0.2].any()
 
 
 def test_colours_are_unpacked(tmp_path):

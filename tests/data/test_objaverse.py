@@ -11,6 +11,7 @@ from harness.__main__ import main
 from harness.config.spec import Choice
 from harness.errors import UsageError
 from harness.method import trial
+from harness.models.pipelines.zero123plus import Zero123Plus
 from harness.ops.geometry import zero123plus_cameras
 from harness.registry import build
 from tests.conftest import small_spec
@@ -48,6 +49,17 @@ def test_views_are_scaled_to_the_side_asked_for(tmp_path):
     scene = dataset(objaverse_tree(tmp_path, side_px=64)).scene("test", 0)
     assert scene.views.shape == (6, 3, 32, 32)
     assert scene.normaliser_px.tolist() == [16] * 6
+
+
+def test_the_condition_keeps_the_files_size(tmp_path):
+    root = objaverse_tree(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 128, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    for index in range(-3, 0):
+        Image.fromarray(pixels, "RGBA").save(folder(root, index) / "000.png")
+    scene = dataset(root).scene("test", 0)
+    assert scene.views.shape == (6, 3, 32, 32)
+    assert (scene.condition * 255).round().permute(1, 2, 0).tolist() == pixels[..., :3].tolist()
 
 
 def test_the_last_objects_are_held_out(tmp_path):
@@ -165,6 +177,28 @@ def test_a_whole_trial_needs_no_keypoints(tmp_path):
             "loss_final", "attention_residual"} <= result.scores.keys()
     assert result.scores["reprojection_px"] > 0
     assert result.points["error"] == []
+
+
+@pytest.mark.usefixtures("random_models")
+def test_conditions_of_several_sizes_go_to_a_model_that_scales_them(tmp_path, monkeypatch):
+    root = objaverse_tree(tmp_path / "data", count=10)
+    render(folder(root) / "000.png", 0, side_px=96)
+    knobs = registry.settings("data", "objaverse", {"root": str(root), "side_px": 32, "held_out": 3}, "data")
+    sizes, plain = set(), Zero123Plus.encode_condition
+
+    spec = replace(small_spec(), data=Choice("objaverse", knobs), fit_scenes=3)
+    with pytest.raises(UsageError, match=r"condition image of objaverse/.* has another size than that of objaverse/"):
+        trial.run(spec)
+
+    def record(model, images, *rest):
+        sizes.add(tuple(images.shape[-2:]))
+        model.parts = replace(model.parts, condition_size=32)  # as the published feature_extractor_vae says 512
+        return plain(model, images, *rest)
+
+    monkeypatch.setattr(Zero123Plus, "encode_condition", record)
+    result = trial.run(spec)
+    assert result.status == "finished", result.reason
+    assert sizes == {(32, 32), (96, 96)}
 
 
 EXPERIMENT = """

@@ -1,14 +1,22 @@
-"""Shapes of KeypointNet's models, point clouds or meshes: render a view, and test which keypoints it shows."""
+"""Shapes of KeypointNet's models, point clouds or meshes: render a view, and test which keypoints are visible."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.rendering.point_clouds import Cloud, cones, visible_points
-from harness.data.rendering.raster import Floats, Picture, Triangles, render
+from harness.data.rendering.point_clouds import Cloud, cones
+from harness.data.rendering.raster import Floats, Picture, Triangles, first_depths, render
 
-TOLERANCE = 0.02  # of the object's radius: depth of a mesh in front of a keypoint that still counts as visible
+TOLERANCE = 0.02  # of the object's radius: depth of a surface in front of a keypoint that still counts as visible
+
+
+def shows(surface: Floats, matrix: Floats, points_xyz: Floats, points_yx: Floats) -> NDArray[np.bool_]:
+    """Return whether points (K) lie in the view and not behind triangles (F 3 3) of the world's."""
+    inside = ((points_yx >= 0) & (points_yx <= 1)).all(-1)
+    depths = points_xyz @ matrix[2, :3] + matrix[2, 3]
+    visible: NDArray[np.bool_] = inside & (depths <= first_depths(surface, matrix, points_xyz) + TOLERANCE)
+    return visible
 
 
 def extent_px(points_xyz: Floats, matrix: Floats, side_px: int) -> float:
@@ -19,12 +27,12 @@ def extent_px(points_xyz: Floats, matrix: Floats, side_px: int) -> float:
 
 @dataclass(frozen=True)
 class CloudShape:
-    """A point cloud, its placement in the world, and the indices of its keypoints (K, -1 for none)."""
+    """A point cloud, its placement in the world, and the surface (F 3 3, in the world) that hides keypoints."""
 
     cloud: Cloud
     turn: Floats
     shift: Floats
-    keypoints: NDArray[np.int64]
+    surface: Floats
 
     @property
     def points(self) -> Floats:
@@ -34,12 +42,6 @@ class CloudShape:
     def picture(self, matrix: Floats, side_px: int) -> Picture:
         """Return a view."""
         return render(cones(self.cloud, self.turn, self.shift, _centre(matrix)), matrix, side_px)
-
-    def shows(self, matrix: Floats, points_xyz: Floats, points_yx: Floats, picture: Picture) -> NDArray[np.bool_]:
-        """Return whether each keypoint (K) is visible among the other points."""
-        visible = visible_points(self.points, _centre(matrix))
-        inside = np.asarray(((points_yx >= 0) & (points_yx <= 1)).all(-1))
-        return visible[self.keypoints] & inside
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,14 @@ class MeshShape:
         """The vertices in the world (N 3)."""
         return self.triangles.corners.reshape(-1, 3)
 
+    @property
+    def surface(self) -> Floats:
+        """The triangles in the world (F 3 3)."""
+        return self.triangles.corners
+
     def picture(self, matrix: Floats, side_px: int) -> Picture:
         """Return a view."""
         return render(self.triangles, matrix, side_px)
-
-    def shows(self, matrix: Floats, points_xyz: Floats, points_yx: Floats, picture: Picture) -> NDArray[np.bool_]:
-        """Return whether each point (K) is not behind the surface that the view shows there."""
-        return picture.shows(points_yx, points_xyz @ matrix[2, :3] + matrix[2, 3], TOLERANCE)
 
 
 def _centre(matrix: Floats) -> Floats:

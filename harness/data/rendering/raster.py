@@ -15,6 +15,7 @@ AMBIENT, LAMP, HEADLIGHT = 0.5, 0.25, 0.25  # add to 1, so that nothing is brigh
 TOWARDS_LAMP = np.array([0.3, -0.4, 0.87])  # from above; of about unit length
 FRAGMENTS = 2**21  # at once: about 200 MB
 SLACK = 1e-6  # pixels: two triangles that share an edge leave no gap
+RAY_SLACK = 1e-7  # the same of a ray, in sides of the view and in shares of a triangle
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,31 @@ class Picture:
     rgba: NDArray[np.uint8]
     depth: Floats
 
-    def shows(self, points_yx: Floats, depths: Floats, tolerance: float) -> NDArray[np.bool_]:
-        """Return whether points (K 2) in [0, 1] lie in the view with nothing more than ``tolerance`` before them."""
-        n = len(self.depth)
-        row, column = np.clip((points_yx * n).astype(np.int64), 0, n - 1).T
-        inside = ((points_yx >= 0) & (points_yx <= 1)).all(-1)
-        shown: NDArray[np.bool_] = inside & (depths <= self.depth[row, column] + tolerance)
-        return shown
+
+def first_depths(corners: Floats, matrix: Floats, points_xyz: Floats) -> Floats:
+    """Return the depth at which the camera's ray to each point (K 3) first meets a triangle (F 3 3), inf for none.
+
+    Exact where the samples of a `Picture` are not: a point at the border of a part lies between samples.
+    """
+    homogeneous = corners @ matrix[:, :3].T + matrix[:, 3]  # F 3 3
+    screen, nearness = homogeneous[..., :2] / homogeneous[..., 2:], 1 / homogeneous[..., 2]
+    low, high = screen.min(1), screen.max(1)
+    depths = np.full(len(points_xyz), np.inf)
+    for number, point in enumerate(points_xyz @ matrix[:, :3].T + matrix[:, 3]):
+        place = point[:2] / point[2]
+        faces = np.flatnonzero(((low <= place + RAY_SLACK) & (high >= place - RAY_SLACK)).all(1))
+        a, b, c = (screen[faces, i] - place for i in range(3))
+        weights = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1)
+        area = weights.sum(1, keepdims=True)
+        weights = np.divide(weights, area, out=np.full_like(weights, -1), where=np.abs(area) > RAY_SLACK**2)
+        met = (weights >= -RAY_SLACK).all(1)
+        if met.any():
+            depths[number] = 1 / (weights[met] * nearness[faces[met]]).sum(1).max()
+    return depths
+
+
+def _cross(a: Floats, b: Floats) -> Floats:
+    return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
 
 
 def render(triangles: Triangles, matrix: Floats, side_px: int) -> Picture:

@@ -40,6 +40,7 @@ class Observations:
         official: The measure of the dataset's own literature, "" for none. ``mirror`` holds each keypoint's counterpart
             of left and right; with ``by_image`` PCK is also averaged image by image.
         kept_yx: The kept tokens' points.
+        is_assigned: False if no label of the fit split names a token for any keypoint: no protocol has predictions.
     """
 
     truth_yx: Float[Tensor, "M V K 2"]
@@ -58,6 +59,12 @@ class Observations:
     mirror: tuple[int, ...] = ()
     by_image: bool = False
     kept_yx: Float[Tensor, "M V J 2"] | None = None
+    is_assigned: bool = True
+
+    @property
+    def scored(self) -> bool:
+        """Whether there is a point to score, and a prediction of any."""
+        return self.is_assigned and bool(self.visible.any())
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ class Convergence(Metric):
     The curve is the total with every term at its final weight, so that growing weights do not look like divergence,
     smoothed by a centred moving average. Scores: ``steps_to_90`` and ``area_under_curve``, left out if the loss
     never falls below its start; ``loss_final`` and ``<term>_final``, the smoothed last values of the recorded total and
-    of each raw term; ``diverged``, 1 if a value is not finite or the smoothed curve ends above its start.
+    of each raw term, left out for a term that is 0 in every step, such as a comparison of views on single views;
+    ``diverged``, 1 if a value is not finite or the smoothed curve ends above its start, left out if the curve is so
+    short that both ends are means over all of it.
     """
 
     smoothing: int = 9  # steps of the moving average; no knob, so that a score means the same everywhere
@@ -31,10 +33,11 @@ class Convergence(Metric):
         scores = {
             f"{name}_final": smoothed(values, self.smoothing)[-1].item()
             for name, values in observed.curve.items()
-            if name not in ("step", "seconds") and not name.endswith("_weighted")
+            if name not in ("step", "seconds") and not name.endswith("_weighted") and (name == "loss" or values.any())
         }
         curve = smoothed(at_final_weights(observed.curve), self.smoothing)
-        scores["diverged"] = float(curve[-1] > curve[0])
+        if len(curve) > self.smoothing // 2 + 1:
+            scores["diverged"] = float(curve[-1] > curve[0])
         if curve.min() < curve[0]:
             scores |= {"steps_to_90": float(steps_to(curve, 0.9)), "area_under_curve": area_under(curve)}
         return scores

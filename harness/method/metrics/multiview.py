@@ -34,7 +34,7 @@ class Multiview(Metric):
             return _agreement(observed, observed.cameras, observed.kept_yx, observed.kept_yx.isfinite().all(-1))
         used = observed.visible & found_yx.isfinite().all(-1)
         scores = _agreement(observed, observed.cameras, found_yx, used)
-        if observed.visible.any() and observed.visible.shape[1] >= LEAST_VIEWS:
+        if observed.scored and observed.visible.shape[1] >= LEAST_VIEWS:
             error_px = errors_px(held_out(observed.cameras, found_yx, used), observed.truth_yx, observed.size_px)
             for alpha in ALPHAS:
                 hit = hits(error_px, observed.normaliser_px, alpha)
@@ -46,14 +46,18 @@ def agreement_by_point(observed: Observations) -> dict[str, Float[Tensor, "M V K
     """Return the scores point by point: ``error_heldout`` and ``reprojection`` in pixels, ``ray`` and ``error_3d``.
 
     The first is infinite if the other views do not determine the point; the others are NaN for points that do not
-    count. {} without cameras or annotated keypoints.
+    count. {} without cameras or annotated keypoints, and for single views; ``error_heldout`` needs three views.
     """
-    if observed.cameras is None or "" not in observed.predictions or not observed.visible.shape[-1]:
+    views, keypoints = observed.visible.shape[1:]
+    if observed.cameras is None or "" not in observed.predictions or not keypoints or views < 2:
         return {}
     found_yx = observed.predictions[""]
     used = observed.visible & found_yx.isfinite().all(-1)
+    columns = _by_point(observed, observed.cameras, found_yx, used)
+    if views < LEAST_VIEWS:
+        return columns
     heldout = errors_px(held_out(observed.cameras, found_yx, used), observed.truth_yx, observed.size_px)
-    return {"error_heldout": heldout.nan_to_num(nan=torch.inf), **_by_point(observed, observed.cameras, found_yx, used)}
+    return {"error_heldout": heldout.nan_to_num(nan=torch.inf), **columns}
 
 
 def _by_point(observed: Observations, cameras: Float[Tensor, "M V 3 4"], found_yx: Float[Tensor, "M V K 2"],

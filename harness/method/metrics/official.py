@@ -1,5 +1,6 @@
 """The error measure of a dataset's own literature, of the regressed points and both baselines."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -91,8 +92,8 @@ class Official(Metric):
     """
 
     def __call__(self, observed: Observations) -> dict[str, float]:
-        """Return the scores; {} if the dataset names no measure or shows no point."""
-        if not observed.visible.any():
+        """Return the scores; {} if the dataset names no measure, shows no point, or has none to fit on."""
+        if not observed.scored:
             return {}
         scores = _by_image(observed) if observed.by_image else {}
         for protocol, suffix in PROTOCOLS.items() if observed.official else ():
@@ -101,7 +102,7 @@ class Official(Metric):
             points = Points(observed.predictions[protocol].flatten(0, 1), observed.truth_yx.flatten(0, 1),
                             observed.visible.flatten(0, 1), observed.mirror)  # (M V ...) -> (M*V ...)
             measured = MEASURES[observed.official](points)
-            scores |= {f"{name}{suffix}": value for name, value in measured.items() if value == value}  # no NaN
+            scores |= {f"{name}{suffix}": value for name, value in measured.items() if math.isfinite(value)}
         return scores
 
 

@@ -19,7 +19,7 @@ class Pck(Metric):
 
     def __call__(self, observed: Observations) -> dict[str, float]:
         """Return the scores, pooled over all visible points."""
-        if not observed.visible.any():
+        if not observed.scored:
             return {}
         scores = {"visible_points": float(observed.visible.sum())}
         for protocol, predicted_yx in observed.predictions.items():

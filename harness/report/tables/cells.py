@@ -19,7 +19,7 @@ class Difference:
     ``p`` is of the paired sign-flip test; ``adjusted`` is Holm's over the table, None for a column that is not tested.
     ``reachable``: with this number of seeds p can be small enough for significance. ``effect`` is Hedges' g of the
     paired differences, ``improvement`` the probability that a run beats a run of the baseline, None for a column in
-    which neither more nor less is better.
+    which neither more nor less is better, and from a single run of either.
     """
 
     baseline: tuple[str, ...]

@@ -69,7 +69,7 @@ def differences(
     compared = {
         (i, j): Difference(
             other.labels, mean_interval(gaps), p[i, j], effect_size(gaps),
-            probability_of_improvement([*row.by_seed[j].values()], [*other.by_seed[j].values()], columns[j].better),
+            _improvement([*row.by_seed[j].values()], [*other.by_seed[j].values()], columns[j]),
         )
         for (i, j), (row, other, gaps) in sides.items()
     }
@@ -112,6 +112,11 @@ def best_and_tied(rows: Sequence[RowValues], columns: Sequence[Column]) -> tuple
                 elif _may_be_equal(rows[i].by_seed[j], rows[top].by_seed[j]):
                     tied.add((i, j))
     return best, tied
+
+
+def _improvement(values: Sequence[float], baseline: Sequence[float], column: Column) -> float | None:
+    """Return the probability of improvement, None from a single run of either: it would be 0 or 1."""
+    return probability_of_improvement(values, baseline, column.better) if min(len(values), len(baseline)) > 1 else None
 
 
 def _is_comparable(row: RowValues, other: RowValues, column: Column) -> bool:

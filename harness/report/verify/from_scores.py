@@ -47,8 +47,11 @@ def recompute_effect_size(gaps: Sequence[float]) -> float | None:
 
 
 def recompute_improvement(values: Sequence[float], baseline: Sequence[float], better: int) -> float | None:
-    """Return Mann and Whitney's U, from ranks, over the number of pairs; None if neither more nor less is better."""
-    if better == 0:
+    """Return Mann and Whitney's U, from ranks, over the number of pairs; None if neither more nor less is better.
+
+    None also from a single run of either side.
+    """
+    if better == 0 or min(len(values), len(baseline)) < 2:
         return None
     from scipy.stats import rankdata
 

@@ -5,6 +5,7 @@ import pytest
 
 from harness.config.spec import ReportSpec
 from harness.report.tables.build import build
+from harness.report.verify.from_scores import recompute_improvement
 from tests.report.fakes import plain, record
 
 FUSION = ReportSpec(("fusion",), {"fusion": "none"}, tests=("pck@0.1",))
@@ -78,6 +79,13 @@ def test_less_is_better_turns_the_probability_of_improvement_round():
     records = [record(plain(seed, fusion={"name": name}), {"pck@0.1": 0.5, "nme": level + seed / 1000})
                for name, level in (("none", 0.2), ("blend", 0.1)) for seed in range(3)]
     assert difference(table(records, ReportSpec(("fusion",), {"fusion": "none"})), "blend", "nme").improvement == 1
+
+
+@pytest.mark.parametrize(("none", "blend"), [((0.1,), (0.2,)), ((0.1, 0.3), (0.2,)), ((0.1,), (0.2, 0.4))])
+def test_a_single_run_has_no_probability_of_improvement(none, blend):
+    found = difference(table(of_values(none=none, blend=blend)), "blend")
+    assert found.improvement is None
+    assert recompute_improvement(blend, none, 1) is None
 
 
 @pytest.mark.parametrize("score", ["nvs_loss_forced", "entropy_view_pass"])
