@@ -164,7 +164,8 @@ TABLES = (
         (Reference("untrained tokens", {r"(.+)": r"\1_untrained"}),),
         "entropy: of the selected tokens' maps divided by their sums, 1 for a uniform map, at map size, at the layers' "
         "own resolution, by view, and in the view pass (over text and tokens; softmax apart: over the tokens alone, "
-        "whose values compare with each other only); peak mass: share within 5% of the side around the peak; area: exp(H) / S.",
+        "whose values compare with each other only); peak mass: share within 5% of the side around the peak; area: "
+        "exp(H) / S.",
     ),
     TableLayout(
         "views", "Generated views: denoising error", _views, ("nvs_loss", "psnr"),
