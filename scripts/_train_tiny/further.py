@@ -27,6 +27,7 @@ class Recipe:
     average: float = field(default=0.995, metadata={"help": "how much of the averaged weights each step keeps"})
     canvases: int = field(default=4, metadata={"help": "canvases of a step"})
     high: float = field(default=0.5, metadata={"help": "share of canvases at noise levels from 400 up"})
+    lean: float = field(default=1.0, metadata={"help": "how much these lean to pure noise: 1 not at all, 2 linearly"})
     captioned: float = field(default=0.5, metadata={"help": "share of the other canvases that carry a caption"})
     unconditional: float = field(default=0.1, metadata={"help": "share of canvases without the photograph"})
     ground_every: int = field(default=3, metadata={"help": "every which step also sees single captioned views"})
@@ -41,7 +42,8 @@ class Recipe:
         rows = torch.randint(scenes, (self.canvases,), generator=draws)
         high, captioned, dropped = torch.rand(3, self.canvases, generator=draws) < torch.tensor(
             [[self.high], [self.captioned], [self.unconditional]])
-        timesteps = torch.where(high, torch.randint(HIGH_FROM, 1000, (self.canvases,), generator=draws),
+        above = HIGH_FROM + (1000 - HIGH_FROM) * torch.rand(self.canvases, generator=draws) ** (1 / self.lean)
+        timesteps = torch.where(high, above.long().clamp(max=999),
                                 torch.randint(HIGH_FROM, (self.canvases,), generator=draws))
         captioned &= ~high
         return Drawn(rows, timesteps, captioned, dropped & ~captioned)
