@@ -12,7 +12,8 @@ from harness.registry import knob
 RESULTS_VERSION = 2  # raise when results change meaning: records of other versions are stale
 RESULTS_CHANGES = {  # what a version changed, for the comparison with an older report
     2: "kept tokens are ranked and spread out on the same maps; the noise of nvs is a stream of its own; error_3d is "
-       "the mean of the middle two of an even number; entropy_view_pass of blend is entropy_view_pass_apart",
+       "the mean of the middle two of an even number; entropy_view_pass of blend is entropy_view_pass_apart; views "
+       "without a unit of errors are not scored",
 }
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp16_mixed")
 

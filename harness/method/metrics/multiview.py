@@ -89,7 +89,9 @@ def _agreement(observed: Observations, cameras: Float[Tensor, "M V 3 4"], found_
     }
     if "error_3d" in columns:
         errors = columns["error_3d"][:, 0]  # (M V K) -> (M K), equal in all views
-        scores["error_3d"] = errors[errors.isfinite()].quantile(0.5).item()
+        measured = errors[errors.isfinite()]
+        if len(measured):  # no true point may be where a keypoint was triangulated
+            scores["error_3d"] = measured.quantile(0.5).item()
     return scores
 
 

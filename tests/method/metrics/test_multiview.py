@@ -35,6 +35,20 @@ def test_exact_points_agree(scene):
         assert scores[name] == pytest.approx(0, abs=1e-5), name
 
 
+def test_the_3d_error_is_the_median_with_the_mean_of_the_middle_two(scene):
+    cameras, points_xyz, truth_yx = scene
+    away = torch.tensor([0.1, 0.2, 0.4, 0.8]).double()[:, None] * torch.tensor([1.0, 0.0, 0.0]).double()
+    scores = Multiview()(observed(cameras, points_xyz + away, truth_yx, truth_yx))
+    assert scores["error_3d"] == pytest.approx(0.3, abs=1e-5)
+
+
+def test_without_any_true_point_there_is_no_3d_error(scene):
+    cameras, points_xyz, truth_yx = scene
+    scores = Multiview()(observed(cameras, torch.full_like(points_xyz, torch.nan), truth_yx, truth_yx))
+    assert "error_3d" not in scores
+    assert scores["reprojection_px"] == pytest.approx(0, abs=1e-5)
+
+
 def test_same_pixel_in_every_view_does_not_agree(scene):
     cameras, points_xyz, truth_yx = scene
     found_yx = truth_yx[:1].expand_as(truth_yx)

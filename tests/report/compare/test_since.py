@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.config.spec import ReportSpec
-from harness.report.compare.since import changes
+from harness.config.spec import RESULTS_CHANGES, RESULTS_VERSION, ReportSpec
+from harness.report.compare.since import changes, version_changes
 from harness.report.inputs import ReportInputs, make_report
 from harness.report.writers.document import to_document
 from tests.report.fakes import plain, record
@@ -81,3 +81,10 @@ def test_rows_of_the_same_words_are_told_apart_by_their_order():
     assert set(lines(old, new)) == {"same"}
     new["tables"][0]["rows"][1]["scores"]["pck@0.1"]["mean"] = 0.3
     assert set(lines(old, new)) == {"same", "same (2)"}
+
+
+def test_what_each_later_results_version_changed_is_said_once():
+    new = {"results_version": RESULTS_VERSION}
+    assert version_changes({"results_version": 1}, new)[0] == f"Results version 2: {RESULTS_CHANGES[2]}."
+    assert len(version_changes({"results_version": 1}, new)) == RESULTS_VERSION - 1
+    assert version_changes(new, new) == []
