@@ -76,7 +76,7 @@ ATTENTION = (
     Column("peak_mass", "peak mass"),
     Column("effective_area", "area", tested=False),
     Column("entropy_view_pass", "view pass"),
-    Column("entropy_view_pass_apart", "view pass, softmax apart"),
+    Column("entropy_view_pass_apart", "apart"),
 )
 CONVERGENCE = (
     Column("steps_to_90", "steps to 90%", digits=1),
@@ -163,7 +163,7 @@ TABLES = (
         "attention", "Attention: normalised spatial entropy", _attention, ("entropy",),
         (Reference("untrained tokens", {r"(.+)": r"\1_untrained"}),),
         "entropy: of the selected tokens' maps divided by their sums, 1 for a uniform map, at map size, at the layers' "
-        "own resolution, by view, and in the view pass (over text and tokens; softmax apart: over the tokens alone, "
+        "own resolution, by view, and in the view pass (over text and tokens; apart: over the tokens alone, "
         "whose values compare with each other only); peak mass: share within 5% of the side around the peak; area: "
         "exp(H) / S.",
     ),
