@@ -104,7 +104,7 @@ def _show(args: argparse.Namespace, results: Path, reports: list[Report]) -> Non
         raise UsageError("--format csv: one report at a time goes to stdout; name it, or write all with --output DIR")
     else:
         form = args.format or "markdown"
-        texts = [_titled(report.name, _report_files.render_tables(report.tables, form), form, len(reports))
+        texts = [_titled(report.name, _report_files.render_tables(report, form), form, len(reports))
                  for report in reports]
         print("\n".join(texts), end="", flush=True)
         for report in reports if not args.format else ():

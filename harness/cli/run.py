@@ -15,6 +15,7 @@ from harness.config.spec import Experiment
 from harness.errors import OK, UsageError
 from harness.report.tables.build import Table
 from harness.report.writers.csv_json import to_json
+from harness.report.writers.markdown import to_markdown
 from harness.runner.coordinator import Summary, run_trials
 from harness.search.grid import Grid
 from harness.store import mlflow_tracker
@@ -68,4 +69,4 @@ def _show(args: argparse.Namespace, experiment: Experiment, store: Store, summar
         print(json.dumps(content, indent=1))
     elif tables:
         printed = [table for table in tables if table.name in PRINTED] or tables[:1]
-        print(_report_files.render_tables(printed, "markdown"))
+        print(to_markdown(printed))
