@@ -4,6 +4,7 @@ import argparse
 import gc
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -179,7 +180,7 @@ def _resolve(results: Path, name: str, overrides: list[str]) -> tuple[str, _repo
         chosen_experiments(results, [name])
     experiment = load(name, overrides)
     if experiment.name not in recorded_experiments(results):
-        raise UsageError(f"{results}: no records of {experiment.name!r}; `harness run {name}` makes them")
+        raise UsageError(f"{results}: no records of {experiment.name!r}; `harness run {shlex.quote(name)}` makes them")
     return experiment.name, _report_files.layout_of(experiment)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from dataclasses import asdict
 from functools import partial
 
@@ -40,8 +41,8 @@ def main(args: argparse.Namespace) -> int:
     """Run the trials, then print the tables and the locations of all files; return the exit code."""
     experiment = load(args.experiment, args.overrides)
     if experiment.search is not None:
-        raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {args.experiment}` runs it, with "
-                         f"--dry-run it shows the space")
+        raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {shlex.quote(args.experiment)}` runs "
+                         f"it, with --dry-run it shows the space")
     store = Store(results_of(args), experiment.name)
     grid = Grid(experiment, store, force=args.force)
     if args.dry_run:
