@@ -27,7 +27,7 @@ class Side:
 
     def title(self, group: Group) -> str:
         """Return the name of one of the settings."""
-        return f"{self.name}: {', '.join(group.labels)}" if group.labels else self.name
+        return f"{self.name}: {group.name}" if group.labels else self.name
 
 
 def find_trial(results: Path, prefix: str) -> tuple[Store, str]:

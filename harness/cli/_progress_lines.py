@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.method.trial import Step, TrialResult
 
 QUIET_SECONDS = 10.0  # between two lines about running trials
-SCORE = "pck@0.1"  # the score in a trial's last line
+SCORE = "pck@0.1"  # the score in a trial's last line, except in a search
 PROBE = "pck_fit@0.1"  # the score in its other lines, if it is probed
 
 
@@ -30,6 +30,7 @@ class ProgressLines(Progress):
         self.titles: dict[str, str] = {}  # of trials that run or wait for another attempt
         self.begun = 0
         self.ended: Counter[str] = Counter()
+        self.readout: Callable[[TrialResult], str] = first_score  # of a search: its objective
         self._last = time.monotonic()
 
     def __enter__(self) -> "ProgressLines":
@@ -59,9 +60,8 @@ class ProgressLines(Progress):
             self.say(f"{self.titles[trial.id]}: {position(step)}, {left} left, {self.overall()}")
 
     def finished(self, trial: PlannedTrial, result: "TrialResult") -> None:
-        """Show that a trial is done, and its first score."""
-        score = result.scores.get(SCORE)
-        self.end(trial, "done", "" if score is None else f"{SCORE} {score:.3f}")
+        """Show that a trial is done, and what matters of its result."""
+        self.end(trial, "done", self.readout(result))
 
     def failed(self, trial: PlannedTrial, reason: str) -> None:
         """Show why a trial failed."""
@@ -111,6 +111,12 @@ class ProgressLines(Progress):
     def say(self, line: str) -> None:
         """Print a line."""
         print(line, file=sys.stderr, flush=True)
+
+
+def first_score(result: "TrialResult") -> str:
+    """Return the score that ends a trial's last line; "" if it has none."""
+    score = result.scores.get(SCORE)
+    return "" if score is None else f"{SCORE} {score:.3f}"
 
 
 def position(step: "Step") -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from harness.method.trial import Step
 
 BAR = 20  # characters
+WIDE = 120  # columns of a terminal that has room for it
 
 
 class LiveProgress(ProgressLines):
@@ -67,13 +68,15 @@ class LiveProgress(ProgressLines):
         if not self.titles:
             return Text("")
         table = Table(box=None, pad_edge=False)
-        for name in ("worker", "trial", "step", "", "loss", *(["PCK"] if self._probed else []), "left"):
-            table.add_column(name, justify="left" if name in ("worker", "trial", "") else "right", no_wrap=True,
+        bar = [""] if self._display.console.width >= WIDE else []
+        for name in ("worker", "trial", "step", *bar, "loss", *(["PCK"] if self._probed else []), "left"):
+            words = name in ("worker", "trial")
+            table.add_column(name, justify="left" if words or not name else "right", no_wrap=not words, overflow="fold",
                              header_style="dim", ratio=1 if name == "trial" else None)
         for trial, (worker, step) in list(self._rows.items()):  # the clock's thread draws while rows come and go
             title = self.titles.get(trial)
             if title is not None:
-                table.add_row(Text(worker), Text(title), *self._cells(trial, step))
+                table.add_row(Text(worker), Text(title), *self._cells(trial, step, bar=bool(bar)))
         return Group(table, Text(self.foot(), style="bold"))
 
     def foot(self) -> str:
@@ -83,14 +86,14 @@ class LiveProgress(ProgressLines):
                   *(f"{self.ended[how]} {how}" for how in ("failed", "stopped") if self.ended[how])]
         return ", ".join(filter(None, [*counts, self.overall()]))
 
-    def _cells(self, trial: str, step: "Step | None") -> "list[RenderableType]":
+    def _cells(self, trial: str, step: "Step | None", *, bar: bool) -> "list[RenderableType]":
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
         probe = [Text(f"{self._probed[trial]:.3f}" if trial in self._probed else "")] if self._probed else []
         if step is None:
-            return [Text("loading"), Text(""), Text(""), *probe, Text("")]
+            return [Text("loading"), *[Text("")] * bar, Text(""), *probe, Text("")]
         left = duration(self.pace.left_of(trial)) if step.step < step.steps else "scoring"
-        bar = ProgressBar(total=max(1, step.steps), completed=step.step, width=BAR)
-        return [Text(f"{step.step}/{step.steps}"), bar, Text(f"{step.losses.get('loss', float('nan')):.4g}"), *probe,
+        drawn = [ProgressBar(total=max(1, step.steps), completed=step.step, width=BAR)] * bar
+        return [Text(f"{step.step}/{step.steps}"), *drawn, Text(f"{step.losses.get('loss', float('nan')):.4g}"), *probe,
                 Text(left)]

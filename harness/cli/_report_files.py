@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.config.spec import Experiment, Published, ReportSpec
 from harness.report.inputs import Report, ReportInputs, make_report
-from harness.report.tables.build import Table
+from harness.report.tables.notes import listing
 from harness.report.writers import csv_json, latex, markdown
 from harness.report.writers.document import to_document, to_text
 from harness.search.trial_source import PlannedTrial
@@ -56,14 +56,19 @@ def read_layout(store: Store) -> ReportLayout | None:
 
 
 def read_part(store: Store, layout: ReportLayout, warn: Callable[[str], None] = lambda text: None) -> ReportInputs:
-    """Return an experiment's part of a report, running trials included; unreadable trials are passed to ``warn``."""
+    """Return an experiment's part of a report, running trials included.
+
+    Records that are not trusted are passed to ``warn`` one by one, and named under the tables.
+    """
     records, unreadable = store.survey()
     for trial, problem in unreadable.items():
-        warn(f"{store.path(trial)} is not trusted: {problem}")
+        warn(f"{store.path(trial)} is not trusted: {problem}; the next run of {store.experiment} computes it again")
+    untrusted = listing("Left out, since they are not trusted",
+                        [f"trial {trial} ({problem})" for trial, problem in unreadable.items()])
     markers = [marker for marker in store.start_markers().values() if marker.get("spec") and lock.alive(marker)]
     planned = None if layout.planned is None else tuple(layout.planned)
     return ReportInputs(store.experiment, tuple(records), layout.report, planned,
-                tuple(marker["spec"] for marker in markers))
+                        tuple(marker["spec"] for marker in markers), remarks=tuple(filter(None, [untrusted])))
 
 
 def build_report(store: Store, layout: ReportLayout) -> Report:
@@ -71,15 +76,17 @@ def build_report(store: Store, layout: ReportLayout) -> Report:
     return make_report(read_part(store, layout))
 
 
-def render_tables(tables: Sequence[Table], form: str) -> str:
-    """Return the tables as markdown, latex or csv."""
-    return {"markdown": markdown.to_markdown, "latex": latex.to_latex, "csv": csv_json.to_csv}[form](tables)
+def render_tables(report: Report, form: str) -> str:
+    """Return a report's tables as markdown, latex or csv."""
+    if form == "latex":
+        return latex.to_latex(report.tables, report.name)
+    return {"markdown": markdown.to_markdown, "csv": csv_json.to_csv}[form](report.tables)
 
 
 def write_tables(report: Report, folder: Path, stem: str, forms: Sequence[str] = tuple(SUFFIXES)) -> list[Path]:
     """Write a report in several formats and return the files."""
     paths = [folder / f"{stem}{SUFFIXES[form]}" for form in forms]
     for path, form in zip(paths, forms, strict=True):
-        text = to_text(to_document(report)) if form == "json" else render_tables(report.tables, form)
+        text = to_text(to_document(report)) if form == "json" else render_tables(report, form)
         replace_file(path, text.encode())
     return paths

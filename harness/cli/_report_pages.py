@@ -1,6 +1,7 @@
 """Files of a report: writes its figures and HTML pages beside its tables."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -59,7 +60,7 @@ def _runs(results: Path, experiments: Iterable[str]) -> dict[tuple[str, str], st
 def _hint(results: Path) -> str:
     uri = _server()
     return f"Its run may be in MLflow at {hide_password(uri)}." if uri else (
-        f"Its run in MLflow: python -m harness ui --results {results}")
+        f"Its run in MLflow: python -m harness ui --results {shlex.quote(str(results))}")
 
 
 def _server() -> str:

@@ -12,6 +12,7 @@ from harness.config.spec import Experiment
 from harness.report.statistics import mean_interval
 from harness.search.best import TEST, write_best
 from harness.search.outcome import Outcome, TriedSetting
+from harness.search.setting import format_params
 from harness.store.store import Store
 from harness.store.urls import hide_password
 
@@ -69,12 +70,6 @@ def search_json(experiment: Experiment, store: Store, outcome: Outcome, summary:
         "files": list(map(str, files)),
         "settings": [{**asdict(tried), "on_front": tried.number in front} for tried in outcome.settings],
     }, indent=1)
-
-
-def format_params(params: Mapping[str, Any]) -> str:
-    """Return parameters as text."""
-    return " ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-                    for name, value in params.items())
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ import argparse
 import gc
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,7 +105,7 @@ def _show(args: argparse.Namespace, results: Path, reports: list[Report]) -> Non
         raise UsageError("--format csv: one report at a time goes to stdout; name it, or write all with --output DIR")
     else:
         form = args.format or "markdown"
-        texts = [_titled(report.name, _report_files.render_tables(report.tables, form), form, len(reports))
+        texts = [_titled(report.name, _report_files.render_tables(report, form), form, len(reports))
                  for report in reports]
         print("\n".join(texts), end="", flush=True)
         for report in reports if not args.format else ():
@@ -179,7 +180,7 @@ def _resolve(results: Path, name: str, overrides: list[str]) -> tuple[str, _repo
         chosen_experiments(results, [name])
     experiment = load(name, overrides)
     if experiment.name not in recorded_experiments(results):
-        raise UsageError(f"{results}: no records of {experiment.name!r}; `harness run {name}` makes them")
+        raise UsageError(f"{results}: no records of {experiment.name!r}; `harness run {shlex.quote(name)}` makes them")
     return experiment.name, _report_files.layout_of(experiment)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from dataclasses import asdict
 from functools import partial
 
@@ -15,6 +16,7 @@ from harness.config.spec import Experiment
 from harness.errors import OK, UsageError
 from harness.report.tables.build import Table
 from harness.report.writers.csv_json import to_json
+from harness.report.writers.markdown import to_markdown
 from harness.runner.coordinator import Summary, run_trials
 from harness.search.grid import Grid
 from harness.store import mlflow_tracker
@@ -39,8 +41,8 @@ def main(args: argparse.Namespace) -> int:
     """Run the trials, then print the tables and the locations of all files; return the exit code."""
     experiment = load(args.experiment, args.overrides)
     if experiment.search is not None:
-        raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {args.experiment}` runs it, with "
-                         f"--dry-run it shows the space")
+        raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {shlex.quote(args.experiment)}` runs "
+                         f"it, with --dry-run it shows the space")
     store = Store(results_of(args), experiment.name)
     grid = Grid(experiment, store, force=args.force)
     if args.dry_run:
@@ -68,4 +70,4 @@ def _show(args: argparse.Namespace, experiment: Experiment, store: Store, summar
         print(json.dumps(content, indent=1))
     elif tables:
         printed = [table for table in tables if table.name in PRINTED] or tables[:1]
-        print(_report_files.render_tables(printed, "markdown"))
+        print(to_markdown(printed))

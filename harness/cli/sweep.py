@@ -1,6 +1,7 @@
 """The command `sweep`: searches a space of settings until the budget is spent and prints the best one."""
 
 import argparse
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,8 @@ def _load_search(args: argparse.Namespace) -> tuple[Experiment, SearchSpec]:
     budget = [f"search.budget.{key}={value}" for key in ("trials", "minutes") if (value := getattr(args, key))]
     experiment = load(args.experiment, [*args.overrides, *budget])
     if experiment.search is None:
-        raise UsageError(f"{experiment.source}: has no 'search'; `harness run {args.experiment}` runs its grid")
+        raise UsageError(f"{experiment.source}: has no 'search'; `harness run {shlex.quote(args.experiment)}` runs its "
+                         f"grid")
     return experiment, experiment.search
 
 
@@ -80,6 +82,7 @@ def _run_search(args: argparse.Namespace, experiment: Experiment, store: Store) 
     note = partial(_report_files.write_layout, store, experiment, ())
     with executor_of(args, store) as executor, _progress.progress(note) as progress:
         sweep = Sweep(experiment, store, storage=args.storage, new_study=args.new_study, warn=progress.warning)
+        progress.readout = sweep.readout
         tracker = mlflow_tracker.MlflowTracker(store)
         try:
             summary = run_trials(sweep, store, executor, tracker, policy=policy_of(args), progress=progress)
@@ -99,7 +102,9 @@ def _show(args: argparse.Namespace, experiment: Experiment, store: Store, outcom
 
 def _print_files(store: Store, files: list[Path], url: str) -> None:
     """Print the locations of the study, the best setting and the figures on stderr."""
-    lines = [f"study    {hide_password(url)}; optuna-dashboard {hide_password(url)} shows it, also while a search runs"]
+    shown = hide_password(url)
+    lines = [f"study    {shown}; optuna-dashboard {shlex.quote(shown)} shows it, also while a search runs"]
     if files:
-        lines += [f"best     {files[0]}; python -m harness run {files[0]}", f"figures  {store.folder / 'figures'}/"]
+        lines += [f"best     {files[0]}; python -m harness run {shlex.quote(str(files[0]))}",
+                  f"figures  {store.folder / 'figures'}/"]
     print("\n".join(lines), file=sys.stderr)

@@ -102,8 +102,13 @@ class TrialSpec:
             >>> spec.id("data", "weights")
             '29ac72b74255be5e'
         """
-        plain = [self.to_dict(), data_fingerprint, weights_fingerprint, RESULTS_VERSION]
-        return hashlib.sha256(to_json(plain).encode()).hexdigest()[:16]
+        return id_of(self.to_dict(), data_fingerprint, weights_fingerprint)
+
+
+def id_of(spec: Mapping[str, Any], data_fingerprint: str, weights_fingerprint: str) -> str:
+    """Return the trial's id from a spec as plain data, such as a record holds."""
+    plain = [spec, data_fingerprint, weights_fingerprint, RESULTS_VERSION]
+    return hashlib.sha256(to_json(plain).encode()).hexdigest()[:16]
 
 
 def to_json(plain: Any) -> str:

@@ -64,6 +64,7 @@ def join_inputs(parts: Sequence[ReportInputs]) -> ReportInputs:
         if first is None or (first["status"] != "finished" and record["status"] == "finished"):
             records[str(record["id"])] = record
     baseline, remarks = _baseline(parts)
+    remarks += [remark for part in parts for remark in part.remarks]
     if twice:
         differ = (f" Of {unlike} the experiments have different scores, and those of the experiment named first are "
                   "shown.") * (unlike > 0)

@@ -57,6 +57,22 @@ def params_in_space(search: SearchSpec, spec: Mapping[str, Any]) -> Params | Non
     return None
 
 
+def format_params(params: Params) -> str:
+    """Return parameters as text."""
+    return " ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+                    for name, value in params.items())
+
+
+def format_values(objectives: Sequence[Objective], values: Sequence[float], means: Sequence[Sequence[float]]) -> str:
+    """Return a trial's objectives as text, each with the best of the settings' ``means`` so far."""
+    parts = []
+    for place, (objective, value) in enumerate(zip(objectives, values, strict=True)):
+        best = max if objective.direction == "maximize" else min
+        so_far = f", best so far {best(mean[place] for mean in means):.4g}" if means else ""
+        parts.append(f"{objective.score} {value:.4g}{so_far}")
+    return "; ".join(parts)
+
+
 def column_means(values: Sequence[Sequence[float]]) -> tuple[float, ...]:
     """Return the mean of each column."""
     return tuple(math.fsum(column) / len(column) for column in zip(*values, strict=True))

@@ -12,7 +12,7 @@ from harness.config.spec import Experiment, RunOptions
 from harness.errors import UsageError
 from harness.search.fixed_settings import fixed_settings
 from harness.search.pruner_readings import readings_after_seed
-from harness.search.setting import ActiveSetting, objective_values, setting_key
+from harness.search.setting import ActiveSetting, format_params, format_values, objective_values, setting_key
 from harness.search.study import IDS, Study, search_of
 from harness.search.study_sync import SearchState, sync_study
 from harness.search.trial_source import Fingerprinter, Fingerprints, PlannedTrial, TrialSource
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
     from harness.method.optimise import Step
+    from harness.method.results import TrialResult
 
 RANDOM_AFTER, END_AFTER = 5, 100  # repeated proposals in a row, after which they are drawn at random or the search ends
 
@@ -115,6 +116,12 @@ class Sweep(TrialSource):
         else:
             self._end(setting, "PRUNED" if record["status"] == "pruned" else "FAIL")
 
+    def readout(self, result: "TrialResult") -> str:
+        """Return a trial's objectives, each with the best mean of a setting so far; no score of the test split."""
+        values = objective_values({"cost": result.cost, "scores": result.scores}, self._search.objectives)
+        means = [ended for _, ended in self._state.ended.values() if ended is not None]
+        return "" if values is None else format_values(self._search.objectives, values, means)
+
     def close(self) -> None:
         """Fail the settings that have not ended, so that the next run tries them again; close the database."""
         if "study" in self.__dict__:
@@ -132,7 +139,7 @@ class Sweep(TrialSource):
         trials = []
         for seed in self._seeds:
             spec = resolve_params(self._search, params, seed=seed)
-            fingerprints, label = self._fingerprints(spec), f"{_text(params)} seed={seed}"
+            fingerprints, label = self._fingerprints(spec), f"{format_params(params)} seed={seed}"
             trial = spec.id(fingerprints["data"], fingerprints["weights"])
             trials.append(PlannedTrial(trial, spec, label, fingerprints, self._store.status(trial)))
         return tuple(trials)
@@ -180,7 +187,7 @@ class Sweep(TrialSource):
         except UsageError as error:
             if may_raise and not self._state.trials:
                 raise
-            self._warn(f"{_text(params)}: {error}; the setting counts as failed")
+            self._warn(f"{format_params(params)}: {error}; the setting counts as failed")
             self.study.tell(proposal, "FAIL")
             return None
 
@@ -238,7 +245,3 @@ class Sweep(TrialSource):
         self._active.remove(setting)
         self._state.ended[setting.key] = state, values
         self._state.trials.difference_update(trial.id for trial in setting.trials[setting.started:])
-
-
-def _text(params: Params) -> str:
-    return " ".join(f"{name}={value}" for name, value in params.items())

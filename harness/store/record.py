@@ -1,7 +1,10 @@
 """The content of record.json: its keys, their types, and checks of both."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
+
+from harness.config.spec import id_of
 
 KEY_TYPES: Mapping[str, type] = {
     "id": str, "experiment": str, "spec": dict, "scores": dict, "cost": dict, "status": str, "reason": str,
@@ -10,6 +13,7 @@ KEY_TYPES: Mapping[str, type] = {
 }
 WORDS = {str: "text", dict: "a mapping", list: "a list", int: "a whole number"}
 RECORD_STATUSES = ("finished", "failed", "pruned", "interrupted")  # of trials that have a record
+HASH = re.compile("[0-9a-f]{16}")
 CHOICES = ("model", "data", "fusion", "selection")
 
 
@@ -54,6 +58,20 @@ def find_fault(record: Mapping[str, Any]) -> str:
     if not all(isinstance(attempt, dict) for attempt in record["attempts"]):
         return "attempts in record.json are not mappings"
     return _find_spec_fault(record["spec"])
+
+
+def find_edit(record: Mapping[str, Any]) -> str:
+    """Return a message if the id is not that of the record's setting and fingerprints, "" if it is.
+
+    Such a record is of a setting that never ran: a report would leave it out or show it in another row, and its own
+    setting would count as done. A record without fingerprints, of a trial that failed early, cannot be checked.
+    """
+    prints = [record["fingerprints"].get(kind) for kind in ("data", "weights")]
+    if not HASH.fullmatch(record["id"]) or not all(isinstance(text, str) for text in prints):
+        return ""
+    found = id_of(record["spec"], *prints)
+    return "" if found == record["id"] else (
+        f"spec or fingerprints in record.json were changed after the trial ran: they are those of {found}")
 
 
 def stale_record(record: Mapping[str, Any]) -> dict[str, Any]:

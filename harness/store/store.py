@@ -20,7 +20,7 @@ from harness.config.spec import RESULTS_VERSION, TrialSpec
 from harness.store import lock
 from harness.store.atomic_files import make_folder, recover, replace_file, replace_file_unsynced, size_of, write_folder
 from harness.store.parquet_json import read_json, read_parquet, to_parquet, to_plain_json
-from harness.store.record import KEY_TYPES, RECORD_STATUSES, Result, find_fault, stale_record
+from harness.store.record import KEY_TYPES, RECORD_STATUSES, Result, find_edit, find_fault, stale_record
 
 STATUSES = (*RECORD_STATUSES, "running", "stale", "unreadable", "missing")
 
@@ -221,7 +221,7 @@ class Store:
             return stale_record(record), ""
         for key in ("attempts", "keypoints"):  # older records lack them
             record.setdefault(key, [])
-        problem = find_fault(record) or self._find_wrong_size(trial, record["files"])
+        problem = find_fault(record) or find_edit(record) or self._find_wrong_size(trial, record["files"])
         if problem:
             return {}, problem
         for kind in ("scores", "cost"):

@@ -9,6 +9,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.cli._lookup import parse_where
+from harness.config.spec import TrialSpec
 from harness.store.store import Store
 from tests.report import stores
 
@@ -133,10 +134,12 @@ def test_a_score_that_some_pairs_lack_tells_how_many_have_it(run):
 
 
 def test_trials_of_other_weights_are_told_apart(run):
-    for path in Path("results/probe/trials").glob("*/record.json"):
+    for path in list(Path("results/probe/trials").glob("*/record.json")):
         record = json.loads(path.read_text())
         if record["spec"]["fusion"]["name"] == "blend":
-            path.write_text(json.dumps({**record, "fingerprints": {"data": "d1", "weights": "w2"}}))
+            trial = TrialSpec.from_dict(record["spec"]).id("d1", "w2")
+            path.write_text(json.dumps({**record, "id": trial, "fingerprints": {"data": "d1", "weights": "w2"}}))
+            path.parent.rename(path.parents[1] / trial)
     lines = run("compare", "probe", "--where", "fusion=blend")[1].splitlines()
     assert "weights fingerprint  w1    w2" in lines
 

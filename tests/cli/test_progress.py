@@ -217,3 +217,24 @@ def test_the_live_view_has_no_colour_where_none_is_wanted(
         lines.step(planned(), Step(2, 4, {"loss": 1.0}, 8.0), "worker-0")
         lines._display.refresh()
     assert not re.search(r"\x1b\[[0-9;]*3[0-7](;[0-9;]*)?m", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("columns", ["80", "60"])
+def test_a_narrow_live_view_loses_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+                                          columns: str) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", columns)
+    words = ["learning_rate=0.04318", "sigma_px=2.25", "selection=gaussian_fps", "losses.equivariance.weight=2113",
+             "losses.separation=on", "seed=1"]
+    trial = replace(planned(), label=" ".join(words))
+    with LiveProgress() as lines:
+        lines.planned(36, 0)
+        lines.started(trial)
+        lines.step(trial, Step(20, 40, {"loss": 123.4}, 8.0, {"pck_fit@0.1": 0.375}), "worker-0")
+        lines._display.refresh()
+    rows = screen(capsys.readouterr().err).splitlines()
+    assert max(map(len, rows)) <= int(columns)
+    seen = "".join(row[10:].split("  ")[0].strip() for row in rows)
+    assert all(word in seen for word in words)
+    assert any(row.startswith("worker-0") and "20/40" in row and "123.4" in row and "0.375" in row and "8 s" in row
+               for row in rows)

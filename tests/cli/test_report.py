@@ -220,6 +220,22 @@ def test_verify_fails_where_a_record_cannot_be_checked(run: Run, damage: Callabl
     assert out.splitlines()[-1] == "1 records could not be checked and are in no table; see the warnings"
 
 
+def test_a_record_whose_setting_was_changed_by_hand_is_named_in_the_report(run: Run) -> None:
+    (trial, *_) = keep_all("results")
+    note()
+    path = Path("results/probe/trials", trial, "record.json")
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "spec": {**record["spec"], "steps": 7}}))
+    code, out, err = run("probe")
+    assert code == 0
+    assert f"{path.parent} is not trusted: spec or fingerprints in record.json were changed" in err
+    assert "the next run of probe computes it again" in err
+    assert f"Left out, since they are not trusted: trial {trial} (spec or fingerprints" in " ".join(out.split())
+    assert run("probe", "--verify")[0] == 1
+    keep_all("results", "other", fusions=("none",))
+    assert f"not trusted: trial {trial}" in " ".join(run("probe", "other")[1].split())
+
+
 def test_verify_says_how_many_p_it_could_not_take_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_all("results", seeds=1)
     assert "p not recomputed" not in run("probe", "--verify")[1]

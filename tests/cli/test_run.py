@@ -352,6 +352,18 @@ def test_a_plan_as_json_refuses_to_measure(run: Run, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err.startswith("error: --measure: ")
 
 
+def test_a_trial_whose_recorded_setting_was_changed_is_computed_again(run: Run, capsys: pytest.CaptureFixture[str],
+                                                                      ) -> None:
+    assert run("run", "probe.yaml") == 0
+    trial, path = min((path.parent.name, path) for path in Path("results").glob("*/trials/*/record.json"))
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps({**whole, "spec": {**whole["spec"], "steps": whole["spec"]["steps"] + 1}}))
+    capsys.readouterr()
+    assert run("run", "probe.yaml") == 0
+    assert f"{trial} is not trusted: spec or fingerprints in record.json were changed" in capsys.readouterr().err
+    assert json.loads(path.read_text())["spec"] == whole["spec"]
+
+
 def test_one_damaged_record_is_named_and_stops_no_command(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("run", "probe.yaml") == 0
     trial, path = min((path.parent.name, path) for path in Path("results").glob("*/trials/*/record.json"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -63,6 +64,38 @@ def test_a_sweep_ends_with_the_best_setting_figures_and_a_table(run: Command, ca
     assert "python -m harness run results/hunt/best.yaml" in err
     figures = {path.name for path in Path("results/hunt/figures").iterdir()}
     assert {"history.pdf", "history.png", "history.csv", "importances.pdf", "importances.png"} <= figures
+
+
+def test_progress_shows_the_objective_and_the_best_so_far_and_no_test_score(run: Command, capsys: pytest.CaptureFixture,
+                                                                           ) -> None:
+    run("sweep", "hunt.yaml")
+    done = [line for line in capsys.readouterr().err.splitlines() if ": done after" in line]
+    assert len(done) == 16
+    assert not any(" pck@0.1 " in line for line in done)
+    # one setting with two seeds, enqueued: 0.5 and 0.51, so its mean is known after the second
+    assert done[0].endswith("fusion=none learning_rate=0.01 seed=0: done after 0 s: pck_fit@0.1 0.5")
+    assert done[1].endswith("seed=1: done after 0 s: pck_fit@0.1 0.51, best so far 0.505")
+    best = [float(line.rpartition(" ")[2]) for line in done[1:]]
+    assert best == sorted(best)
+    found = [float(line.partition("pck_fit@0.1 ")[2].partition(",")[0]) for line in done]
+    means = [(one + other) / 2 for one, other in zip(found[::2], found[1::2], strict=True)]
+    assert best[-1] == pytest.approx(max(means), abs=1e-4)
+
+
+def test_progress_of_several_objectives_shows_the_best_of_each(run: Command, capsys: pytest.CaptureFixture) -> None:
+    run("sweep", "hunt.yaml", "--set", "search.objective=[pck_fit@0.1, nvs_loss]")
+    done = [line for line in capsys.readouterr().err.splitlines() if ": done after" in line]
+    rates = [float(line.rpartition(" nvs_loss ")[2].partition(",")[0]) for line in done]
+    assert f"; nvs_loss {rates[-1]:.4g}, best so far {min(rates):.4g}" in done[-1]
+
+
+def test_a_printed_command_can_be_pasted_where_a_path_has_a_space(run: Command, capsys: pytest.CaptureFixture) -> None:
+    run("sweep", "hunt.yaml", "--results", "my results", "--trials", "2")
+    err = capsys.readouterr().err
+    (best,) = [line for line in err.splitlines() if line.startswith("best ")]
+    command = shlex.split(best.rpartition("; ")[2])
+    assert command == ["python", "-m", "harness", "run", "my results/hunt/best.yaml"]
+    assert "optuna-dashboard 'sqlite:///" in err
 
 
 def test_the_best_setting_runs_by_itself_under_the_same_ids(run: Command, capsys: pytest.CaptureFixture) -> None:

@@ -142,6 +142,19 @@ def test_a_record_of_another_shape_is_named_and_the_others_are_read(store, chang
     assert [record["id"] for record in store.records()] == ["whole"]
 
 
+@pytest.mark.parametrize("part", ["spec", "fingerprints"])
+def test_a_record_whose_setting_was_changed_by_hand_is_named_and_not_trusted(store, part):
+    spec = fake.spec()
+    trial = spec.id(**{f"{kind}_fingerprint": text for kind, text in fake.FINGERPRINTS.items()})
+    save(store, trial, spec)
+    assert store.status(trial) == "finished"
+    record = json.loads((store.path(trial) / "record.json").read_text())
+    edit(store, trial, **{part: {**record[part], **({"tokens": 7} if part == "spec" else {"weights": "w1"})}})
+    problem = store.unreadable()[trial]
+    assert problem.startswith("spec or fingerprints in record.json were changed after the trial ran")
+    assert store.status(trial) == "unreadable"
+
+
 @pytest.mark.parametrize("held", [
     {}, {"scores": None, "cost": [], "files": 3, "attempts": [None], "spec": {"seed": 1}},
 ])

@@ -6,7 +6,8 @@ from itertools import count
 from typing import Any
 
 from harness.config.spec import RESULTS_CHANGES
-from harness.report.tables.rows import Record, canonical
+from harness.report.tables.cells import EFFECTS
+from harness.report.tables.rows import Record, canonical, row_name
 
 Document = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -31,7 +32,8 @@ class Change:
 def changes(old: Document, new: Document, records: Mapping[str, Record]) -> list[Change]:
     """Return the rows that changed from one document to another; ``records`` are the current ones, by id.
 
-    A row is identified by its table and its labels; rows with the same labels also by their order.
+    A row is identified by its table and its labels, not by the settings that these stand for, whose names may change;
+    rows with the same labels also by their order.
     """
     before, after = _rows(old), _rows(new)
     changed = []
@@ -45,7 +47,7 @@ def changes(old: Document, new: Document, records: Mapping[str, Record]) -> list
             is_ours = all("source" not in cell for cell in (now if key in after else was)["scores"].values())
             other = ("what it is compared with, or tested beside, changed" if is_ours else
                      "the experiment cites another figure")
-            changed.append(Change(*key, numbers, reasons or (other,)))
+            changed.append(Change(key[0], _name(now if key in after else was, *key), numbers, reasons or (other,)))
     return changed
 
 
@@ -57,6 +59,14 @@ def _rows(document: Document) -> dict[tuple[str, str], Row]:
             names = (f"{words} ({i})" if i > 1 else words for i in count(1))
             rows[next(key for name in names if (key := (table["name"], name)) not in rows)] = row
     return rows
+
+
+def _name(row: Row, table: str, words: str) -> str:
+    """Return a row's name: its words, or with several settings ``setting=label`` for each that it has."""
+    setting = row["setting"]
+    if table == EFFECTS or len(setting) < 2:
+        return words
+    return row_name(list(setting), list(setting.values()), is_reference=row["is_reference"])
 
 
 def _numbers(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> Iterator[str]:

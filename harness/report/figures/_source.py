@@ -58,7 +58,7 @@ class FigureSource:
         trials: dict[int, dict[str, None]] = {}
         for table in self.tables:
             for i, row in enumerate(table.settings):
-                labels[i] = (", ".join(row.labels), row.test_data, row.is_baseline)
+                labels[i] = (table.name_of(row, ", "), row.test_data, row.is_baseline)
                 trials.setdefault(i, {}).update({trial: None for cell in row.cells for trial in cell.trials})
         look = looks(1)[0]
         return tuple(FigureRow(label, look, tuple(self.records[trial] for trial in trials[i]), data, is_baseline)
@@ -88,8 +88,9 @@ class FigureSource:
 
     @property
     def head(self) -> str:
-        """Return the names of the settings in the rows' labels, the legend's title."""
-        return ", ".join(self.tables[0].heads) if self.tables else ""
+        """Return the legend's title: the setting in the rows' labels, "" where the labels name several."""
+        heads = self.tables[0].heads if self.tables else ()
+        return heads[0] if len(heads) == 1 else ""
 
     @property
     def note(self) -> str:

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SHARE = (0.0, 1.0)  # the bounds of PCK
 COLUMN_IN, PAGE_IN = 3.4, 7.0  # one column of a two-column paper, and both
 # For text, lines, marks and empty areas alone: a page replaces each by its own colour. Also in harness.mplstyle.
 INK, FAINT, GRID, PAPER = "#1b1b1b", "#707070", "#cfcfcf", "#fefefe"
 
 # Okabe and Ito's colours without yellow, which is too pale on paper; neighbours differ in lightness.
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+# Violet and brown are as far from them and from each other, also for the colour-blind: one for each row of a figure.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#664ce6", "#8f2914")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)), (0, (2.6, 1.4)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 

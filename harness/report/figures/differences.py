@@ -8,6 +8,7 @@ from harness.report.figures._source import FigureSource, plain
 from harness.report.figures._style import COLUMN_IN, FAINT, INK, PAGE_IN, PAPER
 from harness.report.tables.cells import Difference
 from harness.report.tables.columns import Column
+from harness.report.tables.rows import row_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +35,7 @@ class DifferencesFigure(Kind):
     labels: tuple[str, ...]
     panels: tuple[Panel, ...]
     left_out: int
+    heads: tuple[str, ...]
     title: ClassVar[str] = "Paired differences to the baseline"
     place: ClassVar[int] = 3
 
@@ -42,7 +44,7 @@ class DifferencesFigure(Kind):
         """Take the tables' differences; None without a baseline or without two shared seeds."""
         tested: dict[str, tuple[Column, dict[int, tuple[str, Difference]]]] = {}
         for table in source.tables:
-            rows = [(", ".join(row.labels), row) for row in table.settings]
+            rows = [(table.name_of(row, ", "), row) for row in table.settings]
             for j, column in enumerate(table.columns):
                 by_row = {i: (label, difference) for i, (label, row) in enumerate(rows)
                           if (difference := row.cells[j].difference) is not None}
@@ -54,13 +56,15 @@ class DifferencesFigure(Kind):
         rows_shown = sorted(labels)[:ROWS]
         panels = tuple(Panel(column, tuple(by_row[i][1] if i in by_row else None for i in rows_shown))
                        for column, by_row in shown)
-        return cls(tuple(labels[i] for i in rows_shown), panels, len(labels) - len(rows_shown)) if panels else None
+        if not panels:
+            return None
+        return cls(tuple(labels[i] for i in rows_shown), panels, len(labels) - len(rows_shown), source.tables[0].heads)
 
     @property
     def caption(self) -> str:
         """Return the caption; it names the baseline, the number of seeds and the meaning of the marks."""
         differences = [difference for panel in self.panels for difference in panel.differences if difference]
-        baselines = {", ".join(difference.baseline) for difference in differences}
+        baselines = {row_name(self.heads, difference.baseline, ", ") for difference in differences}
         to = next(iter(baselines)) if len(baselines) == 1 else "each setting's baseline"
         seeds = sorted({difference.interval.count for difference in differences})
         n = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
@@ -87,7 +91,7 @@ class DifferencesFigure(Kind):
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per setting and score."""
         return [
-            plain(label, score=panel.column.score, baseline=" ".join(difference.baseline),
+            plain(label, score=panel.column.score, baseline=row_name(self.heads, difference.baseline),
                   mean=difference.interval.mean, half_width=difference.interval.half_width,
                   seeds=difference.interval.count, p=difference.p, adjusted=difference.adjusted)
             for panel in self.panels

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.report.figures._bands import DrawnLine, draw_lines, reference_line, seed_line
+from harness.report.figures._bands import DrawnLine, cut_note, draw_lines, reference_line, seed_line
 from harness.report.figures._base import Kind
 from harness.report.figures._source import DIFFERING, FigureSource, scope, shared_mean
-from harness.report.figures._style import COLUMN_IN, draw_legend, height_in
+from harness.report.figures._style import COLUMN_IN, SHARE, draw_legend, height_in
 from harness.report.inputs import Columns
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class PckFigure(Kind):
     @property
     def caption(self) -> str:
         """Return the caption; it defines PCK."""
-        return f"Share of visible points whose error is at most {ALPHA} times the data's normaliser. {self.note}"
+        text = f"Share of visible points whose error is at most {ALPHA} times the data's normaliser. {self.note}"
+        return " ".join(filter(None, [text, cut_note(self.lines, SHARE)]))
 
     def size_in(self) -> tuple[float, float]:
         """Return the size."""
@@ -60,9 +61,9 @@ class PckFigure(Kind):
     def paint(self, figure: "Figure") -> None:
         """Draw one line per row."""
         axes = figure.subplots()
-        draw_lines(axes, self.lines)
+        draw_lines(axes, self.lines, SHARE)
         axes.set(xlabel=f"threshold {ALPHA}", ylabel=f"PCK@{ALPHA}", xlim=(0, ALPHAS[-1]))
-        axes.set_ylim(0, min(1.0, axes.get_ylim()[1]))
+        axes.set_ylim(bottom=0)
         draw_legend(figure, axes, self.head)
 
     def rows(self) -> list[dict[str, Any]]:

@@ -54,10 +54,11 @@ class Content:
     @cached_property
     def settings(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return label and trials' ids of every setting that has a row on the page."""
-        by_setting: dict[tuple[str, ...], dict[str, None]] = {}
-        for row in (row for table in self.shortened for row in table.settings):
-            by_setting.setdefault((*row.labels, row.test_data), {}).update(dict.fromkeys(trials_of(row)))
-        return tuple((", ".join(labels), tuple(trials)) for (*labels, _), trials in by_setting.items())
+        by_setting: dict[tuple[str, str], dict[str, None]] = {}
+        rows = ((table.name_of(row, ", "), row) for table in self.shortened for row in table.settings)
+        for name, row in rows:
+            by_setting.setdefault((name, row.test_data), {}).update(dict.fromkeys(trials_of(row)))
+        return tuple((name, tuple(trials)) for (name, _), trials in by_setting.items())
 
     @cached_property
     def shortened(self) -> tuple[Table, ...]:

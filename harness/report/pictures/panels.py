@@ -37,10 +37,10 @@ def panel(exhibit: "Exhibit", title: str) -> bytes:
     names = exhibit.keypoint_names or tuple(f"keypoint {k}" for k in range(len(exhibit.match)))
     matched = [k for k, pair in enumerate(zip(exhibit.match_untrained, exhibit.match, strict=True)) if max(pair) >= 0]
     palette = colours(len(names))
-    blocks = [sheet.heading(title), sheet.twice(scenes, WORDS, palette)]
+    blocks = [sheet.twice(scenes, WORDS, palette)]
     if matched:
         blocks.append(_strip(scenes[0], matched, names, palette))
-    return sheet.png(sheet.stacked(blocks))
+    return sheet.png(sheet.stacked(title, blocks))
 
 
 def _of_tokens(exhibit: "Exhibit") -> "Exhibit":
@@ -88,21 +88,24 @@ def _strip(scene: MapRow, matched: Sequence[int], names: Sequence[str], palette:
     drawn = list(matched)[: room // (2 * (MAP_PX[0] + 1) + 8)]
     size = sheet.tile_px(scene, 2 * len(drawn), MAP_PX, 8 * len(drawn))
     pair, step = 2 * (size[0] + 1) + 8, size[1] + 1
-    image = Image.new("RGB", (sheet.SIDE_PX + len(drawn) * pair, 60 + len(scene.heads) * step), sheet.PAPER)
-    draw = ImageDraw.Draw(image)
     rest = f"; {len(drawn)} of {len(matched)} keypoints" if len(drawn) < len(matched) else ""
     which = scene.label or "all scenes"
     title = f"maps of the matched tokens, {which}: left untrained, right optimised, each scaled to its own maximum; " \
             f"ring: the point found{rest}"
-    sheet.write(draw, (0, 0), title, 14, max(image.width, 900), sheet.INK)
+    width = max(sheet.NARROW_PX, sheet.SIDE_PX + len(drawn) * pair)
+    lines = sheet.wrapped(title, 14, width)
+    top = 12 + 18 * len(lines)
+    image = Image.new("RGB", (width, top + 30 + len(scene.heads) * step), sheet.PAPER)
+    draw = ImageDraw.Draw(image)
+    sheet.write_lines(draw, (0, 0), lines, 14, sheet.INK)
     for column, k in enumerate(drawn):
         left = sheet.SIDE_PX + column * pair
-        image.paste(spot(palette[k], 13), (left, 30))
-        sheet.write(draw, (left + 17, 28), names[k], 13, pair - 22, sheet.INK)
+        image.paste(spot(palette[k], 13), (left, top))
+        sheet.write(draw, (left + 17, top - 2), names[k], 13, pair - 22, sheet.INK)
         for row, view in enumerate(scene.views):
             for side in range(2):
                 tile = heated(photo(view, size), scene.maps[side][row, k], scene.found_yx[side][row, k], palette[k])
-                image.paste(tile, (left + side * (size[0] + 1), 50 + row * step))
+                image.paste(tile, (left + side * (size[0] + 1), top + 20 + row * step))
     for row, head in enumerate(scene.heads):
-        sheet.write(draw, (0, 50 + row * step + size[1] // 2 - 8), head, 13, sheet.SIDE_PX - 6)
+        sheet.write(draw, (0, top + 20 + row * step + size[1] // 2 - 8), head, 13, sheet.SIDE_PX - 6)
     return image

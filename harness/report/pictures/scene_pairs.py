@@ -31,7 +31,7 @@ def picture(title: str, words: tuple[str, str], pairs: Sequence[ScenePair], colu
     if columns > 1:
         scenes = [_row(scenes[i : i + columns]) for i in range(0, len(scenes), columns)]
     palette = colours(scenes[0].truth_yx.shape[1])
-    return sheet.png(sheet.stacked([sheet.heading(title), sheet.twice(scenes, words, palette)]))
+    return sheet.png(sheet.stacked(title, [sheet.twice(scenes, words, palette)]))
 
 
 def of_scene(points: Mapping[str, Any], scene: int) -> dict[str, np.ndarray]:

@@ -80,7 +80,7 @@ def _table(
         ), row.test_data, row.is_baseline, row.is_reference)
         for i, row in enumerate(values)
     )
-    table = Table(layout.name, layout.title, heads, columns, rows, ())
+    table = Table(layout.name, layout.title, heads, columns, rows, (), groups[0].keys)
     return replace(table, notes=legend(table, values, against, layout.note, named=bool(report.baseline)))
 
 

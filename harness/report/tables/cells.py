@@ -7,6 +7,7 @@ from math import floor, log10
 from harness.report.statistics import Interval
 from harness.report.statistics.paired import ALPHA
 from harness.report.tables.columns import Column
+from harness.report.tables.rows import row_name
 
 EFFECTS = "effects"  # the table whose rows are changes of settings
 MOST_DIGITS = 7  # decimals; a number with more is written with a power of ten
@@ -85,6 +86,13 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    keys: tuple[str, ...] = ()  # the full settings behind the heads; empty if these are full
+
+    def name_of(self, row: Row, joint: str = " ") -> str:
+        """Return a row's name in a text."""
+        if self.name == EFFECTS:
+            return joint.join(row.labels)
+        return row_name(self.heads, row.labels, joint, is_reference=row.is_reference)
 
     @property
     def settings(self) -> tuple[Row, ...]:
@@ -120,7 +128,7 @@ class Table:
         cells = [tuple(_difference(row.cells[i], self.columns[i], count) for i in tested)
                  for row, count in zip(rows, seeds, strict=True)]
         names = {gap.baseline for row in rows for i in tested if (gap := row.cells[i].difference)}
-        baseline = " ".join(next(iter(names))) if len(names) == 1 else "each row's baseline"
+        baseline = row_name(self.heads, next(iter(names))) if len(names) == 1 else "each row's baseline"
         return Table(
             f"{self.name}-differences", f"Difference to {baseline}", self.heads, tuple(self.columns[i] for i in tested),
             tuple(replace(row, cells=new, seeds=count) for row, new, count in zip(rows, cells, seeds, strict=True)), (),

@@ -7,7 +7,7 @@ from harness.report.statistics.paired import ALPHA
 from harness.report.tables.cells import Difference, Row, Table
 from harness.report.tables.columns import measured_by
 from harness.report.tables.notes import average, listing, star_notes
-from harness.report.tables.rows import Group
+from harness.report.tables.rows import Group, row_name
 from harness.report.tables.values import RowValues
 
 SAMPLES = 2  # per unknown of the regressor; with fewer a note warns
@@ -24,7 +24,7 @@ def legend(
     groups = [row.members[0] for row in values if not row.is_reference]
     first = average(groups) + _marks(table, values) if has_means else ""
     return tuple(filter(None, [
-        first, note, _compared(compared), _tests(tested), _unpaired(values, against, named=named),
+        first, note, _compared(table, compared), _tests(tested), _unpaired(table, against, named=named),
         _few_samples(table, groups), _unlike(table, values), _lacking(table, values),
     ]))
 
@@ -52,11 +52,11 @@ def _shares_few(table: Table, values: Sequence[RowValues]) -> bool:
     return False
 
 
-def _compared(differences: Sequence[Difference]) -> str:
+def _compared(table: Table, differences: Sequence[Difference]) -> str:
     """Return the baseline of the differences and how they are paired."""
     if not differences:
         return ""
-    names = {" ".join(difference.baseline) for difference in differences}
+    names = {row_name(table.heads, difference.baseline) for difference in differences}
     baseline = next(iter(names)) if len(names) == 1 else "the baseline of the same other settings"
     return f"Differences: to {baseline}, seed by seed on the same scenes, mean ± half width of the 95% t interval."
 
@@ -73,12 +73,12 @@ def _tests(tested: Sequence[Difference]) -> str:
             f"{test}; {takes}{fewer}.")
 
 
-def _unpaired(values: Sequence[RowValues], against: Sequence[int | None], *, named: bool) -> str:
+def _unpaired(table: Table, against: Sequence[int | None], *, named: bool) -> str:
     """Return a note on the settings without a baseline."""
-    settings = [i for i, row in enumerate(values) if not row.is_reference]
+    settings = [i for i, row in enumerate(table.rows) if not row.is_reference]
     if not named:
         return "No baseline is named (report.baseline), so no setting is compared." if len(settings) > 1 else ""
-    alone = [_words(values[i].labels) for i in settings if against[i] is None and not values[i].is_baseline]
+    alone = [table.name_of(table.rows[i]) for i in settings if against[i] is None and not table.rows[i].is_baseline]
     return listing("No baseline of the same data and other settings", alone)
 
 
@@ -98,7 +98,7 @@ def _few_samples(table: Table, groups: Sequence[Group]) -> str:
         samples = spec["fit_scenes"] * points / spec["test_scenes"] / len(record["keypoints"])
         unknowns = 2 * min(spec["keypoints"], spec["tokens"])
         if samples < SAMPLES * unknowns:
-            few.append(f"{_words(group.labels)} has about {samples:.0f} of each keypoint for {unknowns} unknowns")
+            few.append(f"{group.name} has about {samples:.0f} of each keypoint for {unknowns} unknowns")
     return listing("Regressed points rest on few samples of the fit split (fit_scenes), so their errors may be those "
                    "of interpolation", few)
 
@@ -115,12 +115,12 @@ def _unlike(table: Table, values: Sequence[RowValues]) -> str:
 def _lacking(table: Table, values: Sequence[RowValues]) -> str:
     """Return a note on the scores that a row lacks in some of its seeds."""
     lacking: dict[tuple[str, str], list[str]] = {}
-    for row in values:
+    for named, row in zip(table.rows, values, strict=True):
         for column, by_seed in zip(table.columns, row.values, strict=True):
             seeds = [seed for seed, value in zip(row.seeds, by_seed, strict=True) if value is None]
             if seeds and len(seeds) < len(row.seeds):
                 text = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, sorted(seeds)))}"
-                lacking.setdefault((_words(row.labels), text), []).append(column.head)
+                lacking.setdefault((table.name_of(named), text), []).append(column.head)
     return listing("Without a value, so averaged over the others", [
         f"{', '.join(heads)} of {label}, {seeds}" for (label, seeds), heads in lacking.items()
     ])
@@ -128,8 +128,4 @@ def _lacking(table: Table, values: Sequence[RowValues]) -> str:
 
 def _is_partial(row: Row, trials: Sequence[str]) -> bool:
     return len(trials) < row.seeds
-
-
-def _words(labels: Sequence[str]) -> str:
-    return " ".join(filter(None, labels))
 

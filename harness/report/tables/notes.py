@@ -84,7 +84,7 @@ def _weights(groups: Sequence[Group]) -> str:
 def _parts(groups: Sequence[Group], key: Callable[[Group], str]) -> list[str]:
     parts: dict[str, list[str]] = {}
     for group in groups:
-        parts.setdefault(key(group), []).append(" ".join(group.labels))
+        parts.setdefault(key(group), []).append(group.name)
     return [", ".join(labels[:MOST_NAMED]) + f" and {len(labels) - MOST_NAMED} more" * (len(labels) > MOST_NAMED)
             for labels in parts.values()]
 
@@ -114,7 +114,7 @@ def _seeds(groups: Sequence[Group]) -> str:
     by_row = [{record["spec"]["seed"] for record in group.records} for group in groups]
     total = set[int]().union(*by_row)
     return listing(f"Rows lack some of the {len(total)} seeds", [
-        f"{' '.join(group.labels)} has {len(seeds)}, not seed {', '.join(map(str, sorted(total - seeds)[:MOST_NAMED]))}"
+        f"{group.name} has {len(seeds)}, not seed {', '.join(map(str, sorted(total - seeds)[:MOST_NAMED]))}"
         + (" and more" if len(total - seeds) > MOST_NAMED else "")
         for group, seeds in zip(groups, by_row, strict=True) if total - seeds
     ])

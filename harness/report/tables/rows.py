@@ -25,6 +25,13 @@ class Group:
     labels: tuple[str, ...]
     records: tuple[Record, ...]
     is_baseline: bool
+    heads: tuple[str, ...] = ()  # of the label columns, short
+    keys: tuple[str, ...] = ()  # and the settings that they stand for, in full
+
+    @property
+    def name(self) -> str:
+        """Return the setting's name in a text."""
+        return row_name(self.heads, self.labels)
 
     @cached_property
     def scores(self) -> tuple[dict[str, float], ...]:
@@ -43,6 +50,15 @@ class Group:
         """Return the identity of a score's data: test data and, for generated views, scenes and noise levels."""
         spec, others = self.records[0]["spec"], measured_by(score)
         return canonical([self.test_data, *(spec.get(name) for name in others)]) if others else self.test_data
+
+
+def row_name(heads: Sequence[str], labels: Sequence[str], joint: str = " ", *, is_reference: bool = False) -> str:
+    """Return a row's name in a text: its label, or with several label columns ``head=label`` for each that it has."""
+    if len(labels) < 2:
+        return joint.join(filter(None, labels))
+    named = [label if is_reference and i == 0 else f"{head}={label}"
+             for i, (head, label) in enumerate(zip(heads, labels, strict=True)) if label not in ("", ABSENT)]
+    return joint.join(named)
 
 
 def canonical(value: Any) -> str:
@@ -66,18 +82,22 @@ def group_records(records: Iterable[Record], report: ReportSpec) -> tuple[tuple[
         rows.setdefault((setting(record["spec"]), canonical(record.get("fingerprints"))), []).append(record)
     first = [members[0] for members in rows.values()]
     specs = [record["spec"] for record in first]
-    columns = _columns(specs, report.rows)
-    heads = [_head(path, columns) for path, _ in columns]
+    columns = _columns(specs, tuple(dict.fromkeys(report.rows)))
+    keys = [path for path, _ in columns]
+    heads = [_head(path, keys) for path in keys]
     labels = [list(column) for column in zip(*(texts for _, texts in columns), strict=True)] or [[] for _ in first]
     for key, head in ORIGINS.items():
         prints = [str((record.get("fingerprints") or {}).get(key, ABSENT)) for record in first]
         if len(set(prints)) > 1 and len({tuple(label) for label in labels}) < len(labels):
             heads.append(f"{head} fingerprint" if head in heads else head)
+            keys.append(f"fingerprints.{key}")
             labels = [[*label, text[:8]] for label, text in zip(labels, prints, strict=True)]
     if not heads:
-        heads, labels = ["experiment"], [[str(record.get("experiment", ABSENT))] for record in first]
+        heads = keys = ["experiment"]
+        labels = [[str(record.get("experiment", ABSENT))] for record in first]
     groups = tuple(
-        Group(tuple(label), tuple(members), bool(report.baseline) and is_baseline(members[0]["spec"], report.baseline))
+        Group(tuple(label), tuple(members), bool(report.baseline) and is_baseline(members[0]["spec"], report.baseline),
+              tuple(heads), tuple(keys))
         for label, members in zip(labels, rows.values(), strict=True)
     )
     return tuple(heads), groups
@@ -169,9 +189,16 @@ def without(value: Any, paths: Sequence[str]) -> Any:
     return {key: without(item, inner[key]) for key, item in value.items() if key not in paths}
 
 
-def _head(path: str, columns: Sequence[tuple[str, list[str]]]) -> str:
-    last = path.rpartition(".")[2]
-    return last if sum(other.rpartition(".")[2] == last for other, _ in columns) == 1 else path
+def _head(path: str, paths: Sequence[str]) -> str:
+    """Return a short name of a setting, or its path if another of the paths has the same short name."""
+    return _short(path) if [_short(other) for other in paths].count(_short(path)) == 1 else path
+
+
+def _short(path: str) -> str:
+    """Return the last part of a path; of a choice's name the choice, of a loss's knob the loss too."""
+    if path.startswith("losses."):
+        return path.removeprefix("losses.")
+    return path.removesuffix(".name").rpartition(".")[2]
 
 
 def describe_specs(specs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -231,7 +231,7 @@ def _name(table: Table, row: Row, column: Column) -> str:
 
 
 def _place(table: Table, row: Row, column: Column) -> str:
-    return f"{table.name} | {' '.join(filter(None, row.labels))} | {column.head}"
+    return f"{table.name} | {table.name_of(row)} | {column.head}"
 
 
 def _unequal(place: str, numbers: Mapping[str, tuple[float | None, float | None]]) -> Iterator[Mismatch]:

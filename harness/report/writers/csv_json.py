@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from harness.report.statistics import interquartile_mean
 from harness.report.tables.cells import Cell, Difference, Table
 from harness.report.tables.columns import Column
+from harness.report.tables.rows import row_name
 
 FIELDS = (
     "score", "mean", "half_width", "seeds", "interquartile_mean", "best", "tied", "star", "baseline", "difference",
@@ -24,11 +25,11 @@ def to_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
             "title": table.title,
             "rows": [
                 {
-                    "setting": dict(zip(table.heads, row.labels, strict=True)),
+                    "setting": dict(zip(table.keys or table.heads, row.labels, strict=True)),
                     "seeds": row.seeds,
                     "is_baseline": row.is_baseline,
                     "is_reference": row.is_reference,
-                    "scores": {column.score: _cell(cell, column)
+                    "scores": {column.score: _cell(cell, column, table.heads)
                                for column, cell in zip(table.columns, row.cells, strict=True) if cell.interval},
                 }
                 for row in table.rows
@@ -40,10 +41,10 @@ def to_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
 
 
 def to_csv(tables: Iterable[Table]) -> str:
-    """Return one line per number, with all digits; labels are in ``setting.<head>``, lists are joined by spaces."""
+    """Return one line per number, with all digits; labels are in ``setting.<setting>``, lists are joined by spaces."""
     text = io.StringIO()
     tables = list(tables)
-    labels = [f"setting.{head}" for head in dict.fromkeys(head for table in tables for head in table.heads)]
+    labels = [f"setting.{key}" for key in dict.fromkeys(key for table in tables for key in table.keys or table.heads)]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["table", *labels, "is_baseline", "is_reference", *FIELDS])
     for table in to_json(tables):
@@ -63,7 +64,7 @@ def _flat(score: str, cell: dict[str, Any]) -> dict[str, Any]:
     return {"score": score, **cell, **spread, **difference, **lists}
 
 
-def _cell(cell: Cell, column: Column) -> dict[str, Any]:
+def _cell(cell: Cell, column: Column, heads: Sequence[str]) -> dict[str, Any]:
     if cell.interval is None:
         return {}
     plain: dict[str, Any] = {"mean": cell.interval.mean, "half_width": cell.interval.half_width,
@@ -72,17 +73,17 @@ def _cell(cell: Cell, column: Column) -> dict[str, Any]:
         plain["interquartile_mean"] = interquartile_mean(cell.values)
     plain |= {"best": cell.best, "tied": cell.tied, "star": cell.star}
     if cell.difference:
-        plain["difference"] = _difference(cell.difference)
+        plain["difference"] = _difference(cell.difference, heads)
     if cell.pairs:
         plain["pairs"] = [list(pair) for pair in cell.pairs]
     plain |= {"values": list(cell.values), "trials": list(cell.trials)}
     return plain | ({"source": cell.source} if cell.source else {})
 
 
-def _difference(difference: Difference) -> dict[str, Any]:
+def _difference(difference: Difference, heads: Sequence[str]) -> dict[str, Any]:
     interval = difference.interval
     return {
-        "baseline": " ".join(difference.baseline), "mean": interval.mean, "half_width": interval.half_width,
+        "baseline": row_name(heads, difference.baseline), "mean": interval.mean, "half_width": interval.half_width,
         "seeds": interval.count, "p": difference.p, "adjusted_p": difference.adjusted,
         "significance_reachable": difference.reachable, "effect_size": difference.effect,
         "probability_of_improvement": difference.improvement,

@@ -6,41 +6,43 @@ from dataclasses import replace
 
 from harness.report.tables.cells import Cell, Table
 
+PACKAGES = r"% Needs \usepackage{booktabs,graphicx} in the preamble."
 MOST_COLUMNS = 6
 SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # if wider than the text
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{EM DASH}": "---", "|": r"\textbar{}",
-    "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
+    "\N{LESS-THAN OR EQUAL TO}": r"$\leq$", "\N{RIGHTWARDS ARROW}": r"$\to$", "\N{LEFTWARDS ARROW}": r"$\leftarrow$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$", "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$", "\N{EN DASH}": "--",
 }
 
 
-def to_latex(tables: Iterable[Table]) -> str:
-    r"""Return table environments, for ``\usepackage{booktabs,graphicx}``; a wide table is continued in a second one.
+def to_latex(tables: Iterable[Table], report: str) -> str:
+    """Return a comment with the packages, and table environments; a wide table is continued in a second one.
 
-    The best cell is bold, tied cells are italic, significant differences have a star. Differences to the baseline
-    follow in another table.
+    Labels begin with the name of the ``report``, so that several can stand in one paper. The best cell is bold, tied
+    cells are italic, significant differences have a star. Differences to the baseline follow in another table.
     """
-    return "\n".join(text for table in tables for text in _tables(table))
+    return "\n".join([PACKAGES, *(text for table in tables for text in _tables(table, report))])
 
 
-def _tables(table: Table) -> Iterator[str]:
+def _tables(table: Table, report: str) -> Iterator[str]:
     differences = table.differences()
     named = replace(differences, title=f"{table.title}: {differences.title.lower()}") if differences else None
     for whole in filter(None, (table, named)):
         for i, part in enumerate(whole.parts(lambda first, last: last - first <= MOST_COLUMNS)):
-            yield _table(part, i)
+            yield _table(part, i, report)
 
 
-def _table(table: Table, continued: int) -> str:
+def _table(table: Table, continued: int, report: str) -> str:
     heads = [*map(escape, table.heads), "$n$", *(escape(column.head) for column in table.columns)]
     name, suffix = (f"{table.name}-{continued}", " (continued)") if continued else (table.name, "")
     lines = [
         r"\begin{table}",
         r"\centering\small\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{4pt}",
         rf"\caption{{{escape(table.title)}{suffix}.}}",
-        rf"\label{{tab:{name}}}",
+        rf"\label{{tab:{report}:{name}}}",
         rf"{SHRINK}\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (1 + len(table.columns))}}}",
         r"\toprule",
         _line(heads),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from harness.report import figures
 from harness.report.figures import _style
+from harness.report.figures._source import LINES
 from tests.report import stores
 from tests.report.figures.test_numbers import source
 
@@ -70,6 +71,11 @@ def test_rows_differ_in_more_than_colour_and_the_baseline_is_a_solid_line_in_ink
     assert len({(str(look.dashes), look.marker) for look in looks}) == 8
     assert len({look.marker for look in looks}) == 8
     assert all(look.colour != _style.INK for i, look in enumerate(looks) if i != 3)
+
+
+@pytest.mark.parametrize("baseline", [None, 0, 3])
+def test_no_two_rows_of_a_figure_have_one_colour(baseline):
+    assert len({look.colour for look in _style.looks(LINES, baseline)}) == LINES
 
 
 def test_the_style_file_has_the_colours_that_a_page_replaces_by_its_own():

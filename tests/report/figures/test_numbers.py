@@ -64,12 +64,22 @@ def test_the_pck_line_passes_through_the_scores(tmp_path):
 
 def test_the_loss_is_that_of_the_convergence_scores(tmp_path):
     """The weight grows from 1 to 2, so the total stays while the term falls; the last weight counts throughout."""
-    terms = {"sharpening": [4.0, 2.0], "sharpening_weighted": [4.0, 4.0]}
-    records = [stores.add(tmp_path, curve=stores.curve([4.0, 4.0], **terms), scores=SEEN)]
+    terms = {"sharpening": [4.0] * 9 + [2.0] * 9, "sharpening_weighted": [4.0] * 18}
+    records = [stores.add(tmp_path, curve=stores.curve([4.0] * 18, **terms), scores=SEEN)]
     shown = convergence.ConvergenceFigure.of(source(tmp_path, records))
     assert not shown.is_relative
-    assert shown.loss[0].x == (1, 2)
-    assert shown.loss[0].mean == (6, 6)  # of 8 and 4, averaged over the nine steps around each
+    (line,) = shown.loss
+    assert line.x == tuple(range(1, 19))
+    # 8 and 4, averaged over the nine steps around each
+    assert (line.mean[0], line.mean[8], line.mean[-1]) == (8, pytest.approx((5 * 8 + 4 * 4) / 9), 4)
+    assert "moving average over 9 steps." in shown.caption
+
+
+def test_the_loss_of_short_runs_is_not_smoothed_away(tmp_path):
+    records = [stores.add(tmp_path, seed=seed, curve=stores.curve([4.0, 2.0, 1.0]), scores=SEEN) for seed in range(2)]
+    shown = convergence.ConvergenceFigure.of(source(tmp_path, records))
+    assert shown.loss[0].mean == (4, 2, 1)
+    assert "not smoothed in runs as short as these." in shown.caption
 
 
 def test_losses_that_differ_are_drawn_relative_to_their_start(tmp_path):

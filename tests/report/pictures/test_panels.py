@@ -7,8 +7,9 @@ from PIL import Image
 
 from harness.method.results import Exhibit
 from harness.ops.tensors import generator
+from harness.report.pictures import sheet
 from harness.report.pictures.panels import panel
-from harness.report.pictures.sheet import MARGIN_PX
+from harness.report.pictures.sheet import MARGIN_PX, font, wrapped
 from harness.report.pictures.tiles import colours, heated, marked, photo, spot
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -132,6 +133,31 @@ def test_nothing_matched_leaves_out_the_maps():
 def test_wide_views_and_many_keypoints_still_fit():
     many = exhibit(1, 6, keypoints=40, kept=40, match=tuple(range(40)), side=(24, 48))
     assert opened(panel(many, "a long title " * 40)).width <= 1600
+
+
+def test_long_text_is_broken_into_lines_and_nothing_of_it_is_lost():
+    text = "mine: tokens=16, losses.sharpening.weight=10 " + "x" * 200 + "  end"
+    lines = wrapped(text, 20, 300)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert len(lines) > 5
+    assert max(font(20).getlength(line) for line in lines) <= 300
+    assert wrapped("short", 20, 300) == ["short"]
+    assert wrapped("", 20, 300) == [""]
+
+
+@pytest.mark.parametrize("views", [1, 6])
+def test_no_text_of_a_panel_runs_into_its_margin(views):
+    image = np.asarray(opened(panel(exhibit(1, views), "a long title " * 40)))
+    assert image[:, -MARGIN_PX:].min() == 255
+    assert image.shape[0] > opened(panel(exhibit(1, views), "a title")).height  # further lines of the title
+
+
+def test_the_strips_caption_ends_with_what_is_left_out(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(sheet, "write_lines", lambda draw, place, lines, size_px, colour=None: drawn.append(lines))
+    panel(exhibit(1, 1), "t")
+    (strip,) = [" ".join(lines) for lines in drawn if lines[0].startswith("maps of")]
+    assert strip.endswith("each scaled to its own maximum; ring: the point found")
 
 
 def test_without_annotated_keypoints_every_kept_token_is_shown():

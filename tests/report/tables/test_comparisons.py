@@ -167,7 +167,7 @@ def test_a_setting_whose_baseline_is_missing_is_not_compared_and_named():
     other = record(plain(0, fusion={"name": "blend"}, tokens=7), {"pck@0.1": 0.5})
     found = table([*of_values(none=(0.1,), blend=(0.2,)), other])
     assert difference(found, "blend 7") is None
-    assert "No baseline of the same data and other settings: blend 7." in found.notes
+    assert "No baseline of the same data and other settings: fusion=blend tokens=7." in found.notes
 
 
 @pytest.mark.parametrize("marks", [{"data": "d2", "weights": "w1"}, {"data": "d1", "weights": "w2"}])
@@ -220,7 +220,7 @@ def test_a_dotted_setting_names_the_baseline_and_all_else_has_to_be_equal():
     compared = {row.labels[0]: row.cells[0].difference for row in found.rows}
     assert compared["blend"] is None
     assert compared["concat strength=1"].interval.mean == 0.5
-    assert "No baseline of the same data and other settings: blend 1." in found.notes
+    assert "No baseline of the same data and other settings: fusion=blend strength=1." in found.notes
 
 
 def test_a_choices_name_stands_for_the_choice_with_its_knobs():

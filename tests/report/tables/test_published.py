@@ -84,7 +84,7 @@ def test_every_format_has_figure_and_source():
     table = table_of(CITED)
     assert "| published: blend " in markdown.to_markdown([table])
     assert SOURCE in markdown.to_markdown([table], width=200)
-    text = latex.to_latex([table])
+    text = latex.to_latex([table], "fake")
     assert "published: blend & --- & --- & 0.700 & ---" in text
     assert SOURCE in text
     page = html.report_page(html.Content("fake", (table,), {}))

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from harness.config.spec import ReportSpec
-from harness.report.tables.rows import group_records, is_baseline
+from harness.report.tables.rows import group_records, is_baseline, row_name
 from tests.report.fakes import plain, record
 
 LOSSES = {"sharpening": {"weight": 100.0}, "equivariance": {"weight": 1000.0}}
@@ -39,6 +39,30 @@ def test_knobs_are_named_only_where_they_tell_rows_apart():
 def test_rows_named_by_a_knob_do_not_repeat_its_choice():
     specs = [plain(data={"name": "figures", "family": family}) for family in ("biped", "bird")]
     assert labels(specs, ["data.family"]) == (("family",), [("biped",), ("bird",)])
+
+
+def test_a_row_of_several_settings_is_named_by_setting_and_value():
+    specs = [plain(tokens=tokens, steps=steps) for tokens, steps in ((16, 60), (60, 16))]
+    heads, groups = group_records([record(spec) for spec in specs], ReportSpec(("tokens", "steps")))
+    assert [group.name for group in groups] == ["tokens=16 steps=60", "tokens=60 steps=16"]
+    assert row_name(heads, ("untrained tokens: 16", "60"), is_reference=True) == "untrained tokens: 16 steps=60"
+    assert row_name(heads, ("mean pose", ""), is_reference=True) == "mean pose"
+    assert row_name(("model", "scaling"), ("tiny_sd", "\N{EM DASH}")) == "model=tiny_sd"
+    assert row_name(("fusion",), ("blend",)) == "blend"
+
+
+def test_heads_are_short_and_keys_whole():
+    spec = plain(model={"name": "tiny_sd"}, data={"name": "figures", "family": "biped"})
+    paths = ("model.name", "data.family", "losses.sharpening.weight", "losses.equivariance.weight")
+    heads, (group,) = group_records([record(spec)], ReportSpec(paths))
+    assert heads == ("model", "family", "sharpening.weight", "equivariance.weight")
+    assert group.keys == paths
+    paths = ("model.name", "data.name", "fusion.name", "model.name")
+    heads, (group,) = group_records([record(spec)], ReportSpec(paths))
+    assert heads == ("model", "data", "fusion")
+    twice = {"name": "blend", "weight": 1, "data": {"weight": 2}}
+    heads, (group,) = group_records([record(plain(fusion=twice))], ReportSpec(("fusion.weight", "fusion.data.weight")))
+    assert heads == group.keys == ("fusion.weight", "fusion.data.weight")
 
 
 def test_losses_are_named_by_what_they_add():
