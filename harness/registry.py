@@ -24,6 +24,7 @@ PACKAGES = {  # the package of each kind; YAML, the command `list` and entry poi
     "search.samplers": "harness.search.samplers", "search.pruners": "harness.search.pruners",
 }
 KINDS = tuple(PACKAGES)
+BY_PATH = {"models": "{name: sd15, path: %s}", "data": "{name: folder, root: %s}"}  # variants that open any folder
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ def names(kind: str) -> tuple[str, ...]:
 def variant(kind: str, name: str) -> Variant:
     """Import a variant; raise UsageError with the nearest name if there is none of this name."""
     if name not in names(kind):
-        raise UsageError(f"{kind}: unknown variant {name!r}{nearest(name, names(kind))}")
+        is_path = kind in BY_PATH and any(mark in name for mark in "/\\~")
+        hint = f"; a path stands in a knob: {BY_PATH[kind] % name};" if is_path else ""
+        raise UsageError(f"{kind}: unknown variant {name!r}{hint}{nearest(name, names(kind))}".replace(";;", ";"))
     entry = _installed(kind).get(name)
     if entry and name in _shipped(kind):
         raise UsageError(f"{kind}: the entry point {name!r} ({entry.value}) has a shipped variant's name; rename it")

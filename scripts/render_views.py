@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _render_views.layout import add_to_list, find_meshes, folder_of, write
 
+from harness.cli._options import demand_no_file
 from harness.data.rendering.meshes import UPRIGHT, apply_placement, load_mesh, placement
 from harness.errors import UsageError
 from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
@@ -26,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     """Render every named mesh; return 1 if one of them cannot be rendered, 2 if no mesh is found."""
     args = _arguments(argv)
     try:
+        demand_no_file(args.to, "--to")
         meshes = find_meshes(args.meshes)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from harness.config.located_yaml import parse
 from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.errors import AmbiguousId, UsageError, nearest
 from harness.report.compare import setting_changes
+from harness.report.tables.empty import why_empty
 from harness.report.tables.rows import Group, group_records
 from harness.store.store import Store
 
@@ -83,7 +84,7 @@ def finished_settings(results: Path, experiment: str) -> tuple[Group, ...]:
     records = [record for record in store.records()
                if record["status"] == "finished" and record.get("results_version") == RESULTS_VERSION]
     if not records:
-        raise UsageError(f"{experiment}: no trial has finished")
+        raise UsageError(f"{experiment}: {why_empty(store.records(), None)}")
     layout = _report_files.read_layout(store)
     ordered = sorted(records, key=lambda record: str(record["started"]))
     return group_records(ordered, layout.report if layout else ReportSpec())[1]

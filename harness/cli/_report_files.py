@@ -11,6 +11,7 @@ from harness.report.inputs import Report, ReportInputs, make_report
 from harness.report.tables.build import Table
 from harness.report.writers import csv_json, latex, markdown
 from harness.report.writers.document import to_document, to_text
+from harness.runner.repair import how_to_rename
 from harness.search.trial_source import PlannedTrial
 from harness.store import lock
 from harness.store.atomic_files import replace_file
@@ -55,11 +56,18 @@ def read_layout(store: Store) -> ReportLayout | None:
         return None
 
 
-def read_part(store: Store, layout: ReportLayout, warn: Callable[[str], None] = lambda text: None) -> ReportInputs:
-    """Return an experiment's part of a report, running trials included; unreadable trials are passed to ``warn``."""
+def read_part(store: Store, layout: ReportLayout, warn: Callable[[str, int], None] = lambda text, count: None
+              ) -> ReportInputs:
+    """Return an experiment's part of a report, running trials included.
+
+    ``warn`` gets a text about unreadable trials, and their number.
+    """
     records, unreadable = store.survey()
-    for trial, problem in unreadable.items():
-        warn(f"{store.path(trial)} is not trusted: {problem}")
+    renamed = how_to_rename(store, unreadable)
+    if renamed:
+        warn(f"{store.trials}: {len(unreadable)} records are not trusted: {renamed}", len(unreadable))
+    for trial, problem in unreadable.items() if not renamed else ():
+        warn(f"{store.path(trial)} is not trusted: {problem}", 1)
     markers = [marker for marker in store.start_markers().values() if marker.get("spec") and lock.alive(marker)]
     planned = None if layout.planned is None else tuple(layout.planned)
     return ReportInputs(store.experiment, tuple(records), layout.report, planned,

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import Resumable, UsageError
+from harness.errors import Resumable, UsageError, shorten
 from harness.store.urls import check_sqlite_path, hide_password
 
 if TYPE_CHECKING:
@@ -134,4 +134,4 @@ def _disable_disk_sync(engine: Any) -> None:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {shorten(lines[0], 200)}" if lines else type(error).__name__
