@@ -138,7 +138,7 @@ def _value(spec: Mapping[str, Any], path: str) -> Any:
 def _equals(value: Any, expected: Any) -> bool:
     if isinstance(value, list | tuple):
         return list(value) == (expected if isinstance(expected, list) else [expected])
-    return bool(value == expected)
+    return bool(value == dotted.as_resolved(value, expected))
 
 
 def _names(spec: Mapping[str, Any]) -> list[str]:

@@ -67,7 +67,7 @@ class PhotoData(Dataset):
 
     views = 1
     labels_optional = False  # True: a photograph without keypoints is no fault of the data
-    root: str = knob("", "the dataset's folder; empty: its name in the folder HARNESS_DATA")
+    root: str = knob("", "the dataset's folder; empty: its name in the folder HARNESS_DATA", path=True)
     side_px: int = knob(512, "side of the square that the model sees, in pixels", low=16, high=2048)
     share_train: bool = knob(False, "optimise and fit on the same photographs, as StableKeypoints does")
 

@@ -36,7 +36,7 @@ ZERO123PLUS_RELEASES = {  # version -> repository of the authors
 class Published(Model):
     """A diffusers folder, from the hub or from disk."""
 
-    path: str = knob("", "diffusers folder, or hub repository owner/name; empty for the published one")
+    path: str = knob("", "diffusers folder, or hub repository owner/name; empty for the published one", path=True)
     revision: str = knob("", "commit, branch or tag on the hub; empty for the pinned commit, or main of another path")
 
     @property
