@@ -3,7 +3,7 @@
     python scripts/render_views.py chair.glb mug.obj meshes/ --to renders
     python -m harness doctor --data objaverse --root renders
 
-Takes textured OBJ, GLB, glTF, PLY, OFF and STL files and folders of them (needs `pip install 'harness[data]'`). Writes
+Takes textured OBJ, GLB, glTF, PLY, OFF and STL files and folders of them (needs `pip install -e '.[data]'`). Writes
 <to>/rendering_zero123plus/<name>/000.png (condition view) and 001.png to 006.png, RGBA, with cameras.json beside them,
 and adds the names to <to>/lvis-annotations.json. For a mesh that cannot be used it prints one line and exits with 1.
 """

@@ -81,7 +81,9 @@ def find(experiment: str) -> Path:
     """Return the YAML file of a path or of a shipped name such as `fusion`."""
     path = Path(experiment)
     if path.suffix in (".yaml", ".yml"):
-        candidates = [path]
+        # `experiments/fusion.yaml`, as the documents write it, is found outside a checkout too.
+        is_shipped = path.parts[:1] == ("experiments",) and ".." not in path.parts
+        candidates = [path, *([shipped_folders()[1].joinpath(*path.parts[1:])] if is_shipped else [])]
     else:
         candidates = [folder / f"{experiment}.yaml" for folder in shipped_folders()] + [path]
     for candidate in candidates:
@@ -96,8 +98,13 @@ def find(experiment: str) -> Path:
 
 
 def shipped_folders() -> tuple[Path, ...]:
-    """Return the folders in which bare names are looked up: ./experiments, then that beside the package."""
-    return Path("experiments"), Path(__file__).parents[2] / "experiments"
+    """Return the folders in which bare names are looked up: ./experiments, then the shipped one.
+
+    The shipped one lies beside the package in a checkout, and in the package where a wheel was installed.
+    """
+    package = Path(__file__).parents[1]
+    inside = package / "experiments"
+    return Path("experiments"), inside if inside.is_dir() else package.parent / "experiments"
 
 
 def shipped() -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def _connect(url: str, **options: Any) -> "optuna.storages.RDBStorage":
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except ImportError as error:
-        needed = "; pip install 'harness[postgresql]' brings it" if url.startswith("postgresql+psycopg:") else ""
+        needed = "; pip install -e '.[postgresql]' brings it" if url.startswith("postgresql+psycopg:") else ""
         raise UsageError(f"{place}: its driver is missing: {_first_line(error)}{needed}") from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise UsageError(f"{place}: not an address of a database: {_first_line(error)}") from error
