@@ -1,7 +1,7 @@
 """Cut objects out of photographs: transparent PNGs in a folder of their own, with the keypoints carried along.
 
     python scripts/cut_out.py photos --to photos-cut
-    python -m harness run keypoints --set 'trial.data={name: folder, root: photos-cut}'
+    python -m harness run keypoints --set grid={} --set 'trial.data={name: folder, root: photos-cut}'
 
 The background is removed by rembg (pip install -e '.[matting]'), which downloads its model once. Photographs
 are turned as their EXIF says; their size stays, so keypoints keep their coordinates. The photographs are never changed.
