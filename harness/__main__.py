@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from harness.errors import BROKEN, INTERRUPTED, KILLED, OK, USAGE, Resumable, UsageError, nearest
+from harness.errors import BROKEN, INTERRUPTED, KILLED, OK, USAGE, Resumable, UsageError, nearest, shorten
 
 COMMANDS = {
     "run": "run an experiment: every combination of its grid with every seed",
@@ -33,7 +33,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the message as a usage error."""
-        raise UsageError(f"{message} (see {self.prog} --help)")
+        raise UsageError(f"{message}{_flag_hint(message)} (see {self.prog} --help)")
+
+
+def _flag_hint(message: str) -> str:
+    """Return what to do about words that no flag takes: `trial.steps=5` without --set, or the rest of a list."""
+    words = message.removeprefix("unrecognized arguments: ").split() if message.startswith("unrecognized") else []
+    torn = [word for word in words if not word.startswith("-") and (word[-1] in "]},:" or word[0] in "[{")]
+    if torn:
+        return "; quote a value that holds spaces: --set 'KEY=[A, B]'"
+    settings = [word for word in words if "=" in word and not word.startswith("-")]
+    return f"; write --set before a setting: --set {settings[0]}" if settings else ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,9 +108,7 @@ def _epilog() -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    line = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
-    print(f"error: {line}", file=sys.stderr)
+    print(f"error: {shorten(message, LONGEST_LINE)}", file=sys.stderr)
     return code
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_origin
 
@@ -24,6 +25,7 @@ PACKAGES = {  # the package of each kind; YAML, the command `list` and entry poi
     "search.samplers": "harness.search.samplers", "search.pruners": "harness.search.pruners",
 }
 KINDS = tuple(PACKAGES)
+BY_PATH = {"models": "{name: sd15, path: %s}", "data": "{name: folder, root: %s}"}  # variants that open any folder
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Knob:
     low: int | float | None = None
     high: int | float | None = None
     choices: tuple[Any, ...] | None = None
+    path: bool = False
 
     @property
     def domain(self) -> str:
@@ -60,7 +63,7 @@ class Knob:
                 continue
             if (self.low is not None and not item >= self.low) or (self.high is not None and not item <= self.high):
                 raise UsageError(f"{where}: {value!r} is out of range; expected{_interval(self.low, self.high)}")
-        return converted
+        return resolve_path(converted) if self.path else converted
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Variant:
 
 
 def knob(default: Any, meaning: str, *, low: int | float | None = None, high: int | float | None = None,
-         choices: tuple[Any, ...] | None = None) -> Any:
+         choices: tuple[Any, ...] | None = None, path: bool = False) -> Any:
     """Declare a dataclass field as a knob.
 
     Args:
@@ -84,6 +87,7 @@ def knob(default: Any, meaning: str, *, low: int | float | None = None, high: in
         low: the smallest allowed value, None for no limit.
         high: the largest allowed value, None for no limit.
         choices: the allowed values, instead of a range.
+        path: a file or folder; its value is `resolve_path` of what is written, so that one place has one spelling.
 
     Returns:
         The field, to be assigned in a dataclass. The field's type decides how values are checked and converted.
@@ -96,8 +100,23 @@ def knob(default: Any, meaning: str, *, low: int | float | None = None, high: in
         >>> alpha.domain, alpha.check(1, "fusion.alpha")
         ('float in [0, 1]', 1.0)
     """
-    metadata = {"meaning": meaning, "low": low, "high": high, "choices": choices}
+    metadata = {"meaning": meaning, "low": low, "high": high, "choices": choices, "path": path}
     return field(default=default, metadata=metadata)
+
+
+def resolve_path(text: str) -> str:
+    """Return a file or folder's absolute path without links, `~`, `..` or a slash at the end.
+
+    A text that names no place here, such as a hub repository's owner/name, is returned as it is.
+
+    >>> resolve_path("/usr/../usr/./"), resolve_path("owner/name")
+    ('/usr', 'owner/name')
+    """
+    try:
+        place = Path(text).expanduser()
+        return str(place.resolve()) if text and (place.is_absolute() or place.exists()) else text
+    except (OSError, RuntimeError, ValueError):  # no such user, a loop of links, a null character
+        return text
 
 
 def knobs_of(cls: type[Any]) -> tuple[Knob, ...]:
@@ -119,7 +138,9 @@ def names(kind: str) -> tuple[str, ...]:
 def variant(kind: str, name: str) -> Variant:
     """Import a variant; raise UsageError with the nearest name if there is none of this name."""
     if name not in names(kind):
-        raise UsageError(f"{kind}: unknown variant {name!r}{nearest(name, names(kind))}")
+        is_path = kind in BY_PATH and any(mark in name for mark in "/\\~")
+        hint = f"; a path stands in a knob: {BY_PATH[kind] % name};" if is_path else ""
+        raise UsageError(f"{kind}: unknown variant {name!r}{hint}{nearest(name, names(kind))}".replace(";;", ";"))
     entry = _installed(kind).get(name)
     if entry and name in _shipped(kind):
         raise UsageError(f"{kind}: the entry point {name!r} ({entry.value}) has a shipped variant's name; rename it")

@@ -1,7 +1,7 @@
 """Cut objects out of photographs: transparent PNGs in a folder of their own, with the keypoints carried along.
 
     python scripts/cut_out.py photos --to photos-cut
-    python -m harness run keypoints --set 'trial.data={name: folder, root: photos-cut}'
+    python -m harness run keypoints --set grid={} --set 'trial.data={name: folder, root: photos-cut}'
 
 The background is removed by rembg (pip install -e '.[matting]'), which downloads its model once. Photographs
 are turned as their EXIF says; their size stays, so keypoints keep their coordinates. The photographs are never changed.
@@ -21,6 +21,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from harness.cli._options import demand_no_file  # noqa: E402
 from harness.data._images import SUFFIXES, open_rgb, size_or_none  # noqa: E402
 from harness.data.formats.annotations import Annotations, Files, checked  # noqa: E402
 from harness.data.formats.find_annotations import FORMATS, TABLE, read_annotations  # noqa: E402
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _arguments(argv)
     try:
         root, target = args.photos.resolve(), args.to.resolve()
+        demand_no_file(target, "--to")
         names = _names(root, target)
         labels = checked(read_annotations(root, Files(root, list(names)), args.annotations, args.annotations_format),
                          lambda file: size_or_none(root / file))

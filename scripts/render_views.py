@@ -3,7 +3,7 @@
     python scripts/render_views.py chair.glb mug.obj meshes/ --to renders
     python -m harness doctor --data objaverse --root renders
 
-Takes textured OBJ, GLB, glTF, PLY, OFF and STL files and folders of them (needs `pip install 'harness[data]'`). Writes
+Takes textured OBJ, GLB, glTF, PLY, OFF and STL files and folders of them (needs `pip install -e '.[data]'`). Writes
 <to>/rendering_zero123plus/<name>/000.png (condition view) and 001.png to 006.png, RGBA, with cameras.json beside them,
 and adds the names to <to>/lvis-annotations.json. For a mesh that cannot be used it prints one line and exits with 1.
 """
@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _render_views.layout import add_to_list, find_meshes, folder_of, write
 
+from harness.cli._options import demand_no_file
 from harness.data.rendering.meshes import UPRIGHT, apply_placement, load_mesh, placement
 from harness.errors import UsageError
 from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
@@ -26,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     """Render every named mesh; return 1 if one of them cannot be rendered, 2 if no mesh is found."""
     args = _arguments(argv)
     try:
+        demand_no_file(args.to, "--to")
         meshes = find_meshes(args.meshes)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)

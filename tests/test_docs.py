@@ -12,6 +12,7 @@ import harness
 from harness import __main__, errors, registry
 from harness.config import spec
 from harness.config.load import load, shipped
+from harness.config.scores import check_reported
 from harness.config.settings import fill_defaults, resolve
 from harness.method import trial
 from harness.store import record, store
@@ -55,6 +56,8 @@ def test_the_method_explains_every_score(random_models):
                 for word in quoted(METHOD) if re.fullmatch(r"[\w@<>.]+", word)]
     unexplained = [name for name in result.scores | result.cost if not any(re.fullmatch(p, name) for p in patterns)]
     assert unexplained == []
+    for name in result.scores | result.cost:
+        check_reported(name, "report")  # an experiment's report may name it
 
 
 def test_the_method_gives_every_precision_its_tolerance():

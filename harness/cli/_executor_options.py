@@ -49,7 +49,7 @@ def executor_of(args: argparse.Namespace, store: Store) -> AbstractContextManage
 
 def _ray(args: argparse.Namespace) -> AbstractContextManager[Executor]:
     if find_spec("ray") is None:
-        raise UsageError("--executor ray: the package ray is not installed; pip install 'harness[ray]'")
+        raise UsageError("--executor ray: the package ray is not installed; pip install -e '.[ray]'")
     from harness.runner.executors.ray import Ray
 
     return Ray(address=args.address, workers=args.workers, threads=args.threads)

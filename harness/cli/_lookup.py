@@ -12,6 +12,7 @@ from harness.config.located_yaml import parse
 from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.errors import AmbiguousId, UsageError, nearest
 from harness.report.compare import setting_changes
+from harness.report.tables.empty import why_empty
 from harness.report.tables.rows import Group, group_records
 from harness.store.store import Store
 
@@ -83,7 +84,7 @@ def finished_settings(results: Path, experiment: str) -> tuple[Group, ...]:
     records = [record for record in store.records()
                if record["status"] == "finished" and record.get("results_version") == RESULTS_VERSION]
     if not records:
-        raise UsageError(f"{experiment}: no trial has finished")
+        raise UsageError(f"{experiment}: {why_empty(store.records(), None)}")
     layout = _report_files.read_layout(store)
     ordered = sorted(records, key=lambda record: str(record["started"]))
     return group_records(ordered, layout.report if layout else ReportSpec())[1]
@@ -137,7 +138,7 @@ def _value(spec: Mapping[str, Any], path: str) -> Any:
 def _equals(value: Any, expected: Any) -> bool:
     if isinstance(value, list | tuple):
         return list(value) == (expected if isinstance(expected, list) else [expected])
-    return bool(value == expected)
+    return bool(value == dotted.as_resolved(value, expected))
 
 
 def _names(spec: Mapping[str, Any]) -> list[str]:

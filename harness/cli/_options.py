@@ -30,9 +30,17 @@ def results_of(args: argparse.Namespace) -> Path:
     """Return the results folder: the flag, else HARNESS_RESULTS, else results/. It need not exist."""
     name = args.results or os.environ.get("HARNESS_RESULTS") or "results"
     path = Path(name)
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{name}: is not a folder")
+    demand_no_file(path, "--results" if args.results else "results folder")
     return path
+
+
+def demand_no_file(folder: Path, what: str) -> None:
+    """Raise UsageError if a folder, or one that it lies in, is a file; ``what`` names the flag."""
+    for place in (folder, *folder.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise UsageError(f"{what} {folder}: {place} is a file; expected a folder")
+            return
 
 
 def recorded_experiments(results: Path) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from harness.report.inputs import Report, ReportInputs, make_report
 from harness.report.tables.notes import listing
 from harness.report.writers import csv_json, latex, markdown
 from harness.report.writers.document import to_document, to_text
+from harness.runner.repair import how_to_rename
 from harness.search.trial_source import PlannedTrial
 from harness.store import lock
 from harness.store.atomic_files import replace_file
@@ -55,14 +56,18 @@ def read_layout(store: Store) -> ReportLayout | None:
         return None
 
 
-def read_part(store: Store, layout: ReportLayout, warn: Callable[[str], None] = lambda text: None) -> ReportInputs:
+def read_part(store: Store, layout: ReportLayout, warn: Callable[[str, int], None] = lambda text, count: None
+              ) -> ReportInputs:
     """Return an experiment's part of a report, running trials included.
 
-    Records that are not trusted are passed to ``warn`` one by one, and named under the tables.
+    ``warn`` gets a text about records that are not trusted, and their number; they are named under the tables.
     """
     records, unreadable = store.survey()
-    for trial, problem in unreadable.items():
-        warn(f"{store.path(trial)} is not trusted: {problem}; the next run of {store.experiment} computes it again")
+    renamed = how_to_rename(store, unreadable)
+    if renamed:
+        warn(f"{store.trials}: {len(unreadable)} records are not trusted: {renamed}", len(unreadable))
+    for trial, problem in unreadable.items() if not renamed else ():
+        warn(f"{store.path(trial)} is not trusted: {problem}; the next run of {store.experiment} computes it again", 1)
     untrusted = listing("Left out, since they are not trusted",
                         [f"trial {trial} ({problem})" for trial, problem in unreadable.items()])
     markers = [marker for marker in store.start_markers().values() if marker.get("spec") and lock.alive(marker)]

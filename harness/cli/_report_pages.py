@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from harness.cli._trial_files import reader
+from harness.errors import shorten
 from harness.report import figures, html
 from harness.report.html._collect import collect
 from harness.report.inputs import Report
@@ -52,7 +53,7 @@ def _runs(results: Path, experiments: Iterable[str]) -> dict[tuple[str, str], st
         for experiment in experiments if uri else ():
             addresses |= mlflow_mirror.run_pages(Store(results, experiment), uri)
     except Exception as error:  # after any fault of the server the page is written without links
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+        reason = f"{type(error).__name__}: {shorten(str(error), 200)}"
         print(f"warning: pages without links to MLflow: {hide_password(uri)}: {reason}", file=sys.stderr)
     return addresses
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.cli import _compare_view, _lookup
 from harness.cli._lookup import Side
-from harness.cli._options import add_results, results_of
+from harness.cli._options import add_results, demand_no_file, results_of
 from harness.cli._trial_files import reader
 from harness.config.spec import TrialSpec
 from harness.errors import UsageError
@@ -37,6 +37,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print the differences, pair by pair, and save a picture of the scenes that differ most."""
     results = results_of(args)
+    if args.picture and args.picture.is_dir():
+        raise UsageError(f"--picture {args.picture}: is a folder; expected the name of a file")
+    if args.picture:
+        demand_no_file(args.picture.parent, "--picture")
     sides = _sides(results, args)
     titled_pairs = _pairs(sides)
     if args.picture and len(titled_pairs) > 1:

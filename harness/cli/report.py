@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli import _report_files
-from harness.cli._options import add_overrides, add_results, chosen_experiments, recorded_experiments, results_of
+from harness.cli._options import (
+    add_overrides,
+    add_results,
+    chosen_experiments,
+    demand_no_file,
+    recorded_experiments,
+    results_of,
+)
 from harness.cli._trial_files import reader
 from harness.config.load import load, shipped
 from harness.config.spec import ReportSpec
@@ -54,13 +61,15 @@ def main(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     results = results_of(args)
+    if args.output:
+        demand_no_file(Path(args.output), "--output")
     old = _old(args.diff)
     names = args.experiments or (list(old["experiments"]) if old else [])
     untrusted: list[str] = []
     reports = _reports(results, names, args.overrides, untrusted)
     for report in reports:
         if not report.tables:
-            print(f"{report.name}: no trial has finished", file=sys.stderr)
+            print(f"{report.name}: {report.why_empty}", file=sys.stderr)
     if old:
         return _show_changes(old, reports)
     if args.verify:
@@ -83,8 +92,8 @@ def _reports(results: Path, names: list[str], overrides: list[str], untrusted: l
 
 
 def _part(results: Path, name: str, overrides: list[str], untrusted: list[str]) -> ReportInputs:
-    def warn(text: str) -> None:
-        untrusted.append(text)
+    def warn(text: str, count: int) -> None:
+        untrusted.extend([text] * count)
         print(f"warning: {text}", file=sys.stderr)
 
     name, layout = _resolve(results, name, overrides)

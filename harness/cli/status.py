@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 from dataclasses import asdict
 from typing import Any
 
 from harness.cli._options import add_results, chosen_experiments, recorded_experiments, results_of
 from harness.cli._progress_lines import PROBE, duration
 from harness.runner.experiment_status import ExperimentStatus, TrialStatus, experiment_status
+from harness.runner.repair import how_to_rename
 from harness.store.parquet_json import to_plain_json
 from harness.store.store import Store
 
@@ -33,6 +35,11 @@ def main(args: argparse.Namespace) -> int:
             for line in _lines(status):
                 print(line)
         print(f"{name:<16} {_summary(status)}")
+        unreadable = [trial for trial, state in status.trials.items() if state.status == "unreadable"]
+        if renamed := how_to_rename(Store(results, name), unreadable):
+            print(f"{'':<16} {renamed}")
+    if not experiments:
+        print(f"nothing was recorded in {results}{os.sep}; `harness run fusion` records")
     return 0
 
 

@@ -1,14 +1,18 @@
 """The command `ui`: opens MLflow on the recorded experiments."""
 
 import argparse
+import errno
 import os
 import shlex
+import socket
 import sys
 
 from harness.cli._options import add_results, results_of
 from harness.errors import UsageError
 from harness.store.mlflow_server import default_uri
 from harness.store.urls import hide_password
+
+HOST = "127.0.0.1"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +32,7 @@ def main(args: argparse.Namespace) -> int:
     results = results_of(args)
     if not uri and not (results / "mlflow.db").is_file():
         raise UsageError(f"{results / 'mlflow.db'}: nothing was recorded there yet; `harness run fusion` records")
+    _demand_free(args.port)
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(args.port),
                "--backend-store-uri", default_uri(results),
                "--default-artifact-root", str((results / "artifacts").absolute())]
@@ -38,3 +43,17 @@ def main(args: argparse.Namespace) -> int:
     print("\n".join(lines), file=sys.stderr, flush=True)
     # The server replaces this process, so that any signal stops it; its job runner, which would idle, is disabled.
     os.execve(sys.executable, command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+
+
+def _demand_free(port: int) -> None:
+    """Raise UsageError, with a port that is free, if another program listens on this one."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: a port just left is free
+        try:
+            tried.bind((HOST, port))
+        except OSError as error:
+            with socket.socket() as other:
+                other.bind((HOST, 0))
+                free = other.getsockname()[1]
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
+            raise UsageError(f"--port: {port} {reason}; `harness ui --port {free}` takes a free one") from None

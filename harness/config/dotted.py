@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness.registry import resolve_path
+
 
 def get(plain: Any, path: str, missing: Any = None) -> Any:
     """Return the setting at a dotted path, ``missing`` if there is none."""
@@ -27,6 +29,15 @@ def matches(setting: Any, expected: Any) -> bool:
     items_match = all(key in setting and matches(setting[key], item) for key, item in expected.items())
     is_losses = all(isinstance(knobs, Mapping) for knobs in setting.values())
     return items_match and (not is_losses or len(setting) == len(expected))
+
+
+def as_resolved(setting: Any, expected: Any) -> Any:
+    """Return what is expected of a setting, a path in it spelled as in the setting: absolute, without links."""
+    if isinstance(expected, Mapping):
+        inner = setting if isinstance(setting, Mapping) else {}
+        return {key: as_resolved(inner.get(key), item) for key, item in expected.items()}
+    is_path = isinstance(setting, str) and isinstance(expected, str) and setting.startswith("/")
+    return setting if is_path and resolve_path(expected) == setting else expected
 
 
 def _as_lists(value: Any) -> Any:

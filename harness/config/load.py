@@ -8,15 +8,16 @@ from typing import Any
 
 from harness.config.grid import Cells
 from harness.config.located_yaml import Located, parse
-from harness.config.overrides import KEYS, apply_overrides, is_within, varied_settings
+from harness.config.overrides import FLAG, KEYS, apply_overrides, is_within, varied_settings
 from harness.config.report_block import read_report
 from harness.config.search_block import read_search, resolve_params
-from harness.config.settings import describe, expect_mapping, fill_defaults
+from harness.config.settings import SETTINGS, describe, expect_mapping, fill_defaults
 from harness.config.spec import Experiment
 from harness.errors import UsageError, nearest
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED = ("artifacts", "reference")  # folders of results/ that are not experiments
+LARGEST_SEED = 2**32 - 1
 MOST_TRIALS = 1_000_000  # a slip such as `seeds: 20260101` would otherwise be planned for hours
 
 
@@ -44,6 +45,9 @@ def load(experiment: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         raise UsageError(f"{_relative(path)}: the file is empty")
     document = apply_overrides(expect_mapping(root, "experiment"), overrides)
     for key, value in document.items():
+        if key.partition(".")[0] in SETTINGS:
+            raise UsageError(f"{value.where}: {key!r} is a setting of the trial; write it under 'trial:', or its list "
+                             "of values under 'grid:'")
         if key not in KEYS:
             raise UsageError(f"{value.where}: unknown key {key!r}{nearest(key, KEYS)}")
     if "name" not in document:
@@ -77,7 +81,9 @@ def find(experiment: str) -> Path:
     """Return the YAML file of a path or of a shipped name such as `fusion`."""
     path = Path(experiment)
     if path.suffix in (".yaml", ".yml"):
-        candidates = [path]
+        # `experiments/fusion.yaml`, as the documents write it, is found outside a checkout too.
+        is_shipped = path.parts[:1] == ("experiments",) and ".." not in path.parts
+        candidates = [path, *([shipped_folders()[1].joinpath(*path.parts[1:])] if is_shipped else [])]
     else:
         candidates = [folder / f"{experiment}.yaml" for folder in shipped_folders()] + [path]
     for candidate in candidates:
@@ -85,12 +91,20 @@ def find(experiment: str) -> Path:
             return candidate
     if path.is_dir() and experiment:
         raise UsageError(f"{experiment}: is a folder, not an experiment")
+    if "=" in experiment:
+        raise UsageError(f"{experiment}: is a setting, not an experiment; name the experiment first, then write --set "
+                         f"{experiment}")
     raise UsageError(f"{experiment}: no such experiment{nearest(path.stem, shipped(), 'shipped')}")
 
 
 def shipped_folders() -> tuple[Path, ...]:
-    """Return the folders in which bare names are looked up: ./experiments, then that beside the package."""
-    return Path("experiments"), Path(__file__).parents[2] / "experiments"
+    """Return the folders in which bare names are looked up: ./experiments, then the shipped one.
+
+    The shipped one lies beside the package in a checkout, and in the package where a wheel was installed.
+    """
+    package = Path(__file__).parents[1]
+    inside = package / "experiments"
+    return Path("experiments"), inside if inside.is_dir() else package.parent / "experiments"
 
 
 def shipped() -> tuple[str, ...]:
@@ -122,7 +136,9 @@ def _name(value: Located) -> str:
     name = value.value
     if not isinstance(name, str) or not NAME.fullmatch(name):
         rule = "expected small letters, digits, '-' and '_', at most 64"
-        raise UsageError(f"{value.where}: name: {name!r} is not valid; {rule}")
+        word = "null" if name is None else str(name).lower() if isinstance(name, bool | int) else ""
+        quoted = f"; quote it, for YAML takes it for no word: name: \"{word}\"" if NAME.fullmatch(word) else ""
+        raise UsageError(f"{value.where}: name: {name!r} is not valid{quoted}; {rule}")
     if name in RESERVED:
         raise UsageError(f"{value.where}: name: {name!r} is taken by a folder of results/")
     return name
@@ -131,8 +147,9 @@ def _name(value: Located) -> str:
 def _seeds(value: Located) -> tuple[int, ...]:
     if isinstance(value.value, tuple):
         for i, item in enumerate(value.value):
-            if not _is_count(item.value) or item.value >= 2**32:
-                raise UsageError(f"{item.where}: seeds: {item.plain!r} is not valid; expected integers >= 0")
+            if not _is_count(item.value) or item.value > LARGEST_SEED:
+                raise UsageError(f"{item.where}: seeds: {item.plain!r} is not valid; expected whole numbers from 0 to "
+                                 f"{LARGEST_SEED}")
             if item.value in (earlier.value for earlier in value.value[:i]):
                 raise UsageError(f"{item.where}: seeds: {item.value} is listed twice")
         seeds = tuple(item.value for item in value.value)
@@ -173,5 +190,7 @@ def _check_no_dead_setting(trial: Located | None, axes: Collection[str], group: 
     for path, value in settings.items():
         for axis in axes:
             if is_within(path, axis):
-                reason = f"has no effect, because the {group.rpartition('.')[2]} varies it; set {group}.{axis}"
-                raise UsageError(f"{value.where}: trial.{path}: {reason}")
+                advice = (f"set {group}.{axis}, to a list of values" if value.where.startswith(FLAG) else
+                          f"delete this line, or, to fix the setting, {group}.{axis}")
+                raise UsageError(f"{value.where}: trial.{path}: has no effect, because the "
+                                 f"{group.rpartition('.')[2]} varies it; {advice}")

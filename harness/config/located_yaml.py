@@ -10,6 +10,7 @@ import yaml
 from harness.errors import UsageError
 
 _TAG = "tag:yaml.org,2002:"
+_NO_SPACE = re.compile(r"([\w.@-]+):(\S+)")  # `steps:5`, which YAML takes for one word
 _LARGEST = 2**63  # larger integers fit no knob and overflow on their way to float
 
 
@@ -59,11 +60,24 @@ def parse(text: str, source: str, *, lines: bool = True) -> Located:
         return Located(None, source) if node is None else _build(node, source, lines)
     except yaml.MarkedYAMLError as error:
         where = _where(source, error.problem_mark, lines) if error.problem_mark else source
-        raise UsageError(f"{where}: not valid YAML: {error.problem}") from None
+        raise UsageError(f"{where}: not valid YAML: {error.problem}{_advice(error.problem, lines)}") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{source}: not valid YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
         raise UsageError(f"{source}: nested too deeply") from None
+
+
+def colon_hint(text: Any) -> str:
+    """Return the end of an error message for a word such as `steps:5`, "" for any other value."""
+    match = _NO_SPACE.fullmatch(text) if isinstance(text, str) else None
+    return f"; YAML wants a space after the colon: {match[1]}: {match[2]}" if match else ""
+
+
+def _advice(problem: str | None, lines: bool) -> str:
+    """Return what to do about malformed YAML, where its usual cause is clear."""
+    if problem == "mapping values are not allowed here":
+        return "; write a space after each colon, also in the line above, and quote a value that holds one"
+    return "" if lines else "; quote the whole of KEY=VALUE, or the shell cuts it at its spaces"
 
 
 def _where(source: str, mark: Any, lines: bool) -> str:
@@ -86,6 +100,10 @@ def _build(node: yaml.Node, source: str, lines: bool) -> Located:
         _scalar(key_node, place)  # refuses tags on keys too
         if key_node.value in items:
             raise UsageError(f"{place}: duplicate key {key_node.value!r}, first at {items[key_node.value].where}")
+        if key_node.style is None and isinstance(value_node, yaml.ScalarNode) and not value_node.value:
+            hint = colon_hint(key_node.value)
+            if hint:
+                raise UsageError(f"{place}: {key_node.value!r} is one word{hint}")
         # The place of a value is that of its key: a block starts a line below, but readers look for the key.
         items[key_node.value] = Located(_build(value_node, source, lines).value, place)
     return Located(items, where)

@@ -6,8 +6,8 @@ from typing import Any
 
 from harness.config import dotted
 from harness.config.located_yaml import Located
-from harness.config.scores import find_score
-from harness.config.settings import describe, expect_mapping
+from harness.config.scores import check_reported, find_score
+from harness.config.settings import describe, expect_mapping, locate
 from harness.config.spec import Published, ReportSpec, TrialSpec
 from harness.errors import UsageError, nearest
 
@@ -29,12 +29,13 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
         if all(dotted.get(trial, row, ABSENT) is ABSENT for trial in plain):
             raise UsageError(f"{block['rows'].where}: report.rows: no trial has a setting {row!r}{nearest(row, axes)}")
     baseline = dict(expect_mapping(block["baseline"], "report.baseline")) if "baseline" in block else {}
+    baseline = {path: _resolved(path, item, plain) for path, item in baseline.items()}
     for paths in _joint_conditions(baseline, searched=searched):
         if not any(all(dotted.matches(dotted.get(trial, path, ABSENT), baseline[path].plain) for path in paths)
                    for trial in plain):
             words = " and ".join(f"{path} = {baseline[path].plain}" for path in paths)
             raise UsageError(f"{baseline[paths[-1]].where}: report.baseline: no trial has {words}")
-    columns, tests = (_words(block[key], f"report.{key}") if key in block else () for key in ("columns", "tests"))
+    columns, tests = (_scores(block[key], f"report.{key}") if key in block else () for key in ("columns", "tests"))
     effects = _words(block["effects"], "report.effects") if "effects" in block else ()
     for path in effects:
         if len({str(dotted.get(trial, path, ABSENT)) for trial in plain} - {str(ABSENT)}) < 2:
@@ -59,6 +60,15 @@ def _joint_conditions(baseline: Mapping[str, Located], *, searched: bool) -> Ite
         yield from combinations((path for path in paths if not isinstance(baseline[path].value, dict | tuple)), 2)
 
 
+def _resolved(path: str, expected: Located, trials: Sequence[Mapping[str, Any]]) -> Located:
+    """Return the expected value of a setting with every file and folder spelled as in the trials."""
+    for trial in trials:
+        value = dotted.as_resolved(dotted.get(trial, path), expected.plain)
+        if value != expected.plain:
+            return locate(value, expected.where)
+    return expected
+
+
 def _published(value: Located, plain: Sequence[Mapping[str, Any]]) -> tuple[Published, ...]:
     """Return the figures that others published: score, value, source, and the settings that they belong to.
 
@@ -80,12 +90,20 @@ def _published(value: Located, plain: Sequence[Mapping[str, Any]]) -> tuple[Publ
         if isinstance(number.value, bool) or not isinstance(number.value, int | float):
             raise UsageError(f"{number.where}: {label}.value: expected a number, found {describe(number)}")
         setting = expect_mapping(fields["setting"], f"{label}.setting") if "setting" in fields else {}
+        setting = {path: _resolved(path, item, plain) for path, item in setting.items()}
         for path, expected in setting.items():
             if all(dotted.get(trial, path, ABSENT) is ABSENT for trial in plain):
                 raise UsageError(f"{expected.where}: {label}.setting: no trial has a setting {path!r}")
         figures.append(Published(name.value, float(number.value), " ".join(source.value.split()),
                                  {path: expected.plain for path, expected in setting.items()}))
     return tuple(figures)
+
+
+def _scores(value: Located, label: str) -> tuple[str, ...]:
+    names = _words(value, label)
+    for name, item in zip(names, value.value, strict=True):
+        check_reported(name, f"{item.where}: {label}")
+    return names
 
 
 def _words(value: Located, label: str) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 from harness.errors import UsageError, nearest
+from harness.registry import variants
 
 From = Literal["fit", "curve", "cost", "test", "labels"]  # `labels`: computed with the test split's labels
 
@@ -38,6 +40,23 @@ PATTERNS: tuple[tuple[str, str, From], ...] = (
 NAMED = ("pck_fit@0.1", "pck_fit@0.05", "pck_fit@0.2", "nvs_loss", "psnr", "ssim", "entropy", "peak_mass",
          "effective_area", "loss_final", "steps_to_90", "area_under_curve", "seconds_per_step", "seconds_total",
          "peak_memory_mb")  # choices in an error message
+
+
+RECORDED = r"visible_points|attention_residual|row_sum_residual"  # scores of a report that no search optimises
+REPORTED = (*(f"pck{kind}@{alpha}" for kind in ("", "_regressed", "_oracle", "_heldout", "_untrained", "_mean_pose")
+              for alpha in ("0.05", "0.1", "0.2")), "nme", "reprojection_px", "reprojection_relative", "spread_3d",
+            "error_3d", "entropy_view_pass", "nvs_loss_forced", "diverged", "parameters", *NAMED)
+
+
+def check_reported(name: str, where: str) -> None:
+    """Raise UsageError with the nearest names if no metric, of this package or of an extension, has such a score."""
+    if any(re.fullmatch(pattern, name) for pattern in (*(pattern for pattern, _, _ in PATTERNS), RECORDED)):
+        return
+    if not any(re.fullmatch(metric.cls.names, name) for metric in variants("metrics")):
+        close = get_close_matches(name, REPORTED, n=3, cutoff=0.5)
+        nearby = f"; nearest: {', '.join(close)}" if close else ""
+        raise UsageError(f"{where}: no trial has a score {name!r}{nearby}; docs/method.md lists the scores, and a "
+                         "metric of your own declares its in `names`")
 
 
 def find_score(name: str, where: str) -> Score:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from harness.config.located_yaml import Located
+from harness.config.located_yaml import Located, colon_hint
 from harness.config.spec import Choice, TrialSpec
 from harness.errors import UsageError, nearest
 from harness.registry import Knob, knobs_of, variant
@@ -78,7 +78,8 @@ def resolve_field(key: str, settings: Settings) -> Any:
 def expect_mapping(value: Located, label: str, keys: Collection[str] = ()) -> Mapping[str, Located]:
     """Return a mapping's items; raise UsageError for any other value, or for a key that is not among ``keys``."""
     if not isinstance(value.value, dict):
-        raise UsageError(f"{value.where}: {label}: expected keys and values, found {describe(value)}")
+        raise UsageError(f"{value.where}: {label}: expected keys and values, found {describe(value)}"
+                         f"{colon_hint(value.value)}")
     for key, item in value.value.items() if keys else ():
         if key not in keys:
             raise UsageError(f"{item.where}: {label}: unknown key {key!r}{nearest(key, keys)}")
@@ -101,7 +102,7 @@ def normalise(key: str, value: Located, prefix: str = "") -> Located:
             return Located({"name": value}, value.where)
         if not isinstance(value.value, dict) or "name" not in value.value:
             raise UsageError(f"{value.where}: {prefix}{key}: expected a name, or a mapping with 'name', found "
-                             f"{describe(value)}")
+                             f"{_keys(value)}")
         return value
     if key != "losses":
         return value
@@ -120,6 +121,13 @@ def normalise(key: str, value: Located, prefix: str = "") -> Located:
         text = describe(value) if value.value else "none"
         raise UsageError(f"{value.where}: {prefix}losses: expected at least one loss, by name, found {text}")
     return Located(items, value.where)
+
+
+def _keys(value: Located) -> str:
+    """Return `describe`, of a mapping with its keys."""
+    if isinstance(value.value, dict) and value.value:
+        return f"a mapping of {', '.join(map(repr, value.value))}"
+    return describe(value)
 
 
 def _knobs(value: Located, label: str) -> Mapping[str, Located]:

@@ -35,7 +35,7 @@ class ObjectData(Dataset):
     """
 
     views = 6
-    root: str = knob("", "the dataset's folder; empty: its name in the folder HARNESS_DATA")
+    root: str = knob("", "the dataset's folder; empty: its name in the folder HARNESS_DATA", path=True)
     side_px: int = knob(320, "side of a view in pixels", low=16, high=2048)
     version: str = knob("v1.2", "whose cameras: Zero123++ v1.1 or v1.2; both with a field of view of 30 degrees",
                         choices=tuple(ZERO123PLUS_ELEVATIONS))

@@ -18,6 +18,7 @@ from harness.data.base import Dataset, Scene, Survey
 from harness.errors import UsageError
 from harness.registry import knob
 
+NO_KEYPOINTS = "no keypoints: that is allowed; PCK and every other score against keypoints is left out"
 Numbers = NDArray[np.float32]
 
 
@@ -65,7 +66,8 @@ class PhotoData(Dataset):
     """
 
     views = 1
-    root: str = knob("", "the dataset's folder; empty: its name in the folder HARNESS_DATA")
+    labels_optional = False  # True: a photograph without keypoints is no fault of the data
+    root: str = knob("", "the dataset's folder; empty: its name in the folder HARNESS_DATA", path=True)
     side_px: int = knob(512, "side of the square that the model sees, in pixels", low=16, high=2048)
     share_train: bool = knob(False, "optimise and fit on the same photographs, as StableKeypoints does")
 
@@ -133,8 +135,11 @@ class PhotoData(Dataset):
                  *(f"published list {name!r}: {len(rows)}" for name, rows in photos.lists.items()),
                  *super().survey().found,
                  f"{keypoints} keypoints, {visible / max(1, keypoints * opened):.0%} of them visible; errors in: "
-                 f"{self.rules.normaliser}")
+                 f"{self.rules.normaliser}" if keypoints else NO_KEYPOINTS)
         without = [f"{bare} photographs show no keypoint"] if bare and keypoints else []
+        if self.labels_optional:
+            found += tuple(f"{line}: that is allowed, they are not scored" for line in without)
+            without = []
         return Survey(found, (*errors, *photos.remarks, *without))
 
     def path(self, row: int) -> Path:

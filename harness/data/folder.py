@@ -32,6 +32,7 @@ class Folder(PhotoData):
     without annotations PCK is left out.
     """
 
+    labels_optional = True
     rules = Rules(normaliser="longer side of the box around the annotated points")
 
     test_share: float = knob(0.25, "share of the images that are kept for testing", low=0.0, high=0.9)

@@ -1,5 +1,6 @@
 """Checks that model, data and settings fit together, without loading the model or rendering a scene."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness import registry
@@ -79,10 +80,28 @@ def _check_side(spec: TrialSpec, model: Model) -> None:
 
 
 def _check_scenes(spec: TrialSpec, data: Dataset) -> None:
+    """Raise UsageError if a split is too small: what is asked for, what is there, and what to set."""
+    sizes = {split: data.size(split) for split in SPLITS}
+    asked = {split: int(getattr(spec, f"{split}_scenes")) for split in SPLITS}
+    short = {split: size for split, size in sizes.items() if size is not None and asked[split] > size}
+    if short:
+        counts = "; ".join(f"{split} has {size}, {asked[split]} asked for" for split, size in short.items())
+        raise UsageError(f"data {spec.data.name!r} has too few scenes: {counts}; {_fewer(spec, short)}")
     if spec.steps and spec.scenes_per_step > spec.optimise_scenes:  # a step draws no scene twice
         raise UsageError(f"trial.scenes_per_step: {spec.scenes_per_step} asked for in one step; trial.optimise_scenes "
                          f"has {spec.optimise_scenes}")
-    for split in SPLITS:
-        count, size = getattr(spec, f"{split}_scenes"), data.size(split)
-        if size is not None and count > size:
-            raise UsageError(f"trial.{split}_scenes: {count} asked for; the data's split {split!r} has {size}")
+
+
+def _fewer(spec: TrialSpec, short: Mapping[str, int]) -> str:
+    """Return what to set so that the splits are large enough, or what an empty split takes."""
+    sharing = spec.data.knobs.get("share_train") is False
+    if not min(short.values()):
+        ways = ["add scenes"]
+        ways += ["set trial.data.share_train=true, which lets fit take those of optimise"] if sharing else []
+        ways += ["change trial.data.test_share"] if "test_share" in spec.data.knobs else []
+        return f"a split needs at least 1: {', or '.join(ways)}"
+    settings = {f"{split}_scenes": size for split, size in short.items()}
+    if spec.steps and spec.scenes_per_step > short.get("optimise", spec.optimise_scenes):
+        settings["scenes_per_step"] = short.get("optimise", spec.optimise_scenes)
+    more = ", or trial.data.share_train=true, for more in optimise and fit" if sharing and {*short} - {"test"} else ""
+    return f"set {', '.join(f'trial.{name}={value}' for name, value in settings.items())}{more}"

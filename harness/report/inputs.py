@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.spec import ReportSpec
 from harness.report.tables.build import Table, build
+from harness.report.tables.empty import why_empty
 from harness.report.tables.rows import Record, canonical
 
 if TYPE_CHECKING:
@@ -31,19 +32,24 @@ class ReportInputs:
 
 @dataclass(frozen=True)
 class Report:
-    """The tables of an experiment, or of several joined, and all records of the inputs, by id."""
+    """The tables of an experiment, or of several joined, and all records of the inputs, by id.
+
+    ``why_empty`` says why there is no table, "" where there is one.
+    """
 
     name: str
     experiments: tuple[str, ...]
     tables: tuple[Table, ...]
     records: Mapping[str, Record]
+    why_empty: str = ""
 
 
 def make_report(inputs: ReportInputs) -> Report:
     """Return the report of the inputs; without tables if no trial has finished."""
     tables = build(inputs.records, inputs.layout, inputs.planned, inputs.running, inputs.remarks)
     records = {str(record["id"]): record for record in inputs.records}
-    return Report(inputs.name, inputs.experiments or (inputs.name,), tables, records)
+    reason = "" if tables else why_empty(inputs.records, inputs.planned)
+    return Report(inputs.name, inputs.experiments or (inputs.name,), tables, records, reason)
 
 
 def join_inputs(parts: Sequence[ReportInputs]) -> ReportInputs:

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("harness", "torch", "diffusers", "transformers", "safetensors", "numpy", "mlflow")
+DISTRIBUTION = "keypoint-harness"  # this package's name for pip
+PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "numpy", "mlflow")
 
 
 @cache
@@ -43,6 +44,7 @@ def software() -> dict[str, Any]:
     """Return versions and platform, without importing the packages."""
     return {
         "python": platform.python_version(),
+        "harness": _version(DISTRIBUTION),
         **{name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),

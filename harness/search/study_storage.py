@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import Resumable, UsageError
+from harness.errors import Resumable, UsageError, shorten
 from harness.store.urls import check_sqlite_path, hide_password
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _connect(url: str, **options: Any) -> "optuna.storages.RDBStorage":
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except ImportError as error:
-        needed = "; pip install 'harness[postgresql]' brings it" if url.startswith("postgresql+psycopg:") else ""
+        needed = "; pip install -e '.[postgresql]' brings it" if url.startswith("postgresql+psycopg:") else ""
         raise UsageError(f"{place}: its driver is missing: {_first_line(error)}{needed}") from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise UsageError(f"{place}: not an address of a database: {_first_line(error)}") from error
@@ -134,4 +134,4 @@ def _disable_disk_sync(engine: Any) -> None:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {shorten(lines[0], 200)}" if lines else type(error).__name__

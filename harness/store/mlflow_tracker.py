@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shorten
 from harness.store.mlflow_mirror import Mirror
 from harness.store.mlflow_server import default_uri
 from harness.store.store import Store
@@ -170,7 +170,7 @@ def overall_status(statuses: Iterable[str]) -> str:
 
 def _problem(uri: str, error: Exception) -> str:
     address = hide_password(uri)
-    text = " ".join(str(error).split()).replace(uri.rstrip("/"), address.rstrip("/"))
+    text = str(error).replace(uri.rstrip("/"), address.rstrip("/"))
     if uri.startswith("sqlite:") and any(words in text for words in DAMAGED):
         return f"MLflow at {address}: the database is damaged; move it away, and a new one is made from the store"
-    return f"MLflow at {address}: {type(error).__name__}: {text[:150]}"
+    return f"MLflow at {address}: {type(error).__name__}: {shorten(text, 200)}"

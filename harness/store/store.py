@@ -216,7 +216,8 @@ class Store:
         if record is None:
             return {}, "no readable record.json"
         if (record.get("id"), record.get("experiment")) != (trial, self.experiment):
-            return {}, f"it is the record of {record.get('experiment')}/{record.get('id')}"
+            renamed = ", since its folder was renamed" if record.get("id") == trial else ""
+            return {}, f"it is the record of {record.get('experiment')}/{record.get('id')}{renamed}"
         if record.get("results_version") != RESULTS_VERSION:
             return stale_record(record), ""
         for key in ("attempts", "keypoints"):  # older records lack them

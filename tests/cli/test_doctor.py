@@ -30,6 +30,19 @@ def test_a_whole_folder(capsys, tmp_path):
     assert told.endswith("nothing is missing\n")
 
 
+def test_photographs_without_keypoints_are_no_problem(capsys, tmp_path):
+    table = tree(tmp_path / "some") / "keypoints.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(line for line in lines if not line.startswith("2.png")))
+    assert main(["doctor", "--data", "folder", "--root", str(tmp_path / "some")]) == 0
+    assert "1 photographs show no keypoint: that is allowed, they are not scored" in capsys.readouterr().out
+    (tree(tmp_path / "none") / "keypoints.csv").unlink()
+    assert main(["doctor", "--data", "folder", "--root", str(tmp_path / "none")]) == 0
+    told = capsys.readouterr().out
+    assert "no keypoints: that is allowed; PCK and every other score against keypoints is left out" in told
+    assert "problem" not in told
+
+
 def test_what_is_wrong_is_named_and_counts(capsys, tmp_path):
     tree(tmp_path)
     (tmp_path / "2.png").write_bytes(b"torn")

@@ -91,5 +91,5 @@ def test_what_cannot_be_is_refused_by_name(store: Store, flags: tuple[str, ...],
 
 def test_ray_that_is_not_installed_is_told_with_its_extra(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_executor_options, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"^--executor ray: .* is not installed; pip install 'harness\[ray\]'$"):
+    with pytest.raises(UsageError, match=r"^--executor ray: .* is not installed; pip install -e '\.\[ray\]'$"):
         executor_of(parsed("--executor", "ray"), store)

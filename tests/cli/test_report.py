@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 from harness.__main__ import main
 from harness.config.load import load
+from harness.errors import UsageError
 from harness.report.verify import verify
+from harness.runner.repair import repair_store
 from harness.store import mlflow_mirror
 from harness.store.store import Store
 from tests.report.recorded import keep, keep_all, keep_spec, spec_of
@@ -143,15 +146,43 @@ def test_the_page_alone(run: Run) -> None:
 def test_a_folder_that_cannot_be_written_is_named(run: Run) -> None:
     keep_all("results", seeds=1, fusions=("none",))
     Path("paper").write_text("a file")
-    code, out, err = run("probe", "--output", "paper")
-    assert (code, out) == (2, "")
-    assert "paper" in err
-    assert "cannot be written" in err
+    for place in ("paper", "paper/below"):
+        assert run("probe", "--output", place) == (2, "", f"error: --output {place}: paper is a file; expected a "
+                                                   "folder\n")
 
 
 def test_nothing_finished_says_so(run: Run) -> None:
     Store("results", "probe").fail("f" * 16, spec_of(0), "broke", {})
-    assert run("probe") == (1, "", "probe: no trial has finished\n")
+    assert run("probe") == (1, "", "probe: no trial has finished, 1 failed\n")
+
+
+def test_trials_of_other_settings_are_counted_and_their_settings_named(run: Run) -> None:
+    for seed in range(2):
+        keep_spec("results", "probe", spec_of(seed, steps=20))
+    Store("results", "probe").fail("f" * 16, spec_of(0, steps=30), "broke", {})
+    note(seeds=2, fusions=("none",))
+    steps = spec_of(0).steps
+    assert run("probe") == (1, "", "probe: none of the 2 planned trials has finished, 2 finished with other settings "
+                            f"(steps 20, planned {steps})\n")
+    note(seeds=1, fusions=("none", "concat"))
+    assert f"(steps 20, planned {steps}; " not in run("probe")[2]
+
+
+def test_a_renamed_folder_says_how_to_rename_it(run: Run) -> None:
+    """The command that is named works: it puts the new name into the records."""
+    keep_all("results", seeds=1)
+    Path("results/probe").rename("results/new")
+    code, out, err = run("new", "--verify")
+    assert code == 1
+    assert "3 records could not be checked" in out
+    assert err.count("warning") == 1
+    assert "3 records are not trusted: its folder was renamed from 'probe'; name it probe again, or " in err
+    assert main(["status"]) == 0
+    with pytest.raises(UsageError, match="renamed from 'probe'"):  # a run would set every record aside
+        repair_store(Store("results", "new"))
+    subprocess.run(err.split("`")[1], shell=True, check=True)
+    assert run("new")[0] == 0
+    assert repair_store(Store("results", "new")) == []
 
 
 def test_a_name_is_shown_as_last_run_and_a_file_as_it_stands(run: Run) -> None:

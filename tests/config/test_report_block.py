@@ -1,11 +1,17 @@
 """The `report:` block's published figures: what is read, and what is refused."""
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from harness.cli import _report_files
+from harness.config import scores
 from harness.config.load import load as load_experiment
 from harness.config.spec import Published
 from harness.errors import UsageError
+from harness.report.tables.columns import TABLES
 from harness.store.store import Store
 
 YAML = """\
@@ -62,3 +68,38 @@ def test_a_figure_that_is_wrong_is_named_with_file_and_line(tmp_path, changes, m
 def test_a_list_is_expected(tmp_path):
     with pytest.raises(UsageError, match=r"report.published: expected a list of figures, found a mapping"):
         load(tmp_path, "    {score: nme}\n")
+
+
+@pytest.mark.parametrize(("key", "name", "hint"), [
+    ("tests", "pck@.1", "report.tests: no trial has a score 'pck@.1'; nearest: pck@0.1"),
+    ("columns", "nvs_los", "report.columns: no trial has a score 'nvs_los'; nearest: nvs_loss"),
+    ("columns", "zzz", "no trial has a score 'zzz'; docs/method.md lists the scores"),
+])
+def test_scores_that_no_trial_has_are_refused_before_a_run(tmp_path, key, name, hint):
+    file = tmp_path / "probe.yaml"
+    file.write_text(f"name: probe\nreport: {{{key}: [pck@0.1, {name}]}}\n")
+    with pytest.raises(UsageError) as caught:
+        load_experiment(file)
+    assert str(caught.value).startswith(f"{file}:2: ")
+    assert hint in str(caught.value)
+
+
+def test_a_metric_of_ones_own_declares_its_scores(tmp_path, monkeypatch):
+    file = tmp_path / "probe.yaml"
+    file.write_text("name: probe\nreport: {columns: [visible_share_untrained]}\n")
+    own = SimpleNamespace(cls=SimpleNamespace(names=r"visible_share(_untrained)?"))
+    monkeypatch.setattr(scores, "variants", lambda kind: (own,))
+    assert load_experiment(file).report.columns == ("visible_share_untrained",)
+
+
+def test_every_score_of_a_report_may_be_named():
+    """All scores and costs of the shipped reports, and the columns of every table."""
+    documents = [json.loads(path.read_text()) for path in Path("results/reference").rglob("*.json")]
+    cells = {score for document in documents for table in document.get("tables", ())
+             for row in table["rows"] for score in row["scores"]}
+    layouts = {column.score for layout in TABLES
+               for column in layout.columns(["entropy_8x8", "entropy_view0", "nvs_loss@t200"])}
+    others = {"visible_points", "nme_untrained", "pck_untrained_oracle@0.1", "entropy_8x8_untrained"}
+    assert len(cells) > 30
+    for name in cells | layouts | others:
+        scores.check_reported(name, "here")

@@ -377,7 +377,8 @@ def test_a_mistake_is_named_where_it_stands(tmp_path: Path, search: str, place: 
 @pytest.mark.parametrize(("head", "reason"), [
     (HEAD + "seeds: 11\n", "10 trials do not hold one setting of 11 seeds"),
     (HEAD + "grid: {fusion: [none]}\n", "'grid' and 'search' exclude each other"),
-    ("name: probe\ntrial: {learning_rate: 0.1}\n", "because the space varies it; set search.space.learning_rate"),
+    ("name: probe\ntrial: {learning_rate: 0.1}\n", "because the space varies it; delete this line, or, to fix the "
+     "setting, search.space.learning_rate"),
 ])
 def test_what_does_not_go_with_a_search_is_refused(tmp_path: Path, head: str, reason: str) -> None:
     with pytest.raises(UsageError) as caught:

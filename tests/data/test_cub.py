@@ -229,7 +229,7 @@ def test_what_is_wrong_with_the_one_file_is_said_in_one_line(tmp_path, change, m
 def test_h5py_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
     h5_tree(tmp_path)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UsageError, match=r"cub.h5: reading it takes h5py: pip install 'harness\[data\]'"):
+    with pytest.raises(UsageError, match=r"cub.h5: reading it takes h5py: pip install -e '\.\[data\]'"):
         cub(tmp_path, layout="aligned").size("fit")
 
 

@@ -1,6 +1,7 @@
 """What can only fail once model and data are open is refused before: no weights are loaded to find it."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,7 @@ from harness.models.pipelines.sides import multiple, multiple_of_folder
 from harness.models.tiny_sd import TinySD
 from harness.search.trial_source import Fingerprints
 from tests.conftest import open_session, small_spec
+from tests.data.test_folder import tree
 
 
 @pytest.fixture
@@ -162,8 +164,36 @@ def test_what_works_is_let_through(settings):
 
 def test_a_split_that_is_too_small_is_named(unopened, monkeypatch):
     monkeypatch.setattr(Figures, "size", lambda self, split: 3)
-    with pytest.raises(UsageError, match=r"trial.fit_scenes: 4 asked for; the data's split 'fit' has 3"):
+    with pytest.raises(UsageError, match=r"^data 'figures' has too few scenes: fit has 3, 4 asked for; set "
+                                         r"trial.fit_scenes=3$"):
         check(small_spec())
+
+
+def folder_spec(root, **settings):
+    """A trial on one's own photographs."""
+    spec = small_spec("tiny_sd", view_scenes=0, losses=("sharpening",), **settings)
+    knobs = registry.settings("data", "folder", {"root": str(root), "side_px": 64}, "data")
+    return replace(spec, data=Choice("folder", knobs))
+
+
+def test_a_folder_that_is_too_small_for_its_splits_says_what_to_set(unopened, tmp_path):
+    spec = folder_spec(tree(tmp_path), optimise_scenes=100, fit_scenes=250, test_scenes=2, scenes_per_step=6)
+    with pytest.raises(UsageError) as caught:
+        check(spec)
+    told = str(caught.value)
+    assert told == ("data 'folder' has too few scenes: optimise has 3, 100 asked for; fit has 3, 250 asked for; set "
+                    "trial.optimise_scenes=3, trial.fit_scenes=3, trial.scenes_per_step=3, or "
+                    "trial.data.share_train=true, for more in optimise and fit")
+    settings = {name: int(value) for name, value in re.findall(r"trial\.(\w+)=(\d+)", told)}
+    check(replace(spec, **settings))  # what it says to set is enough
+
+
+def test_a_folder_with_an_empty_split_says_what_fills_it(unopened, tmp_path):
+    spec = folder_spec(tree(tmp_path, images=1, table=None), optimise_scenes=1, fit_scenes=1, test_scenes=1,
+                       scenes_per_step=1)
+    with pytest.raises(UsageError, match=r"fit has 0, 1 asked for; test has 0, 1 asked for; a split needs at least 1: "
+                                         r"add scenes, or set trial.data.share_train=true, .*trial.data.test_share$"):
+        check(spec)
 
 
 def test_terms_across_views_need_cameras_and_a_canvas_its_views(unopened, monkeypatch):

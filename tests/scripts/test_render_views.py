@@ -255,5 +255,5 @@ def test_sizes_out_of_range_are_refused(tmp_path, capsys):
 
 def test_trimesh_is_asked_for_where_it_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "trimesh", None)
-    with pytest.raises(UsageError, match=r"needs trimesh: pip install 'harness\[data\]'"):
+    with pytest.raises(UsageError, match=r"needs trimesh: pip install -e '\.\[data\]'"):
         load_mesh(tmp_path / "a.obj")

@@ -14,7 +14,7 @@ def open_h5(path: Path) -> Iterator[Any]:
     try:
         import h5py
     except ImportError:
-        raise UsageError(f"{path}: reading it takes h5py: pip install 'harness[data]'") from None
+        raise UsageError(f"{path}: reading it takes h5py: pip install -e '.[data]'") from None
     try:
         file = h5py.File(path, "r")
     except OSError as error:

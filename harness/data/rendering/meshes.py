@@ -29,7 +29,7 @@ def load_mesh(path: Path) -> Triangles:
     try:
         import trimesh  # noqa: F401 - one condition for all formats, though not every one needs it
     except ImportError as error:
-        raise UsageError(f"mesh {path}: reading it needs trimesh: pip install 'harness[data]'") from error
+        raise UsageError(f"mesh {path}: reading it needs trimesh: pip install -e '.[data]'") from error
     if not path.is_file() or path.stat().st_size == 0:
         raise UsageError(f"mesh {path}: {'empty' if path.is_file() else 'missing'}")
     try:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -71,8 +72,12 @@ class Observations:
 class Metric(ABC):
     """One family of scores.
 
+    ``names`` is a pattern of the scores' names, so that an experiment's `report:` may name them; this package's own
+    are in `harness.config.scores`.
+
     >>> import torch
     >>> class VisibleShare(Metric):
+    ...     names = "visible_share"
     ...     def __call__(self, observed):
     ...         return {"visible_share": observed.visible.double().mean().item()}
     >>> points = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
@@ -80,6 +85,8 @@ class Metric(ABC):
     >>> VisibleShare()(Observations(points, visible, torch.ones(1, 1), (64, 64), {"": points}))
     {'visible_share': 0.5}
     """
+
+    names: ClassVar[str] = ""
 
     @abstractmethod
     def __call__(self, observed: Observations) -> dict[str, float]:

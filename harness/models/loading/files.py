@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from harness.errors import UsageError
@@ -16,7 +19,7 @@ OTHERS = {"tokenizer": ("vocab.json", "merges.txt"), "scheduler": ("scheduler_co
           "feature_extractor_clip": PROCESSOR, "feature_extractor_vae": PROCESSOR}
 PLAIN = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 ZERO123PLUS = (*PLAIN, "vision_encoder", "feature_extractor_clip")
-VARIANTS = ("", "fp16")  # full-precision weights before half ones: a trial's precision casts them anyway
+VARIANTS = ("", "fp16", "bf16")  # full-precision weights before half ones: a trial's precision casts them anyway
 
 
 def variant(folder: Path, part: str) -> str:
@@ -24,9 +27,18 @@ def variant(folder: Path, part: str) -> str:
     for name in VARIANTS:
         if (folder / part / _single(part, name)).is_file() or (folder / part / _index(part, name)).is_file():
             return name
-    others = sorted(p.name for p in (folder / part).glob("*") if p.suffix in (".bin", ".ckpt", ".pt", ".msgpack"))
-    hint = f"; {others[0]} is no safetensors file and is never loaded, convert it" if others else ""
-    raise UsageError(f"model folder {folder}: {part}/{_single(part, '')} is missing{hint}")
+    raise UsageError(f"model folder {folder}: {part}/{_single(part, '')} is missing{_instead(folder, part)}")
+
+
+def _instead(folder: Path, part: str) -> str:
+    """Return the end of a message: which other weights lie in a part's folder, and how to take them."""
+    names = sorted(path.name for path in (folder / part).glob("*"))
+    for mark, target, what in ((".safetensors.index.", _index(part, ""), "the files that it names"),
+                               (".safetensors", _single(part, ""), "it")):
+        if name := next((name for name in names if mark in name), ""):
+            return f"; {name} lies there: rename it to {target} to take {what}"
+    others = [name for name in names if Path(name).suffix in (".bin", ".ckpt", ".pt", ".msgpack")]
+    return f"; {others[0]} is no safetensors file and is never loaded, convert it" if others else ""
 
 
 def weights(folder: Path, part: str) -> list[Path]:
@@ -98,6 +110,26 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError(f"model file {path}: not a JSON object")
     return content
+
+
+@contextmanager
+def without_marks(folder: Path) -> Iterator[Path]:
+    """Yield a folder; if JSON files in it begin with a byte order mark, which the libraries refuse, a copy without it.
+
+    The copy's other files are links.
+    """
+    marked = [path for path in folder.glob("*.json") if path.read_bytes().startswith(BOM_UTF8)]
+    if not marked:
+        yield folder
+        return
+    with TemporaryDirectory(prefix="harness-") as place:
+        for path in folder.iterdir():
+            copy = Path(place) / path.name
+            if path in marked:
+                copy.write_bytes(path.read_bytes().removeprefix(BOM_UTF8))
+            else:
+                copy.symlink_to(path.resolve())
+        yield Path(place)
 
 
 def _used(folder: Path) -> Iterator[Path]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shorten
 from harness.models.loading.check import Expected, check_folder
-from harness.models.loading.files import fingerprint, read_json, variant
+from harness.models.loading.files import fingerprint, read_json, variant, without_marks
 from harness.models.pipelines.diffusion import Parts
 
 __all__ = ["SHIPPED", "Expected", "fingerprint", "load_parts"]
@@ -48,11 +48,11 @@ def _zero123plus(folder: Path, vision: Any) -> dict[str, Any]:
 def _load(kind: Any, folder: Path, part: str, **options: Any) -> Any:
     """Load one part; raise UsageError for missing weights, which the library would draw at random with a warning."""
     try:
-        model, report = kind.from_pretrained(folder / part, variant=variant(folder, part) or None, use_safetensors=True,
-                                             local_files_only=True, output_loading_info=True, **options)
+        with without_marks(folder / part) as place:
+            model, report = kind.from_pretrained(place, variant=variant(folder, part) or None, use_safetensors=True,
+                                                 local_files_only=True, output_loading_info=True, **options)
     except Exception as error:  # each library has its own exceptions, and some raise bare RuntimeErrors
-        reason = str(error).strip().split("\n")[0][:200]
-        raise UsageError(f"model folder {folder}: {part} cannot be loaded: {reason}") from error
+        raise UsageError(f"model folder {folder}: {part} cannot be loaded: {_first_line(error)}") from error
     extra = sorted(name for name in report["unexpected_keys"] if not name.endswith(HARMLESS))
     if extra:
         raise UsageError(f"model folder {folder}: {part} has tensors that its config.json does not describe: {extra[0]}"
@@ -66,6 +66,10 @@ def _load(kind: Any, folder: Path, part: str, **options: Any) -> Any:
     return model
 
 
+def _first_line(error: Exception) -> str:
+    return shorten(str(error).strip().split("\n")[0], 200)
+
+
 def _tokenizer(folder: Path) -> Any:
     """Return the tokenizer; one without a maximum length takes the text encoder's."""
     from transformers import CLIPTokenizer, CLIPTokenizerFast
@@ -73,10 +77,10 @@ def _tokenizer(folder: Path) -> Any:
     place = folder / "tokenizer"
     kind = CLIPTokenizer if (place / "vocab.json").is_file() else CLIPTokenizerFast
     try:
-        tokenizer = kind.from_pretrained(place, local_files_only=True)
+        with without_marks(place) as readable:
+            tokenizer = kind.from_pretrained(readable, local_files_only=True)
     except Exception as error:  # a damaged vocabulary raises whatever its parser raises
-        reason = str(error).strip().split("\n")[0][:200]
-        raise UsageError(f"model folder {folder}: tokenizer cannot be loaded: {reason}") from error
+        raise UsageError(f"model folder {folder}: tokenizer cannot be loaded: {_first_line(error)}") from error
     longest = read_json(folder / "text_encoder" / "config.json").get("max_position_embeddings", 77)
     tokenizer.model_max_length = min(tokenizer.model_max_length, longest)
     return tokenizer
@@ -90,7 +94,8 @@ def _scheduler(folder: Path) -> Any:
     is_scheduler = isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)
     if not is_scheduler:
         raise UsageError(f"model folder {folder}: scheduler {name!r} is none of diffusers' own")
-    return kind.from_pretrained(folder / "scheduler")
+    with without_marks(folder / "scheduler") as place:
+        return kind.from_pretrained(place)
 
 
 def _side(processor: dict[str, Any]) -> int:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shorten
 from harness.models.loading.files import demand
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -20,8 +20,11 @@ def is_repository(path: str) -> bool:
     return bool(REPOSITORY.fullmatch(path)) and not path.startswith((".", "~")) and not Path(path).exists()
 
 
-def commit(repository: str, revision: str, model: str) -> str:
-    """Return the commit of a revision: itself if it is a commit, else from the cache, else from the hub."""
+def commit(repository: str, revision: str, label: str) -> str:
+    """Return the commit of a revision: itself if it is a commit, else from the cache, else from the hub.
+
+    ``label`` begins the message of an error.
+    """
     from huggingface_hub import HfApi
 
     if COMMIT.fullmatch(revision):
@@ -33,17 +36,20 @@ def commit(repository: str, revision: str, model: str) -> str:
         _demand_network()
         sha = HfApi().model_info(repository, revision=revision).sha
     except Exception as error:  # errors of the hub, its HTTP library and the system share no base class
-        raise _unreachable(repository, revision, model, error) from error
+        raise _unreachable(repository, revision, label, error) from error
     if not sha:
-        raise _unreachable(repository, revision, model, ValueError("the hub names no commit"))
+        raise _unreachable(repository, revision, label, ValueError("the hub names no commit"))
     return sha
 
 
-def snapshot(repository: str, revision: str, parts: Sequence[str], model: str) -> Path:
-    """Return the folder with these parts of a repository at a commit; download them if the cache lacks any."""
+def snapshot(repository: str, revision: str, parts: Sequence[str], label: str) -> Path:
+    """Return the folder with these parts of a repository at a commit; download them if the cache lacks any.
+
+    ``label`` as in `commit`.
+    """
     from huggingface_hub import snapshot_download
 
-    folder = cached_folder(repository, commit(repository, revision, model))
+    folder = cached_folder(repository, commit(repository, revision, label))
     if _complete(folder, parts):
         return folder
     names = ["model_index.json", *(f"{part}/*.{kind}" for part in parts for kind in ("json", "txt", "safetensors"))]
@@ -56,7 +62,7 @@ def snapshot(repository: str, revision: str, parts: Sequence[str], model: str) -
             if _complete(folder, parts):
                 break
     except Exception as error:  # as above
-        raise _unreachable(repository, folder.name, model, error) from error
+        raise _unreachable(repository, folder.name, label, error) from error
     return folder
 
 
@@ -86,11 +92,11 @@ def _demand_network() -> None:
         raise ConnectionError("HF_HUB_OFFLINE is set")
 
 
-def _unreachable(repository: str, revision: str, model: str, error: Exception) -> UsageError:
+def _unreachable(repository: str, revision: str, label: str, error: Exception) -> UsageError:
     from huggingface_hub import constants
 
-    reason = str(error).strip().split("\n")[0][:120] or type(error).__name__
+    reason = shorten(str(error).strip().split("\n")[0], 200) or type(error).__name__
     return UsageError(
-        f"model {model!r}: {repository} at {revision} is not in the cache {constants.HF_HUB_CACHE} (HF_HOME moves it) "
+        f"{label}: {repository} at {revision} is not in the cache {constants.HF_HUB_CACHE} (HF_HOME moves it) "
         f"and cannot be downloaded: {reason}; where there is a network run `hf download {repository} --revision "
         f"{revision}`, or name a diffusers folder in model.path")

@@ -36,7 +36,7 @@ ZERO123PLUS_RELEASES = {  # version -> repository of the authors
 class Published(Model):
     """A diffusers folder, from the hub or from disk."""
 
-    path: str = knob("", "diffusers folder, or hub repository owner/name; empty for the published one")
+    path: str = knob("", "diffusers folder, or hub repository owner/name; empty for the published one", path=True)
     revision: str = knob("", "commit, branch or tag on the hub; empty for the pinned commit, or main of another path")
 
     @property
@@ -54,17 +54,17 @@ class Published(Model):
         folder = Path(self.path)
         if self._repository:
             parts = ZERO123PLUS if release.zero123plus else PLAIN
-            folder = hub.snapshot(self._repository, self._revision, parts, release.expected.name)
+            folder = hub.snapshot(self._repository, self._revision, parts, self._label)
         loaded = load_parts(folder, zero123plus=release.zero123plus, dtype=DTYPES[precision], expected=release.expected)
         return self.build(loaded, precision, device)
 
     def fingerprint(self) -> str:
         """Return the commit of a hub repository, or the hash of a folder's files."""
         if self._repository:
-            return hub.commit(self._repository, self._revision, self.release.expected.name)
+            return hub.commit(self._repository, self._revision, self._label)
         folder = Path(self.path).expanduser()
         if not folder.is_dir():
-            raise UsageError(f"model {self.release.expected.name!r}: path {self.path!r} is no folder, and no hub "
+            raise UsageError(f"{self._label}: path {self.path!r} is no folder, and no hub "
                              "repository's name (owner/name)")
         return fingerprint(folder)
 
@@ -80,6 +80,12 @@ class Published(Model):
     def side_multiple(self) -> int | None:
         """Return the multiple of the configuration, None if it is not downloaded yet."""
         return multiple_of_folder(self._folder)
+
+    @property
+    def _label(self) -> str:
+        """The beginning of an error: the model, and that a path which may be a repository's name is no folder."""
+        label = f"model {self.release.expected.name!r}"
+        return f"{label}: there is no folder {self.path}; on the hub" if self.path and self._repository else label
 
     @property
     def _folder(self) -> Path:

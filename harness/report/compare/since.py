@@ -81,7 +81,7 @@ def _numbers(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> Iterator[
             yield f"{score} {_mark(one)} -> {_mark(other)}"
         first, second = one.get("difference"), other.get("difference")
         if not _same(first or {}, second or {}, COMPARED):
-            yield f"{score} {_compared(first)} -> {_compared(second)}"
+            yield f"{score} {_comparison(first, second)}"
 
 
 def _same(one: Cell, other: Cell, keys: Sequence[str]) -> bool:
@@ -105,10 +105,17 @@ def _mark(cell: Cell) -> str:
     return "best" if cell["best"] else "tied with the best" if cell["tied"] else "neither best nor tied"
 
 
-def _compared(difference: Cell | None) -> str:
+def _comparison(before: Cell | None, after: Cell | None) -> str:
+    """Return how a comparison with the baseline changed; one that ended, or began, has one side."""
+    if before is None or after is None:
+        one = before or after
+        words = _compared(one) if one else ""
+        return f"no longer compared; was: {words}" if before else f"compared for the first time: {words}"
+    return f"{_compared(before)} -> {_compared(after)}"
+
+
+def _compared(difference: Cell) -> str:
     """Return a difference in words: its baseline, interval and test."""
-    if difference is None:
-        return "no difference"
     more = {"after correction": difference["adjusted_p"], "effect size": difference["effect_size"],
             "improves": difference["probability_of_improvement"]}
     words = [f"{name} {value:.4g}" for name, value in more.items() if value is not None]

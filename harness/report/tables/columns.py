@@ -170,7 +170,8 @@ TABLES = (
     TableLayout(
         "views", "Generated views: denoising error", _views, ("nvs_loss", "psnr"),
         (Reference("no fusion", {"nvs_loss": "nvs_loss_baseline"}),),
-        "error: guided by the model's own estimate, same noise in every row; forced: guided by the true views, a leak.",
+        "The error is guided by the model's own estimate, same noise in every row; forced: guided by the true views, a "
+        "leak.",
     ),
     TableLayout(
         "multiview", "Agreement of the views", lambda _: MULTIVIEW, ("reprojection_px",),

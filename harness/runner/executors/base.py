@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.config.spec import RunOptions, TrialSpec
-from harness.errors import UsageError
+from harness.errors import UsageError, shorten
 from harness.runner import environment
 
 if TYPE_CHECKING:
@@ -227,5 +227,5 @@ def _free_memory() -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:297] + "..."
+    """Return an error's text in one line; a message of ours says what to do, so it is kept whole."""
+    return shorten(str(error), 2000 if isinstance(error, UsageError) else 300)

@@ -92,9 +92,12 @@ def test_a_tokenizer_without_a_maximum_length_takes_the_encoders(folder):
 
 
 def test_a_configuration_with_a_byte_order_mark_is_read(folder):
-    config = folder / "unet" / "config.json"
-    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    for file in folder.rglob("*.json"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     check_folder(folder)
+    parts = load_parts(folder)
+    assert (parts.unet.config.cross_attention_dim, parts.tokenizer.model_max_length) == (24, 77)
+    config = folder / "unet" / "config.json"
     config.write_text("[1]")
     with pytest.raises(UsageError, match="not a JSON object"):
         check_folder(folder)

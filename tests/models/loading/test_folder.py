@@ -1,6 +1,7 @@
 """Opening diffusers folders: the layouts that are published, and every mistake with one line that names it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,28 @@ def test_sharded_weights_load_without_accelerate(plain, random_folders, monkeypa
 def test_half_precision_files_serve_where_there_are_no_others(plain, random_folders):
     layouts.halve(plain)
     assert_same(weights(plain), weights(random_folders["tiny_sd"]), atol=1e-3, rtol=1e-3)
+
+
+def test_bfloat16_files_serve_too(plain, random_folders):
+    layouts.halve(plain)
+    for file in plain.rglob("*.fp16.safetensors"):
+        file.rename(file.with_name(file.name.replace("fp16", "bf16")))
+    assert_same(weights(plain), weights(random_folders["tiny_sd"]), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_another_variant_is_named_with_the_way_to_take_it(plain, random_folders, sharded):
+    stem = "diffusion_pytorch_model.safetensors"
+    if sharded:
+        layouts.shard(plain, "unet")
+        stem += ".index.json"
+    other = stem.replace(".safetensors", ".non_ema.safetensors")
+    (plain / "unet" / stem).rename(plain / "unet" / other)
+    (message,) = [lines(plain)]
+    assert "unet/diffusion_pytorch_model.safetensors is missing; " in message
+    named, place = re.search(r"; (\S+) lies there: rename it to (\S+) to take", message).groups()
+    (plain / "unet" / named).rename(plain / "unet" / place)
+    assert_same(weights(plain), weights(random_folders["tiny_sd"]))
 
 
 def test_weights_under_their_old_names_are_the_same(plain, random_folders):

@@ -91,7 +91,8 @@ def test_a_branch_is_the_commit_that_the_cache_has(cache, narrow, random_folders
 
 
 def test_an_unknown_branch_needs_a_network(cache):
-    with pytest.raises(UsageError, match="someone/model at later is not in the cache"):
+    with pytest.raises(UsageError, match="model 'sd15': there is no folder someone/model; on the hub: someone/model at "
+                                         "later is not in the cache"):
         build("models", "sd15", {"path": "someone/model", "revision": "later"}).fingerprint()
 
 

@@ -38,10 +38,10 @@ def test_another_baseline_changes_every_comparison():
     found = changes(written(), written(layout=replace(LAYOUT, baseline={"fusion": "concat"})), {})
     shown = {change.setting: change.numbers for change in found}
     half = "0.2484 (n = 3), p 0.5"
-    assert shown["none"] == (f"pck@0.1 no difference -> difference to concat -0.1±{half}, after correction 1, "
-                             "effect size -0.5642, improves 0.3333", "it is the baseline no longer")
-    assert shown["concat"] == (f"pck@0.1 difference to none +0.1±{half}, after correction 0.5, effect size 0.5642, "
-                               "improves 0.6667 -> no difference", "it is the baseline now")
+    assert shown["none"] == (f"pck@0.1 compared for the first time: difference to concat -0.1±{half}, "
+                             "after correction 1, effect size -0.5642, improves 0.3333", "it is the baseline no longer")
+    assert shown["concat"] == (f"pck@0.1 no longer compared; was: difference to none +0.1±{half}, "
+                               "after correction 0.5, effect size 0.5642, improves 0.6667", "it is the baseline now")
     assert len(shown["blend"]) == 1
     assert shown["blend"][0].startswith("pck@0.1 difference to none +0.2±")
     assert " -> difference to concat +0.1±0.2484 (n = 3), p 0.5, " in shown["blend"][0]
