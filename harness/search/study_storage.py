@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import Resumable, UsageError, shorten
-from harness.store.urls import check_sqlite_path, hide_password
+from harness.store.urls import check_sqlite_path, hide_password, sqlite_path
 
 if TYPE_CHECKING:
     import optuna
@@ -34,14 +34,14 @@ def open_storage(url: str, warn: Callable[[str], None]) -> "optuna.storages.RDBS
 
     Only the one process that writes the study may call it.
     """
-    path = _sqlite_path(url)
+    path = sqlite_path(url)
     if path is None:
         return _connect(url, pool_pre_ping=True)
     try:
         _prepare_file(path, warn)
     except OSError as error:
         raise UsageError(f"storage {path}: cannot be opened: {error.strerror or error}") from error
-    storage = _connect(url, connect_args={"timeout": PATIENCE})
+    storage = _connect(url, connect_args={} if "timeout=" in url else {"timeout": PATIENCE})
     _disable_disk_sync(storage.engine)
     return storage
 
@@ -75,10 +75,6 @@ def _connect(url: str, **options: Any) -> "optuna.storages.RDBStorage":
         raise UsageError(f"{place}: not an address of a database: {_first_line(error)}") from error
     except (SQLAlchemyError, RuntimeError) as error:  # RuntimeError: tables of another Optuna version
         raise UsageError(f"{place}: cannot be opened: {_first_line(error.__cause__ or error)}") from error
-
-
-def _sqlite_path(url: str) -> Path | None:
-    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
 
 def _prepare_file(path: Path, warn: Callable[[str], None]) -> None:

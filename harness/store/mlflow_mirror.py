@@ -38,9 +38,14 @@ class Mirror:
         self._runs: dict[Attempt, str] = {}  # ids only: MLflow's run objects are large
         self._complete: set[Attempt] = set()
         self._left_running: list[str] = []
+        parents: dict[str, list[str]] = {}  # the runs below each of them
         for run in store_runs(client, store, self._experiment):
             self._register(run)
+            parents.setdefault(run.data.tags.get("mlflow.parentRunId", ""), []).append(str(run.info.run_id))
+        self.has_new_parent = PARENT not in self._runs
         self._parent = self._runs.get(PARENT) or self._create(*PARENT, store.experiment, {})
+        for run in (run for parent, runs in parents.items() if parent not in ("", self._parent) for run in runs):
+            client.set_tag(run, "mlflow.parentRunId", self._parent)  # the old one was deleted, such as in the UI
 
     def end_dead_runs(self) -> None:
         """End as KILLED the runs that a dead coordinator left RUNNING; only for the holder of the store's lock."""

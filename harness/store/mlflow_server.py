@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from harness.store.store import Store
-from harness.store.urls import check_sqlite_path
+from harness.store.urls import check_sqlite_path, sqlite_path
 
 FAIL_FAST = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-           "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+           "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "PGCONNECT_TIMEOUT": "5"}
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def default_uri(results: Path) -> str:
@@ -32,9 +33,23 @@ def connect(uri: str) -> Any:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    if uri.startswith("sqlite:///"):
-        _create_database(Path(uri.removeprefix("sqlite:///")))
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what fails is raised too
+    path = sqlite_path(uri)
+    if path is not None:
+        _create_database(path)
+    _try_database(uri)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _try_database(uri: str) -> None:
+    """Open a connection to a database and close it; MLflow would try ten times, for minutes, if there is none."""
+    if uri.partition("://")[0].partition("+")[0] not in DATABASES:
+        return
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
+    with engine.connect():
+        pass
 
 
 def _create_database(path: Path) -> None:

@@ -134,10 +134,18 @@ class MlflowTracker(Tracker):
 
 
 def push_files(store: Store, uri: str | None = None) -> str:
-    """Push the experiment's own files, such as figures; return a message about a failure, "" if all went well."""
+    """Push the experiment's own files, such as figures; return a message about a failure, "" if all went well.
+
+    After a run whose mirror failed, and said so, nothing is tried: `sync` pushes these files too.
+    """
     uri = uri or default_uri(store.results)
+    if (store.folder / PENDING).exists():
+        return ""
     try:
-        Mirror(store, uri).push_files()
+        mirror = Mirror(store, uri)
+        mirror.push_files()
+        if mirror.has_new_parent:
+            mirror.end(overall_status(record["status"] for record in store.records()))
     except Exception as error:  # of any library
         return f"{_problem(uri, error)}; `harness sync` pushes the figures later"
     return ""
@@ -154,7 +162,7 @@ def sync(store: Store, uri: str | None = None) -> int:
             mirror.end_dead_runs()
             pushed = mirror.catch_up()
             mirror.push_files()
-            if pushed:
+            if pushed or mirror.has_new_parent:
                 mirror.end(overall_status(record["status"] for record in store.records()))
             (store.folder / PENDING).unlink(missing_ok=True)
         except Exception as error:  # of any library
@@ -170,7 +178,7 @@ def overall_status(statuses: Iterable[str]) -> str:
 
 def _problem(uri: str, error: Exception) -> str:
     address = hide_password(uri)
-    text = str(error).replace(uri.rstrip("/"), address.rstrip("/"))
+    text = str(error).partition("(Background on this error")[0].replace(uri.rstrip("/"), address.rstrip("/"))
     if uri.startswith("sqlite:") and any(words in text for words in DAMAGED):
         return f"MLflow at {address}: the database is damaged; move it away, and a new one is made from the store"
     return f"MLflow at {address}: {type(error).__name__}: {shorten(text, 200)}"

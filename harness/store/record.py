@@ -64,14 +64,22 @@ def find_edit(record: Mapping[str, Any]) -> str:
     """Return a message if the id is not that of the record's setting and fingerprints, "" if it is.
 
     Such a record is of a setting that never ran: a report would leave it out or show it in another row, and its own
-    setting would count as done. A record without fingerprints, of a trial that failed early, cannot be checked.
+    setting would count as done. Two kinds cannot be checked: a record without fingerprints, of a trial that failed
+    early, and one with a null in its setting, which may have been an infinity.
     """
     prints = [record["fingerprints"].get(kind) for kind in ("data", "weights")]
     if not HASH.fullmatch(record["id"]) or not all(isinstance(text, str) for text in prints):
         return ""
+    if _has_null(record["spec"]):
+        return ""
     found = id_of(record["spec"], *prints)
     return "" if found == record["id"] else (
         f"spec or fingerprints in record.json were changed after the trial ran: they are those of {found}")
+
+
+def _has_null(value: Any) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return value is None or any(map(_has_null, inner))
 
 
 def stale_record(record: Mapping[str, Any]) -> dict[str, Any]:

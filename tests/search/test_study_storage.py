@@ -46,6 +46,13 @@ def test_a_path_that_no_address_can_hold_is_refused(tmp_path):
     assert study_storage.storage_url("", tmp_path / "ü #1") == f"sqlite:///{tmp_path}/ü #1/study.db"
 
 
+def test_options_of_a_file_are_no_part_of_its_path(tmp_path, store):
+    study = Study(experiment(tmp_path), store, url=f"sqlite:///{tmp_path}/own.db?timeout=60")
+    study.close()
+    assert (tmp_path / "own.db").is_file()
+    assert not list(tmp_path.glob("*timeout*"))
+
+
 def test_tables_are_created_elsewhere_and_renamed(tmp_path, monkeypatch):
     monkeypatch.undo()  # the real function instead of the tests' copy
     places = []

@@ -155,6 +155,13 @@ def test_a_record_whose_setting_was_changed_by_hand_is_named_and_not_trusted(sto
     assert store.status(trial) == "unreadable"
 
 
+def test_a_setting_with_an_infinity_is_no_changed_one(store):
+    spec = fake.spec(limit=float("inf"), also=[float("nan")])
+    trial = spec.id(**{f"{kind}_fingerprint": text for kind, text in fake.FINGERPRINTS.items()})
+    save(store, trial, spec)
+    assert store.status(trial) == "finished"
+
+
 @pytest.mark.parametrize("held", [
     {}, {"scores": None, "cost": [], "files": 3, "attempts": [None], "spec": {"seed": 1}},
 ])

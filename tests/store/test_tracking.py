@@ -1,7 +1,9 @@
 import math
 import re
 import shutil
+import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from harness.store.mlflow_mirror import Mirror, flatten, metric_name
 from harness.store.mlflow_server import default_uri
 from harness.store.mlflow_tracker import MlflowTracker, push_files, sync
 from harness.store.store import Store
-from harness.store.urls import hide_password
+from harness.store.urls import hide_password, sqlite_path
 from tests.runner.executors import fake
 
 CLOSED = "http://127.0.0.1:9"
@@ -98,6 +100,24 @@ def test_a_resumed_experiment_keeps_its_parent_and_pushes_nothing_twice(store):
     assert sync(store) == 0
 
 
+@pytest.mark.parametrize("by", ["run", "sync", "push_files"])
+def test_after_its_parent_was_deleted_an_experiment_has_a_new_one_that_ends_and_holds_every_child(store, by):
+    run(store, fake.spec(seed=1), fake.spec(seed=2))
+    client, old, _, _ = runs_of(store)
+    client.delete_run(old.info.run_id)  # as the button of MLflow's pages does
+    if by == "run":
+        run(store, fake.spec(seed=1), fake.spec(seed=2), fake.spec(seed=3))
+    elif by == "sync":
+        assert sync(store) == 0
+    else:
+        assert push_files(store) == ""
+    _, parent, children, count = runs_of(store)
+    assert parent.info.run_id != old.info.run_id
+    assert (parent.info.status, count, len(children)) == ("FINISHED", *[3 if by == "run" else 2] * 2)
+    assert sync(store) == 0
+    assert runs_of(store)[1].info.run_id == parent.info.run_id
+
+
 def test_what_a_dead_coordinator_left_running_is_closed_as_killed(store):
     with store.lock():
         left = Mirror(store, default_uri(store.results))
@@ -134,6 +154,54 @@ def test_an_unreachable_server_is_told_once_and_sync_pushes_later_without_duplic
     _, parent, children, count = runs_of(store)
     assert (count, parent.info.status) == (3, "FAILED")
     assert sorted(child.info.status for child in children.values()) == ["FAILED", "FINISHED", "FINISHED"]
+
+
+@pytest.fixture
+def silent_port():
+    """The port of a server that takes connections and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", ["closed", "silent", "folder"])
+def test_a_database_that_is_down_is_given_up_in_seconds_and_said_once(store, monkeypatch, capfd, silent_port, kind):
+    class Told(Progress):
+        warnings = []  # noqa: RUF012
+
+        def warning(self, text):
+            self.warnings.append(text)
+
+    uri = {"closed": "postgresql://me:secret@127.0.0.1:9/runs", "folder": f"sqlite:///{store.results}",
+           "silent": f"postgresql://me:secret@127.0.0.1:{silent_port}/runs"}[kind]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setattr(time, "sleep", lambda seconds, sleep=time.sleep: sleep(seconds) if seconds < 2 else given_up())
+    began = time.monotonic()
+    assert run(store, fake.spec(seed=1), fake.spec(seed=2), progress=Told()).done == 2
+    (warning,) = Told.warnings
+    assert warning.startswith("MLflow at ")
+    assert "secret" not in warning
+    assert "sqlalche.me" not in warning
+    assert push_files(store) == ""  # the run has said it; `sync` pushes files too
+    assert time.monotonic() - began < 20
+    assert "WARNING" not in "".join(capfd.readouterr())
+
+
+def given_up():
+    raise AssertionError("it waits to try again")
+
+
+def test_options_of_a_sqlite_address_are_no_part_of_its_path(store, monkeypatch):
+    uri = f"sqlite:///{store.results}/mlflow.db?timeout=60"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert run(store, fake.spec(seed=1)).done == 1
+    _, parent, _, count = runs_of(store)
+    assert (parent.info.status, count) == ("FINISHED", 1)
+    assert not list(store.results.glob("*timeout*"))
+    assert sqlite_path(uri) == store.results / "mlflow.db"
+    assert sqlite_path("sqlite:///a.db?timeout=60&mode=rw") == Path("a.db")
+    assert sqlite_path("postgresql://host/a?connect_timeout=3") is None
 
 
 def test_a_damaged_database_costs_no_trial_and_is_made_anew_from_the_store(store, monkeypatch):
@@ -327,7 +395,7 @@ def test_the_same_folder_by_another_path_goes_on_in_the_same_experiment(store, t
     assert runs_of(store)[3] == 3
 
 
-@pytest.mark.parametrize("name", ["p %20 q", "what?"])
+@pytest.mark.parametrize("name", ["p %20 q", "what?", "a?b=c", "a?timeout=60"])
 def test_a_path_that_no_address_can_hold_is_refused_before_anything_is_written(tmp_path, monkeypatch, name):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(UsageError, match=r"/mlflow.db: a database cannot lie in a path with % or \?") as refused:
