@@ -27,8 +27,10 @@ def add_measure(parser: argparse.ArgumentParser) -> None:
 
 
 def show_plan(trials: Iterable[PlannedTrial], store: Store, args: argparse.Namespace, *,
-              force: bool = False) -> None:
+              force: bool = False, remark: str = "") -> None:
     """Print id, status and label of each planned trial as soon as it is known, then the cost of the unfinished ones."""
+    if remark:
+        print(f"warning: {remark}", file=sys.stderr)
     if args.json:
         _print_json(trials)
         return

@@ -10,7 +10,8 @@ from pathlib import Path
 from harness import registry
 from harness.cli._progress_lines import duration
 from harness.config.grid import Cells
-from harness.config.spec import Experiment
+from harness.config.search_block import resolve_params
+from harness.config.spec import Experiment, TrialSpec
 from harness.errors import INTERRUPTED, OK, SOME_FAILED, TERMINATED
 from harness.runner.coordinator import Policy, Summary
 from harness.store.store import Store
@@ -45,13 +46,20 @@ def exit_code(summary: Summary) -> int:
     return INTERRUPTED if summary.left else OK
 
 
-def data_remarks(experiment: Experiment) -> list[str]:
-    """Return the remarks on an experiment's datasets, such as points that lie outside their image."""
-    trials = experiment.trials
-    specs = trials.examples() if isinstance(trials, Cells) else trials
-    choices = {repr(spec.data): spec.data for spec in specs}
+def remarks(experiment: Experiment) -> list[str]:
+    """Return what to say before a run: fusions that cannot act, and points of a dataset outside their image."""
+    choices = {repr(spec.data): spec.data for spec in examples(experiment)}
     datasets = [registry.build("data", choice.name, choice.knobs) for choice in choices.values()]
-    return [str(remark) for dataset in datasets for remark in dataset.remarks]
+    lines = [str(remark) for dataset in datasets for remark in dataset.remarks]
+    return [experiment.remark, *lines] if experiment.remark else lines
+
+
+def examples(experiment: Experiment) -> list[TrialSpec]:
+    """Return trials that together hold every value of every setting; of a search, those at the corners of its space."""
+    search, trials = experiment.search, experiment.trials
+    if search is not None:
+        return [resolve_params(search, params) for params in search.space.corners(every=True)]
+    return list(trials.examples() if isinstance(trials, Cells) else trials)
 
 
 def print_summary(store: Store, summary: Summary, files: list[Path], *, forced: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -23,6 +24,8 @@ def show_search(experiment: Experiment, search: SearchSpec, store: Store, args: 
     from harness.search.feasibility import check_space
 
     check_space(search)
+    if experiment.remark:
+        print(f"warning: {experiment.remark}", file=sys.stderr)
     records = store.records()
     ours = [record for record in records if record["status"] in SPENT and params_in_space(search, record["spec"])]
     left = _left(search, len(experiment.seeds), len(ours))

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import registry
-from harness.config.grid import Cells
+from harness.cli._run_options import examples
 from harness.config.load import load
 from harness.config.located_yaml import parse
-from harness.config.search_block import resolve_params
 from harness.config.spec import Choice
 from harness.errors import UsageError
 
@@ -68,11 +67,7 @@ def _data(args: argparse.Namespace) -> dict[str, list[str]]:
 
 def _models(args: argparse.Namespace) -> dict[str, list[str]]:
     """Check every model of an experiment's trials; a search's, at the corners of its space."""
-    experiment = load(args.experiment, args.set)
-    search, trials = experiment.search, experiment.trials
-    if search is not None:
-        trials = [resolve_params(search, params) for params in search.space.corners(every=True)]
-    specs = trials.examples() if isinstance(trials, Cells) else iter(trials)
+    specs = examples(load(args.experiment, args.set))
     models = {json.dumps(spec.model.to_dict(), sort_keys=True): spec.model for spec in specs}
     report: dict[str, list[str]] = {"found": [], "missing": []}
     for model in models.values():

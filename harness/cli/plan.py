@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
     if experiment.search is None:
         if args.json and args.measure:
             raise UsageError("--measure: the cost of a grid is printed as text only; leave out --json")
-        show_plan(Grid(experiment, store), store, args)
+        show_plan(Grid(experiment, store), store, args, remark=experiment.remark)
     else:
         show_search(experiment, experiment.search, store, args)
     return 0

@@ -10,7 +10,7 @@ from harness.cli import _progress, _report_files
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_experiment, add_results, results_of
 from harness.cli._plan_view import add_measure, show_plan
-from harness.cli._run_options import add_policy, data_remarks, exit_code, policy_of, print_summary
+from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary, remarks
 from harness.config.load import load
 from harness.config.spec import Experiment
 from harness.errors import OK, UsageError
@@ -46,11 +46,11 @@ def main(args: argparse.Namespace) -> int:
     store = Store(results_of(args), experiment.name)
     grid = Grid(experiment, store, force=args.force)
     if args.dry_run:
-        show_plan(grid, store, args, force=args.force)
+        show_plan(grid, store, args, force=args.force, remark=experiment.remark)
         return OK
     note = partial(_report_files.write_layout, store, experiment, grid)
     with executor_of(args, store) as executor, _progress.progress(note) as progress:
-        for remark in data_remarks(experiment):
+        for remark in remarks(experiment):
             progress.warning(remark)
         tracker = mlflow_tracker.MlflowTracker(store)
         summary = run_trials(grid, store, executor, tracker, policy=policy_of(args), progress=progress)

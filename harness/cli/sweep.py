@@ -10,7 +10,7 @@ from harness.cli import _progress, _report_files
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_overrides, add_results, results_of
 from harness.cli._plan_view import add_measure
-from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary
+from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary, remarks
 from harness.cli._search_output import markdown_tables, search_json, write_files
 from harness.cli._search_view import show_search
 from harness.config.load import load
@@ -83,6 +83,8 @@ def _run_search(args: argparse.Namespace, experiment: Experiment, store: Store) 
     with executor_of(args, store) as executor, _progress.progress(note) as progress:
         sweep = Sweep(experiment, store, storage=args.storage, new_study=args.new_study, warn=progress.warning)
         progress.readout = sweep.readout
+        for remark in remarks(experiment):
+            progress.warning(remark)
         tracker = mlflow_tracker.MlflowTracker(store)
         try:
             summary = run_trials(sweep, store, executor, tracker, policy=policy_of(args), progress=progress)

@@ -10,6 +10,7 @@ from itertools import product
 from math import prod
 from typing import Any, overload
 
+from harness.config.idle import DECISIVE, acting_fusion, idle_remark
 from harness.config.located_yaml import Located
 from harness.config.settings import TOGETHER, Settings, assign_all, check_together, resolve, resolve_field
 from harness.config.spec import TrialSpec
@@ -21,6 +22,8 @@ Digits = tuple[int, ...]  # the index of a value for each axis
 
 class Cells(Sequence[TrialSpec]):
     """The trials of a grid, in the order written, seeds innermost. Slices are tuples.
+
+    Cells whose fusion cannot act are all the baseline's trial; ``remark`` is a line about them, or "".
 
     Raises UsageError for a value that is not valid, and for a point that is listed twice.
     """
@@ -65,13 +68,20 @@ class Cells(Sequence[TrialSpec]):
         """Yield a small number of trials that together hold every value of every setting, and every seed."""
         for setting, values in self._values.items():
             for value in values.values():
-                yield _with(self._first, {setting: value, "seed": self._seeds[0]})
+                yield _effective(_with(self._first, {setting: value, "seed": self._seeds[0]}))
         for seed in self._seeds:
-            yield _with(self._first, {"seed": seed})
+            yield _effective(_with(self._first, {"seed": seed}))
+
+    @property
+    def remark(self) -> str:
+        """A line about fusions that cannot act in some cells, "" if all can."""
+        values = {setting: self._values[setting].values() for setting in DECISIVE if setting in self._values}
+        return idle_remark(_with(self._first, dict(zip(values, point, strict=True)))
+                           for point in product(*values.values()))
 
     def _cell(self, digits: Digits) -> TrialSpec:
-        return _with(self._first, {setting: self._values[setting][tuple([digits[place] for place in places])]
-                                   for setting, places in self._places.items()})
+        return _effective(_with(self._first, {setting: self._values[setting][tuple([digits[place] for place in places])]
+                                              for setting, places in self._places.items()}))
 
     def _resolved(self, setting: str) -> dict[Digits, Any]:
         """Return a setting's value for every combination of its axes."""
@@ -100,6 +110,11 @@ class Cells(Sequence[TrialSpec]):
             settings = assign_all(self._settings, dict(zip(paths, values, strict=True)), "grid.")
             fields = {setting: resolve_field(setting, settings) for setting in TOGETHER if setting in settings}
             check_together(_with(self._first, fields), settings)
+
+
+def _effective(spec: TrialSpec) -> TrialSpec:
+    fusion = acting_fusion(spec)
+    return spec if fusion is spec.fusion else _with(spec, {"fusion": fusion})
 
 
 def _with(spec: TrialSpec, changes: Mapping[str, Any]) -> TrialSpec:

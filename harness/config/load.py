@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.grid import Cells
+from harness.config.idle import idle_remark
 from harness.config.located_yaml import Located, parse
 from harness.config.overrides import FLAG, KEYS, apply_overrides, is_within, varied_settings
 from harness.config.report_block import read_report
-from harness.config.search_block import read_search, resolve_params
+from harness.config.search_block import read_params, read_search, resolve_params
 from harness.config.settings import SETTINGS, describe, expect_mapping, fill_defaults
-from harness.config.spec import Experiment
+from harness.config.spec import Experiment, ReportSpec, TrialSpec
 from harness.errors import UsageError, nearest
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -60,8 +61,8 @@ def load(experiment: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     if "search" in document:
         return _load_search(name, document, seeds, _relative(path))
     trials = _trials(document.get("trial"), axes, seeds)
-    report = read_report(document.get("report"), tuple(axes), tuple(trials.examples()))
-    return Experiment(name, trials, tuple(axes), seeds, report, _relative(path))
+    report = _report(document, tuple(axes), tuple(trials.examples()), trials.remark)
+    return Experiment(name, trials, tuple(axes), seeds, report, _relative(path), remark=trials.remark)
 
 
 def _load_search(name: str, document: Mapping[str, Located], seeds: tuple[int, ...], source: str) -> Experiment:
@@ -71,10 +72,23 @@ def _load_search(name: str, document: Mapping[str, Located], seeds: tuple[int, .
                          f"search.space, and for every cell of it set search.sampler: grid")
     _check_no_dead_setting(document.get("trial"), varied_settings(document), "search.space")
     search = read_search(document["search"], document.get("trial"), len(seeds))
-    examples = [resolve_params(search, params) for params in search.space.corners(every=True)]
+    corners = tuple(search.space.corners(every=True))
+    examples = [resolve_params(search, params) for params in corners]
+    remark = idle_remark(read_params(search, params) for params in corners)
     paths = tuple(dict.fromkeys(dimension.path for dimension, _ in search.space.walk()))
-    report = read_report(document.get("report"), paths, examples, searched=True)
-    return Experiment(name, (), paths, seeds, report, source, search)
+    report = _report(document, paths, examples, remark, searched=True)
+    return Experiment(name, (), paths, seeds, report, source, search, remark)
+
+
+def _report(document: Mapping[str, Located], paths: tuple[str, ...], examples: Sequence[TrialSpec], remark: str, *,
+            searched: bool = False) -> ReportSpec:
+    """Return the report's layout; an error names the settings that were replaced, for it may come from them."""
+    try:
+        return read_report(document.get("report"), paths, examples, searched=searched)
+    except UsageError as error:
+        if not remark:
+            raise
+        raise UsageError(f"{error}; {remark}") from None
 
 
 def find(experiment: str) -> Path:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.config.enqueue_block import read_enqueue
+from harness.config.idle import acting_fusion
 from harness.config.located_yaml import Located
 from harness.config.scores import find_score
 from harness.config.settings import assign_all, check_knobs, describe, expect_mapping, fill_defaults, locate, resolve
@@ -44,7 +45,16 @@ def read_search(block: Located, trial: Located | None, seeds: int) -> SearchSpec
 
 
 def resolve_params(search: SearchSpec, params: Params, seed: int = 0) -> TrialSpec:
-    """Return the trial that belongs to the study's parameters; UsageError if the settings do not go together."""
+    """Return the trial that belongs to the study's parameters; UsageError if the settings do not go together.
+
+    A fusion that cannot act is the baseline, so that the search pays for both once.
+    """
+    spec = read_params(search, params)
+    return replace(spec, seed=seed, fusion=acting_fusion(spec))
+
+
+def read_params(search: SearchSpec, params: Params) -> TrialSpec:
+    """Return the settings of the study's parameters as they are written."""
     _, drawn = search.space.draw(lambda dimension: params[dimension.name])
     settings = {key: locate(value, "trial") for key, value in search.fixed.items()}
     absent = {path.partition(".")[2] for path, value in drawn.items() if value == OFF and path.startswith("losses.")}
@@ -57,7 +67,7 @@ def resolve_params(search: SearchSpec, params: Params, seed: int = 0) -> TrialSp
     if not spec.losses:
         place = next(places.get(path, "search.space") for path in drawn if path.startswith("losses."))
         raise UsageError(f"{place}: search.space: with every loss off there is nothing to optimise")
-    return replace(spec, seed=seed)
+    return spec
 
 
 def _choice(kind: str, value: Located) -> Choice:

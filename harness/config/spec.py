@@ -69,6 +69,11 @@ class TrialSpec:
     sampling_steps: int = knob(28, "denoising steps of a generated canvas", low=1, high=1000)
     guidance: float = knob(4.0, "classifier-free guidance of generated canvases", low=0.0, high=100.0)
 
+    @property
+    def paints_views(self) -> bool:
+        """True if the trial runs the view pass: for the nvs loss, for view errors, or for generated views."""
+        return any(loss.name == "nvs" for loss in self.losses) or self.view_scenes > 0 or self.generated_scenes > 0
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data with every default, in field order."""
         return {f.name: self.plain(f.name) for f in fields(self)}
@@ -135,6 +140,7 @@ class Experiment:
     report: "ReportSpec"
     source: str
     search: "SearchSpec | None" = None
+    remark: str = ""  # a line about settings that cannot act, for the screen
 
 
 @dataclass(frozen=True)

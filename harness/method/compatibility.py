@@ -31,7 +31,7 @@ def check(spec: TrialSpec) -> None:
     losses = {loss.name for loss in spec.losses}
     if data.has_condition is False:
         check_condition(spec, model)
-    canvas = spec.view_pass == "canvas" or (paints_views(spec) and model.needs_canvas)
+    canvas = spec.view_pass == "canvas" or (spec.paints_views and model.needs_canvas)
     if (canvas or spec.loss_level == "grid") and data.views not in (1, 6):
         raise UsageError(f"trial.data: a canvas holds 1 or 6 views; {spec.data.name!r} has {data.views}")
     if canvas and model.cameras and data.camera_version and model.cameras != data.camera_version:
@@ -45,17 +45,12 @@ def check(spec: TrialSpec) -> None:
 def check_condition(spec: TrialSpec, model: "Model | Diffusion") -> None:
     """Raise UsageError if a pass of this trial needs a condition image; call it for data that has none."""
     name, data = spec.model.name, spec.data.name
-    if paints_views(spec) and model.needs_condition:
+    if spec.paints_views and model.needs_condition:
         raise UsageError(f"model {name!r} paints views from a condition image; data {data!r} has none: drop the nvs "
                          "loss and set view_scenes and generated_scenes to 0")
     if model.keypoints_need_condition(spec.context == "concat"):
         raise UsageError(f"model {name!r}: its keypoint pass looks at a condition image; data {data!r} has none: set "
                          "model.reference to none and model.embedding to false")
-
-
-def paints_views(spec: TrialSpec) -> bool:
-    """Return True if a trial runs the view pass: for the nvs loss, for view errors, or for generated views."""
-    return any(loss.name == "nvs" for loss in spec.losses) or spec.view_scenes > 0 or spec.generated_scenes > 0
 
 
 def checked_settings(spec: TrialSpec) -> tuple[Any, ...]:

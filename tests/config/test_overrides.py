@@ -19,7 +19,7 @@ def test_overrides_are_yaml_and_the_last_one_counts(tmp_path: Path) -> None:
 
 
 def test_an_override_can_add_an_axis_and_name_the_experiment(tmp_path: Path) -> None:
-    experiment = load(tmp_path, HEAD, "grid.fusion.strength=[0, 1]", "name=other")
+    experiment = load(tmp_path, HEAD, "trial.fusion=concat", "grid.fusion.strength=[0, 1]", "name=other")
     assert experiment.name == "other"
     assert [t.fusion.knobs["strength"] for t in experiment.trials] == [0.0, 1.0]
 

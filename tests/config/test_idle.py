@@ -1,0 +1,81 @@
+"""Settings whose fusion cannot act are the baseline's trial, and are said beforehand."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.config.idle import acting_fusion, idle_remark
+from harness.config.load import load
+from harness.config.search_block import resolve_params
+from harness.config.spec import Choice
+from harness.errors import UsageError
+
+SINGLE = """
+name: single
+trial: {model: tiny_sd, data: {name: figures, views: 1}, view_scenes: 0}
+"""
+GRID = SINGLE + "grid:\n  fusion: [none, concat, {name: blend, alpha: 0.3}]\n"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def load_text(text):
+        (tmp_path / "x.yaml").write_text(text)
+        return load("x.yaml")
+
+    return load_text
+
+
+@pytest.mark.parametrize("painting", [
+    "view_scenes: 2", "generated_scenes: 2, view_scenes: 0",
+    "view_scenes: 0, losses: {sharpening: {weight: 100}, nvs: {weight: 1}}"])
+def test_a_fusion_acts_where_views_are_painted(write, painting):
+    experiment = write(f"name: x\ntrial: {{{painting}}}\ngrid: {{fusion: [none, concat]}}\n")
+    assert [spec.fusion.name for spec in experiment.trials] == ["none", "concat"]
+    assert experiment.remark == ""
+
+
+def test_where_none_is_painted_every_fusion_is_the_baseline(write):
+    experiment = write(GRID + "seeds: 2\n")
+    assert len({str(spec.to_dict()) for spec in experiment.trials}) == 2
+    assert {spec.fusion.name for spec in experiment.trials} == {"none"}
+    assert {spec.fusion.name for spec in experiment.trials.examples()} == {"none"}
+    assert experiment.trials[3].fusion.name == "none"
+    assert experiment.remark.startswith("fusion blend, concat has no effect where no view is painted")
+
+
+def test_only_the_cells_that_paint_no_view_change(write):
+    experiment = write("name: x\ngrid: {view_scenes: [0, 2], fusion: [none, concat]}\n")
+    assert [(spec.view_scenes, spec.fusion.name) for spec in experiment.trials] == [
+        (0, "none"), (0, "none"), (2, "none"), (2, "concat")]
+    assert "concat" in experiment.remark
+
+
+def test_the_baseline_has_no_strength(write):
+    experiment = write("name: x\ngrid: {fusion: [none, concat], fusion.strength: [0.5, 1.0]}\n")
+    assert [(spec.fusion.name, spec.fusion.knobs["strength"]) for spec in experiment.trials] == [
+        ("none", 1.0), ("none", 1.0), ("concat", 0.5), ("concat", 1.0)]
+    assert experiment.remark == "no knob acts on fusion none: such trials are equal, and run once, as fusion=none"
+
+
+@pytest.mark.parametrize("report", [
+    "report: {baseline: {fusion: concat}}", "report: {rows: [fusion.alpha]}", "report: {effects: [fusion]}"])
+def test_a_report_on_what_was_replaced_is_refused_with_the_reason(write, report):
+    with pytest.raises(UsageError, match=r"report\.\w+: no .*fusion blend, concat has no effect"):
+        write(GRID + report)
+
+
+def test_a_search_pays_for_them_once(write):
+    experiment = write(SINGLE + "search:\n  space: {fusion: [none, concat]}\n  budget: {trials: 2}\n"
+                       "  objective: pck_fit@0.1\n")
+    found = {resolve_params(experiment.search, params).fusion.name for params in experiment.search.space.corners()}
+    assert found == {"none"}
+    assert "fusion concat has no effect" in experiment.remark
+
+
+def test_a_trial_that_acts_keeps_its_own_choice(write):
+    (spec,) = write("name: x\n").trials
+    assert acting_fusion(replace(spec, fusion=Choice("concat", {"strength": 0.5}))) == Choice("concat", {"strength": 0.5})
+    assert idle_remark([spec]) == ""
