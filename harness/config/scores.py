@@ -31,7 +31,7 @@ PATTERNS: tuple[tuple[str, str, From], ...] = (
      "labels"),
     (r"reprojection_px|reprojection_relative|spread_3d|error_3d", "minimize", "labels"),
     (r"steps_to_90|area_under_curve|diverged|\w+_final", "minimize", "curve"),
-    (r"seconds_per_step|seconds_total|peak_memory_mb|peak_gpu_memory_mb|parameters", "minimize", "cost"),
+    (r"seconds_per_step|seconds_total|peak_memory_mb|peak_gpu_memory_mb|unet_images|parameters", "minimize", "cost"),
     (r"peak_mass(_untrained)?", "maximize", "test"),
     (r"entropy(_\w+)?|effective_area(_untrained)?", "minimize", "test"),
     (r"nvs_loss(_forced|_baseline|@t\d+)?", "minimize", "test"),
@@ -45,7 +45,7 @@ NAMED = ("pck_fit@0.1", "pck_fit@0.05", "pck_fit@0.2", "nvs_loss", "psnr", "ssim
 RECORDED = r"visible_points|attention_residual|row_sum_residual"  # scores of a report that no search optimises
 REPORTED = (*(f"pck{kind}@{alpha}" for kind in ("", "_regressed", "_oracle", "_heldout", "_untrained", "_mean_pose")
               for alpha in ("0.05", "0.1", "0.2")), "nme", "reprojection_px", "reprojection_relative", "spread_3d",
-            "error_3d", "entropy_view_pass", "nvs_loss_forced", "diverged", "parameters", *NAMED)
+            "error_3d", "entropy_view_pass", "nvs_loss_forced", "diverged", "unet_images", "parameters", *NAMED)
 
 
 def check_reported(name: str, where: str) -> None:

@@ -1,23 +1,18 @@
 """The splits of a dataset, rendered and encoded once, and cached for all trials."""
 
 import hashlib
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4
 
 import torch
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from harness.data.base import Dataset, Rules, Scene
 from harness.errors import UsageError
+from harness.method import cache
 from harness.models.pipelines import sides
 from harness.models.pipelines.diffusion import Condition, Diffusion
 from harness.ops.geometry import Cameras
@@ -66,6 +61,7 @@ class Encoder:
     def __init__(self, model: Diffusion, dataset: Dataset, key: str) -> None:
         self.model, self.dataset, self.key = model, dataset, key
         self.split = lru_cache(maxsize=8)(self._split)
+        self.stamp = lru_cache(maxsize=8)(self._stamp)
 
     def _split(self, name: str, count: int, warps: Warps | None = None) -> Split:
         """Return the first ``count`` scenes of a split, with warped copies unless ``warps`` is None."""
@@ -83,15 +79,20 @@ class Encoder:
                 whole[key][start : rows.stop] = part[key]
         return _restore(whole, self.model.device, self.dataset.rules)
 
+    def _stamp(self, name: str, count: int) -> str:
+        """Return a hash of the state of the first ``count`` scenes' files; it changes when one of them does."""
+        stamps = [self.dataset.stamp(name, index) for index in range(count)]
+        return hashlib.sha256(repr(stamps).encode()).hexdigest()
+
     def _chunk(self, name: str, rows: range, warps: Warps | None) -> dict[str, Tensor]:
         """Return the encoded scenes ``rows`` of a split, from the cache or encoded now."""
         text = repr((self.key, name, rows.start, rows.stop, warps))
-        path = cache_folder() / "latents" / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.safetensors"
+        path = cache.path("latents", text)
         stamp = hashlib.sha256(repr([self.dataset.stamp(name, index) for index in rows]).encode()).hexdigest()
-        stored = _read_chunk(path, stamp)
+        stored = cache.read(path, stamp)
         if stored is None:
             stored = self._encode([self.dataset.scene(name, index) for index in rows], warps)
-            _write_chunk(path, stored, stamp)
+            cache.write(path, stored, stamp)
         return stored
 
     def _encode(self, scenes: Sequence[Scene], warps: Warps | None) -> dict[str, Tensor]:
@@ -164,12 +165,6 @@ def _check_same_contents(whole: dict[str, Tensor], part: dict[str, Tensor], rows
                              f"their {key}: {tuple(part[key].shape[1:])}, not {tuple(whole[key].shape[1:])}")
 
 
-def cache_folder() -> Path:
-    """Return the cache folder of encoded scenes: HARNESS_CACHE, or the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness"
-    return Path(os.environ.get("HARNESS_CACHE") or default)
-
-
 def _restore(stored: dict[str, Tensor], device: torch.device, rules: Rules) -> Split:
     rows, columns = stored["size_px"].tolist()
     moved = {name: value.to(device) for name, value in stored.items() if name in ("latents", "warped", "theta")}
@@ -179,35 +174,3 @@ def _restore(stored: dict[str, Tensor], device: torch.device, rules: Rules) -> S
     stored["visible"] = stored["visible"] & (unit.isfinite() & (unit > 0))[..., None]
     truth = {k: stored.get(k) for k in ("truth_yx", "visible", "normaliser_px", "matrices", "directions", "points_xyz")}
     return Split(size_px=(rows, columns), condition=condition, rules=rules, **(truth | moved))  # type: ignore[arg-type]
-
-
-def _read_chunk(path: Path, stamp: str) -> dict[str, Tensor] | None:
-    """Return a cached chunk, None if it is missing, damaged, or older than its images."""
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
-    except (OSError, SafetensorError):
-        return None
-    return stored if metadata.get("stamp") == stamp and metadata.get("sum") == _checksum(stored) else None
-
-
-def _write_chunk(path: Path, stored: dict[str, Tensor], stamp: str) -> None:
-    """Write a chunk to the cache; if that fails the trial goes on without."""
-    partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(stored, partial, {"stamp": stamp, "sum": _checksum(stored)})
-        partial.replace(path)
-    except (OSError, SafetensorError):
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def _checksum(stored: dict[str, Tensor]) -> str:
-    """Return a hash of the tensors' bytes; it finds flipped bits, which safetensors does not."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(stored):
-        digest.update(name.encode())
-        digest.update(stored[name].contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -1,6 +1,7 @@
 """The effect of the tokens on generated views: denoising errors without label leaks, and sampled canvases."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,50 +12,92 @@ from harness.method.metrics.attention import entropy
 from harness.method.metrics.views import psnr, ssim
 from harness.method.passes import Passes, reference_noise
 from harness.models.attention.capture import token_maps
+from harness.models.attention.fused import FusePass
 from harness.models.pipelines.diffusion import Condition
 from harness.ops.euler_ancestral import Draws, Schedule, draw_noise, euler_ancestral, schedule
 from harness.ops.tensors import Images, Latents, generator
 
+Unguided = dict[tuple[bool, int, int], Latents]  # predictions without tokens: by canvas or not, scene and noise level
+
+
+@dataclass(frozen=True)
+class NoisyViews:
+    """The views of one scene at one noise level, with noise that is the same for every trial."""
+
+    noisy: Latents
+    target: Latents
+    level: Tensor
+    condition: Condition
+    reference: Tensor | None
+
+    @classmethod
+    def draw(cls, passes: Passes, split: Split, scene: int, timestep: int) -> "NoisyViews":
+        """Draw the noise of the views, then that of the condition image."""
+        clean, condition = split.latents[[scene]], split.condition[[scene]]
+        draws = generator("view error", scene, timestep)
+        noise = torch.randn(clean.shape, generator=draws).to(clean)
+        reference, level = reference_noise(condition, draws), torch.tensor([timestep], device=clean.device)
+        return cls(passes.model.noised(clean, noise, level), passes.model.target(clean, noise, level), level, condition,
+                   reference)
+
 
 @torch.no_grad()
-def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor]
-                ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor],
+                unguided: Unguided | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return denoising errors (M T per noise level) and the entropy of the view pass's own attention to tokens (M V J).
 
     ``nvs_loss`` is guided by maps from the model's own clean estimate at that noise level, ``nvs_loss_forced`` by the
     true views' maps, which leak the object's place; ``nvs_loss_baseline`` is unguided. All three share their noise,
     which is the same for every trial, so differences are paired.
+
+    ``unguided`` keeps the unguided predictions for later trials with the same model and scenes. Where the fusion does
+    not act, the guided ones are the unguided one.
     """
-    spec, model = passes.spec, passes.model
+    spec = passes.spec
+    unguided = {} if unguided is None else unguided
+    guide: dict[str, Any] = {"tokens": tokens[kept], "gates": gates}
     rows: dict[str, list[Tensor]] = {}
     entropies = []
     for scene in range(min(spec.view_scenes, len(split))):
-        clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]  # (1 V c h w)
-        true_maps = passes.maps(clean, tokens, condition)[:, :, kept]  # (1 V J H W)
+        clean = split.latents[[scene]]  # (1 V c h w)
+        true_maps = passes.maps(clean, tokens, split.condition[[scene]])[:, :, kept] if passes.fusion_acts else None
         for timestep in spec.view_timesteps:
-            draws = generator("view error", scene, timestep)
-            noise = torch.randn(clean.shape, generator=draws).to(clean)
-            reference = reference_noise(condition, draws)
-            level = torch.tensor([timestep], device=clean.device)
-            noisy, target = model.noised(clean, noise, level), model.target(clean, noise, level)
+            views = NoisyViews.draw(passes, split, scene, timestep)
             # Three predictions of the same noisy views: unguided, guided by the own estimate's maps, by the true ones.
-            plain, _ = passes.view(noisy, level, condition, reference)
-            own_maps = passes.maps(model.clean(noisy, plain, level), tokens, condition)[:, :, kept]  # (1 V J H W)
-            guide: dict[str, Any] = {"tokens": tokens[kept], "gates": gates}
-            guided, watched = passes.view(noisy, level, condition, reference, maps=own_maps, watch=passes.layers,
-                                          **guide)
-            forced, _ = passes.view(noisy, level, condition, reference, maps=true_maps, **guide)
-            # Their errors, and the entropy of the guided pass's attention to the tokens.
+            guided = forced = plain = _unguided(passes, views, (scene, timestep), unguided)
+            if true_maps is not None:
+                estimate = passes.model.clean(views.noisy, plain, views.level)
+                own_maps = passes.maps(estimate, tokens, views.condition)[:, :, kept]  # (1 V J H W)
+                guided, watched = _predict(passes, views, maps=own_maps, watch=passes.layers, **guide)
+                forced, _ = _predict(passes, views, maps=true_maps, **guide)
+                if watched is not None and watched.captured:
+                    entropies.append(_entropy(passes, watched.captured, clean.shape[1], len(kept)))  # (1 V J)
             for name, prediction in {"": guided, "_forced": forced, "_baseline": plain}.items():
-                rows.setdefault(f"nvs_loss{name}", []).append((prediction - target).square().mean().cpu())
-            if watched is not None and watched.captured:
-                entropies.append(_entropy(passes, watched.captured, clean.shape[1], len(kept)))  # (1 V J)
+                rows.setdefault(f"nvs_loss{name}", []).append((prediction - views.target).square().mean().cpu())
+    return _by_scene(passes, rows, entropies)
+
+
+def _predict(passes: Passes, views: NoisyViews, **guide: Any) -> tuple[Latents, FusePass | None]:
+    return passes.view(views.noisy, views.level, views.condition, views.reference, **guide)
+
+
+def _unguided(passes: Passes, views: NoisyViews, place: tuple[int, int], unguided: Unguided) -> Latents:
+    """Return the prediction without tokens, which depends on no other setting of a trial than its layout."""
+    key = (passes.model.lays_canvas(passes.spec.view_pass), *place)
+    if key not in unguided:
+        unguided[key] = _predict(passes, views)[0].cpu()
+    return unguided[key].to(views.noisy)
+
+
+def _by_scene(passes: Passes, rows: Mapping[str, list[Tensor]], entropies: list[Tensor]
+              ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the errors (M T) and the mean entropy over noise levels (M V J), both by name."""
     if not rows:
         return {}, {}
-    levels = len(spec.view_timesteps)
+    levels = len(passes.spec.view_timesteps)
     errors = {name: torch.stack(values).double().unflatten(0, (-1, levels))  # (M*T) -> (M T)
               for name, values in rows.items()}
-    for place, timestep in enumerate(spec.view_timesteps):
+    for place, timestep in enumerate(passes.spec.view_timesteps):
         errors[f"nvs_loss@t{timestep}"] = errors["nvs_loss"][:, place]
     if not entropies:
         return errors, {}

@@ -56,9 +56,9 @@ def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"]
         clean = split.latents[rows]  # (B V c h w)
         noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
         captured = passes.keypoint(noisy, tokens, split.condition[rows])
-        maps = passes.token_maps(captured, views, len(tokens))  # (B V N H W)
-        if split.warped is not None and passes.spec.localise_copies:
-            maps = _over_copies(passes, split, rows, tokens)
+        over_copies = split.warped is not None and passes.spec.localise_copies
+        maps = (_over_copies(passes, split, rows, tokens) if over_copies else
+                passes.token_maps(captured, views, len(tokens)))  # (B V N H W)
         if not bool(maps.isfinite().all()):
             raise Diverged("the tokens' maps are not finite")
         # Points, statistics and example maps.

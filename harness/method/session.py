@@ -1,4 +1,4 @@
-"""A session, shared by the trials of one process: the loaded model, encoded scenes, the untrained tokens' readouts."""
+"""A session, shared by the trials of one process: the loaded model, encoded scenes, readouts, unguided predictions."""
 
 import gc
 from collections.abc import Iterator
@@ -13,11 +13,9 @@ from harness import registry
 from harness.config.spec import RESULTS_VERSION, Choice, TrialSpec
 from harness.data.base import Dataset
 from harness.errors import UsageError
-from harness.method.encode import Encoder, Split
-from harness.method.evaluate import Readout, read_out
-from harness.method.optimise import initial_tokens
-from harness.method.passes import Passes
-from harness.method.selection.base import Selection
+from harness.method.encode import Encoder
+from harness.method.generate import Unguided
+from harness.method.readings import Readings
 from harness.models.pipelines.diffusion import Diffusion
 
 
@@ -34,7 +32,7 @@ def dataset(choice: Choice) -> Dataset:
 
 
 class Session:
-    """The model, the encoded scenes and the untrained tokens' readouts that trials of one process share."""
+    """The model, encoded scenes, readouts and unguided predictions that trials of one process share."""
 
     def __init__(self, model: Choice, data: Choice, precision: str) -> None:
         source = registry.build("models", model.name, model.knobs)
@@ -47,20 +45,8 @@ class Session:
         device, scenes = self.model.device.type, self.data.fingerprint()
         key = repr((RESULTS_VERSION, device, model.to_dict(), weights, data.name, scenes))
         self.encoder = Encoder(self.model, self.data, key)
-        self._untrained: dict[str, Readout] = {}
-
-    def untrained(self, passes: Passes, train: Split, fit: Split, test: Split, selection: Selection) -> Readout:
-        """Return the readout of the trial's initial tokens; trials that differ in training alone share it."""
-        spec = passes.spec
-        training = ("fusion", "losses", "steps", "learning_rate", "gate_learning_rate", "view_scenes", "view_timesteps",
-                    "generated_scenes", "sampling_steps", "guidance")
-        key = repr((passes.options.micro_batch, {k: v for k, v in spec.to_dict().items() if k not in training}))
-        if key not in self._untrained:
-            if len(self._untrained) >= 32:
-                self._untrained.pop(next(iter(self._untrained)))
-            tokens = initial_tokens(spec.tokens, self.model.width, spec.seed).to(self.model.device)
-            self._untrained[key] = read_out(passes, train, fit, test, tokens, selection)
-        return self._untrained[key]
+        self.readings = Readings(self.encoder, key)
+        self.unguided: Unguided = {}
 
     def images(self, count: int) -> Tensor:
         """Return the true views (M V 3 h w) of the first test scenes."""

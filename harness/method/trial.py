@@ -12,7 +12,7 @@ from harness import registry
 from harness.config.spec import RunOptions, TrialSpec
 from harness.method.compatibility import check_condition
 from harness.method.encode import Split
-from harness.method.evaluate import Readout, probe, read_out
+from harness.method.evaluate import Readout, probe
 from harness.method.generate import generated_quality, view_errors
 from harness.method.metrics.fit import per_scene
 from harness.method.optimise import Optimised, Probe, Step, optimise
@@ -55,12 +55,13 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     started = time.perf_counter()
     session, hashes = open_session(spec)
     model = session.model
+    before = model.images
     passes = Passes(model, registry.build("fusion", spec.fusion.name, spec.fusion.knobs), spec, options)
     selection = registry.build("selection", spec.selection.name, spec.selection.knobs)
     losses = {loss.name: registry.build("losses", loss.name, loss.knobs) for loss in spec.losses}
 
     # Encode: three splits, never mixed.
-    train, fit, test = _splits(session, spec)
+    train, fit, test = splits = _splits(session, spec)
     if test.condition.latents is None:
         check_condition(spec, model)
 
@@ -74,12 +75,12 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
             curve = optimised.curve
 
             # Read out: choose tokens without labels, assign them to keypoints on `fit`, find them on `test`.
-            trained = read_out(passes, train, fit, test, optimised.tokens.to(model.device), selection)
+            trained = session.readings.of(passes, splits, optimised.tokens.to(model.device), selection)
         except Diverged as error:
             return TrialResult("failed", str(error), {"diverged": 1.0}, {}, error.curve or curve, {}, {}, None, hashes)
 
         # Compare: the untrained tokens, the capture's residuals, the view pass with and without tokens.
-        untrained = session.untrained(passes, train, fit, test, selection)
+        untrained = session.readings.untrained(passes, splits, selection)
         residuals, largest_residual = capture_residuals(passes, test, trained.tokens)
         views, view_entropy = _view_quality(passes, session, test, trained, optimised.gates)
 
@@ -91,8 +92,9 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
     reason = "" if accurate else f"captured attention is off by {largest_residual:.2g}, more than {limit:g}"
 
     # Record: everything that the store saves.
+    cost = _cost(model, spec, optimised.seconds, started) | {"unet_images": float(model.images - before)}
     return TrialResult(
-        "failed" if reason else "finished", reason, scores, _cost(model, spec, optimised.seconds, started), curve,
+        "failed" if reason else "finished", reason, scores, cost, curve,
         point_table(observed), _kept_tokens(optimised, trained), exhibit(session.data, trained, untrained, test),
         hashes, per_scene(trained.held_out), scene_table(observed), probes, session.data.keypoint_names)
 
@@ -133,7 +135,7 @@ def _view_quality(passes: Passes, session: Session, test: Split, trained: Readou
     Without a condition image the generated views are of any object, so they have no truth.
     """
     gates = {name: gate.to(session.model.device) for name, gate in gates.items()}
-    views, entropy = view_errors(passes, test, trained.tokens, trained.kept, gates)
+    views, entropy = view_errors(passes, test, trained.tokens, trained.kept, gates, session.unguided)
     if passes.spec.generated_scenes and passes.model.needs_condition:
         truth = session.images(min(passes.spec.generated_scenes, len(test)))
         views |= generated_quality(passes, test, truth, trained.tokens, trained.kept, gates)

@@ -77,5 +77,6 @@ def test_a_search_pays_for_them_once(write):
 
 def test_a_trial_that_acts_keeps_its_own_choice(write):
     (spec,) = write("name: x\n").trials
-    assert acting_fusion(replace(spec, fusion=Choice("concat", {"strength": 0.5}))) == Choice("concat", {"strength": 0.5})
+    concat = Choice("concat", {"strength": 0.5})
+    assert acting_fusion(replace(spec, fusion=concat)) == concat
     assert idle_remark([spec]) == ""

@@ -86,6 +86,7 @@ class Diffusion:
         self.prediction_type: str = parts.scheduler.config.prediction_type
         self.alphas: Tensor = parts.scheduler.alphas_cumprod.to(self.device, torch.float32)
         self.text = self._text_states()
+        self.images = 0  # that the UNet has processed, whole or up to the last captured layer; a canvas is one
 
     # Images and latents
 
@@ -231,6 +232,7 @@ class Diffusion:
         return self.text.to(self.dtype)
 
     def _run(self, views: Tensor, timestep: Tensor | int, context: Tensor, current: Pass) -> Tensor:
+        self.images += len(views)
         with self.hooks.during(current):
             output = self.unet(views.to(self.dtype), timestep, encoder_hidden_states=context, return_dict=False)
         prediction: Tensor = output[0]

@@ -103,6 +103,7 @@ COST = (
     Column("seconds_total", "s in all", digits=None, tested=False),
     Column("peak_memory_mb", "memory MB", digits=0, tested=False),
     Column("peak_gpu_memory_mb", "GPU MB", digits=0, tested=False),
+    Column("unet_images", "UNet images", digits=0, tested=False),
     Column("parameters", "parameters", digits=0, tested=False),
 )
 AUTHENTICITY = (
