@@ -2,9 +2,12 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 
+from harness import registry
+from harness.config.spec import TrialSpec
 from harness.errors import UsageError
 from harness.runner.executors import devices
 from harness.runner.executors.base import Executor
@@ -12,6 +15,7 @@ from harness.runner.executors.inline import Inline
 from harness.runner.executors.processes import Processes
 from harness.store.store import Store
 
+SMALL_GB = 2  # of memory for a worker of a small model
 EXECUTORS = ("processes", "inline", "ray")
 
 
@@ -21,7 +25,7 @@ def add_executor(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--executor", choices=EXECUTORS, default="processes",
                        help="worker processes (default), this process (for debugging) or a Ray cluster")
     group.add_argument("--workers", type=_count, metavar="N",
-                       help="trials at once (one for each GPU; one without a GPU)")
+                       help="trials at once (one for each GPU; without, one for each core if models are small)")
     group.add_argument("--threads", type=_count, metavar="N",
                        help="CPU threads of each worker (its equal share of the cores)")
     group.add_argument("--devices", type=_devices, metavar="LIST",
@@ -30,8 +34,12 @@ def add_executor(parser: argparse.ArgumentParser) -> None:
                        help="the Ray cluster to join, HOST:PORT (this machine's, else a new one on it)")
 
 
-def executor_of(args: argparse.Namespace, store: Store) -> AbstractContextManager[Executor]:
-    """Return the executor of the flags; entering it starts nothing. Raises UsageError for flags that do not fit."""
+def executor_of(args: argparse.Namespace, store: Store, trials: Sequence[TrialSpec] = (), count: int = 1
+                ) -> AbstractContextManager[Executor]:
+    """Return the executor of the flags; entering it starts nothing. Raises UsageError for flags that do not fit.
+
+    Without flags and without a GPU, ``count`` trials with settings like ``trials`` run on all cores if they are small.
+    """
     if args.address is not None and args.executor != "ray":
         raise UsageError(f"--address: {args.executor} joins no cluster; it goes with --executor ray")
     if args.devices is not None and args.executor != "processes":
@@ -42,9 +50,23 @@ def executor_of(args: argparse.Namespace, store: Store) -> AbstractContextManage
         if args.workers not in (None, 1):
             raise UsageError(f"--workers: {args.workers} is out of range; inline runs one trial at a time")
         return Inline(threads=args.threads)
-    processes = Processes(workers=args.workers, threads=args.threads, log=store.folder, devices=args.devices)
+    workers = args.workers or _small_workers(args, trials, count)
+    processes = Processes(workers=workers, threads=args.threads, log=store.folder, devices=args.devices)
     _warn(processes.workers, args.threads)
     return processes
+
+
+def _small_workers(args: argparse.Namespace, trials: Sequence[TrialSpec], count: int) -> int | None:
+    """Return one worker per core for small models on the CPU, as far as memory and ``count`` reach; None otherwise.
+
+    A small model leaves most of several threads idle.
+    """
+    if args.threads or not trials or (devices.gpus() if args.devices is None else args.devices):
+        return None
+    models = {repr(spec.model): spec.model for spec in trials}
+    if not all(registry.build("models", model.name, model.knobs).is_small for model in models.values()):
+        return None
+    return max(1, min(devices.cores(), count, int(devices.free_gb() / SMALL_GB)))
 
 
 def _ray(args: argparse.Namespace) -> AbstractContextManager[Executor]:

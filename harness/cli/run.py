@@ -10,7 +10,7 @@ from harness.cli import _progress, _report_files
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_experiment, add_results, results_of
 from harness.cli._plan_view import add_measure, show_plan
-from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary, remarks
+from harness.cli._run_options import add_policy, examples, exit_code, policy_of, print_summary, remarks
 from harness.config.load import load
 from harness.config.spec import Experiment
 from harness.errors import OK, UsageError
@@ -49,7 +49,8 @@ def main(args: argparse.Namespace) -> int:
         show_plan(grid, store, args, force=args.force, remark=experiment.remark)
         return OK
     note = partial(_report_files.write_layout, store, experiment, grid)
-    with executor_of(args, store) as executor, _progress.progress(note) as progress:
+    place = executor_of(args, store, examples(experiment), grid.total - grid.done)
+    with place as executor, _progress.progress(note) as progress:
         for remark in remarks(experiment):
             progress.warning(remark)
         tracker = mlflow_tracker.MlflowTracker(store)

@@ -29,6 +29,11 @@ class Model(ABC):
     def fingerprint(self) -> str:
         """Return a short hash of the weights and their configuration, without loading them."""
 
+    @property
+    def is_small(self) -> bool:
+        """True if a trial takes less than 2 GB of memory, so that a laptop can run one on each core."""
+        return False
+
     def check_files(self) -> None:
         """Raise UsageError if the model's files are here and cannot be used; loads no weights."""
         return None

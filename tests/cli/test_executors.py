@@ -1,6 +1,7 @@
 """The executors that the flags stand for."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from harness.__main__ import Parser
 from harness.cli import _executor_options
 from harness.cli._executor_options import add_executor, executor_of
+from harness.config.load import load
+from harness.config.spec import Choice
 from harness.errors import UsageError
 from harness.runner.executors import devices
 from harness.runner.executors.inline import Inline
@@ -58,6 +61,36 @@ def test_flags_say_how_many_on_which_gpus_with_how_many_threads(
     workers = worker_arguments(executor_of(parsed(*flags), store))
     assert [(threads, device) for _, _, threads, device, _ in workers] == expected
     assert capsys.readouterr().err == ""
+
+
+def small(store: Store, *flags: str, models: tuple[str, ...] = ("tiny_sd",), count: int = 9) -> list[object]:
+    """Return the threads of the workers that trials of these models get."""
+    trials = [replace(spec, model=Choice(name, {})) for name in models for spec in load("quick").trials[:1]]
+    return [threads for _, _, threads, _, _ in worker_arguments(executor_of(parsed(*flags), store, trials, count))]
+
+
+def test_small_models_get_a_worker_for_each_core_where_no_gpu_is(
+        store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "free_gb", lambda: 100.0)
+    assert small(store) == [2, 2]  # one for each GPU
+    assert small(store, "--devices", "cpu") == [1, 1, 1, 1]
+    assert small(store, "--devices", "cpu", count=2) == [2, 2]
+    assert small(store, "--devices", "cpu", "--workers", "1") == [None]
+    assert small(store, "--devices", "cpu", "--threads", "4") == [4]
+    assert small(store, "--devices", "cpu", models=("tiny_sd", "sd15")) == [None]
+    monkeypatch.setattr(devices, "free_gb", lambda: 5.0)
+    assert small(store, "--devices", "cpu") == [2, 2]
+    monkeypatch.setattr(devices, "free_gb", lambda: 0.5)
+    assert small(store, "--devices", "cpu") == [None]
+
+
+def test_free_memory_is_what_a_container_leaves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in {"LIMIT": "3000000000", "USED": "1000000000", "MEMORY": "MemAvailable:  9000000 kB\n"}.items():
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(devices, name, tmp_path / name)
+    assert devices.free_gb() == 2.0
+    (tmp_path / "LIMIT").write_text("max\n")
+    assert devices.free_gb() == pytest.approx(9.216)
 
 
 def test_more_threads_than_cores_are_a_warning(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,11 @@ class Shipped(Model):
     def folder(self) -> Path:
         """The diffusers folder."""
 
+    @property
+    def is_small(self) -> bool:
+        """True: a laptop runs one on each core."""
+        return True
+
     def open(self, precision: str, device: str) -> Diffusion:
         """Return the model: a plain text-to-image model unless overridden."""
         return Diffusion(load_parts(self.folder), precision, device)

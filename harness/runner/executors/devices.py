@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
+LIMIT, USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+MEMORY = Path("/proc/meminfo")
 
 
 def gpus() -> tuple[str, ...]:
@@ -33,6 +35,20 @@ def cores() -> int:
         return max(1, min(usable, int(quota) // int(period)))
     except (OSError, ValueError):  # no control groups of version 2, or the quota is `max`
         return usable
+
+
+def free_gb() -> float:
+    """Return the memory that new processes may take, in GB: the machine's, or what is left of its container's limit."""
+    pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    try:
+        text = next(line for line in MEMORY.read_text().splitlines() if line.startswith("MemAvailable:"))
+        pages = int(text.split()[1]) * 1024 / 1e9
+    except (OSError, StopIteration, ValueError):  # not Linux
+        pass
+    try:
+        return min(pages, (int(LIMIT.read_text()) - int(USED.read_text())) / 1e9)
+    except (OSError, ValueError):  # no control groups of version 2, or the limit is `max`
+        return pages
 
 
 def threads_per_worker(workers: int) -> int | None:
