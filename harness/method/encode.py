@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -48,6 +48,12 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    def part(self, rows: slice) -> "Split":
+        """Return some of the scenes."""
+        tensors = {f.name: getattr(self, f.name)[rows] for f in fields(self)
+                   if isinstance(getattr(self, f.name), Tensor | Condition)}
+        return replace(self, **tensors)
 
     def cameras(self, scenes: Sequence[int]) -> tuple[Cameras, ...] | None:
         """Return the cameras of some scenes, None if the dataset has none."""

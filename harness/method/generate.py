@@ -1,19 +1,60 @@
 """The effect of the tokens on generated views: denoising errors without label leaks, and sampled canvases."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from harness.method.encode import Split
 from harness.method.metrics.attention import entropy
 from harness.method.metrics.views import psnr, ssim
 from harness.method.passes import Passes, reference_noise
-from harness.models.attention.capture import token_maps
-from harness.models.pipelines.diffusion import Condition
+from harness.models.attention.capture import Captured, token_maps
+from harness.models.attention.fused import FusePass
+from harness.models.pipelines.diffusion import Condition, Timestep
 from harness.ops.euler_ancestral import Draws, Schedule, draw_noise, euler_ancestral, schedule
-from harness.ops.tensors import Images, Latents, generator
+from harness.ops.tensors import Images, Latents, Maps, generator
+
+
+@dataclass(frozen=True)
+class Guided:
+    """The view pass at one noise level of a scene: unguided, and guided by maps of the model's own clean estimate.
+
+    ``watched`` holds the guided pass's attention to the tokens.
+    """
+
+    level: Timestep
+    noisy: Latents
+    target: Latents
+    reference: Tensor | None
+    plain: Latents
+    estimate: Latents
+    maps: Float[Tensor, "1 V J H W"]
+    guided: Latents
+    watched: FusePass | None
+
+
+@torch.no_grad()
+def guided_by_estimate(passes: Passes, clean: Latents, condition: Condition, scene: int, timestep: int, tokens: Tensor,
+                       kept: Tensor, gates: Mapping[str, Tensor], *, check: bool = False) -> Guided:
+    """Run the view pass on a test scene (its index is ``scene``) at a noise level, without and with the tokens.
+
+    The noise is the same for every trial. ``check`` compares the captured attention with the layers' outputs.
+    """
+    model = passes.model
+    draws = generator("view error", scene, timestep)
+    noise = torch.randn(clean.shape, generator=draws).to(clean)
+    reference = reference_noise(condition, draws)
+    level = torch.tensor([timestep], device=clean.device)
+    noisy, target = model.noised(clean, noise, level), model.target(clean, noise, level)
+    plain, _ = passes.view(noisy, level, condition, reference)
+    estimate = model.clean(noisy, plain, level)
+    maps = passes.maps(estimate, tokens, condition)[:, :, kept]  # (1 V J H W)
+    guided, watched = passes.view(noisy, level, condition, reference, maps=maps, watch=passes.layers,
+                                  tokens=tokens[kept], gates=gates, check=check)
+    return Guided(level, noisy, target, reference, plain, estimate, maps, guided, watched)
 
 
 @torch.no_grad()
@@ -25,30 +66,23 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
     true views' maps, which leak the object's place; ``nvs_loss_baseline`` is unguided. All three share their noise,
     which is the same for every trial, so differences are paired.
     """
-    spec, model = passes.spec, passes.model
+    spec = passes.spec
     rows: dict[str, list[Tensor]] = {}
     entropies = []
     for scene in range(min(spec.view_scenes, len(split))):
         clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]  # (1 V c h w)
         true_maps = passes.maps(clean, tokens, condition)[:, :, kept]  # (1 V J H W)
         for timestep in spec.view_timesteps:
-            draws = generator("view error", scene, timestep)
-            noise = torch.randn(clean.shape, generator=draws).to(clean)
-            reference = reference_noise(condition, draws)
-            level = torch.tensor([timestep], device=clean.device)
-            noisy, target = model.noised(clean, noise, level), model.target(clean, noise, level)
             # Three predictions of the same noisy views: unguided, guided by the own estimate's maps, by the true ones.
-            plain, _ = passes.view(noisy, level, condition, reference)
-            own_maps = passes.maps(model.clean(noisy, plain, level), tokens, condition)[:, :, kept]  # (1 V J H W)
-            guide: dict[str, Any] = {"tokens": tokens[kept], "gates": gates}
-            guided, watched = passes.view(noisy, level, condition, reference, maps=own_maps, watch=passes.layers,
-                                          **guide)
-            forced, _ = passes.view(noisy, level, condition, reference, maps=true_maps, **guide)
+            own = guided_by_estimate(passes, clean, condition, scene, timestep, tokens, kept, gates)
+            forced, _ = passes.view(own.noisy, own.level, condition, own.reference, maps=true_maps, tokens=tokens[kept],
+                                    gates=gates)
             # Their errors, and the entropy of the guided pass's attention to the tokens.
-            for name, prediction in {"": guided, "_forced": forced, "_baseline": plain}.items():
-                rows.setdefault(f"nvs_loss{name}", []).append((prediction - target).square().mean().cpu())
-            if watched is not None and watched.captured:
-                entropies.append(_entropy(passes, watched.captured, clean.shape[1], len(kept)))  # (1 V J)
+            for name, prediction in {"": own.guided, "_forced": forced, "_baseline": own.plain}.items():
+                rows.setdefault(f"nvs_loss{name}", []).append((prediction - own.target).square().mean().cpu())
+            if own.watched is not None and own.watched.captured:
+                maps = watched_maps(passes, own.watched.captured, clean.shape[1], len(kept))  # (1 V J H W)
+                entropies.append(entropy(maps).cpu())  # (1 V J)
     if not rows:
         return {}, {}
     levels = len(spec.view_timesteps)
@@ -105,9 +139,9 @@ def generated_quality(passes: Passes, split: Split, truth: Images, tokens: Tenso
     return {"psnr": psnr(views, truth).double(), "ssim": ssim(views, truth).double()}
 
 
-def _entropy(passes: Passes, captured: list[Any], views: int, tokens: int) -> Tensor:
-    """Return the entropy (1 V J) of the view pass's attention to the tokens, in the softmax that fusion gave them."""
+def watched_maps(passes: Passes, captured: Sequence[Captured], views: int, tokens: int) -> Maps:
+    """Return the maps (1 V J H W) of the view pass's attention to the tokens, in the softmax that fusion gave them."""
     canvas = passes.model.lays_canvas(passes.spec.view_pass)
     side = passes.spec.map_side
     maps = token_maps(captured, (side, side), tokens=tokens, views=views if canvas else 1, resize="maps")
-    return entropy(maps if canvas else maps.transpose(0, 1)).cpu()  # (1 V J H W), or (V 1 J H W) -> (1 V J H W)
+    return maps if canvas else maps.transpose(0, 1)  # (V 1 J H W) -> (1 V J H W)

@@ -57,9 +57,10 @@ def marked(image: Image.Image, truth_yx: np.ndarray, visible: np.ndarray, found_
     return fine.resize(image.size, Image.Resampling.LANCZOS)
 
 
-def heated(image: Image.Image, heat: np.ndarray, found_yx: np.ndarray, colour: Colour) -> Image.Image:
-    """Return a map (H W), scaled to its maximum, over the view in grey, with a ring at its found point."""
-    scaled = Image.fromarray((heat / max(float(heat.max()), 1e-30)).astype(np.float32))
+def heated(image: Image.Image, heat: np.ndarray, found_yx: np.ndarray, colour: Colour, top: float = 0.0
+           ) -> Image.Image:
+    """Return a map (H W), scaled to ``top`` or to its own maximum, over the view in grey, with a ring at its point."""
+    scaled = Image.fromarray((heat / max(top or float(heat.max()), 1e-30)).astype(np.float32))
     share = np.clip(np.asarray(scaled.resize(image.size, Image.Resampling.BICUBIC), dtype=np.float64), 0, 1)
     stops = np.linspace(0, 1, len(HEAT))
     hot = np.stack([np.interp(share, stops, HEAT[:, channel]) for channel in range(3)], -1)
