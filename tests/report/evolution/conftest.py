@@ -17,7 +17,8 @@ def recorded(tmp_path, random_models):
     def record(fusion="none", **settings):
         spec = small_spec(fusion=fusion, **settings)
         result = trial.run(spec)
-        identity, store = spec.id(**{f"{k}_fingerprint": v for k, v in result.fingerprints.items()}), Store(tmp_path, "e")
+        store = Store(tmp_path, "e")
+        identity = spec.id(result.fingerprints["data"], result.fingerprints["weights"])
         store.save(identity, spec, result, {}, {})
         return store, store.record(identity)
 

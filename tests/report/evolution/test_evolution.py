@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_every_frame_is_of_its_level_and_depends_on_the_captured_maps(recorded):
             frames = [np.asarray(frame.convert("RGB")) for frame in
                       ImageSequence.Iterator(Image.open(io.BytesIO(written[f"{stem}.{form}"])))]
             assert len(frames) == len(track.levels)
-            assert all((one != other).any() for one, other in zip(frames, frames[1:], strict=False))
+            assert all((one != other).any() for one, other in pairwise(frames))
     tracks = tuple(replace(track, levels=tuple(replace(level, maps=level.maps.flip(-1)) for level in track.levels))
                    for track in found.tracks)
     other = files(replace(found, tracks=tracks), checked, record["id"], "title")
