@@ -33,8 +33,9 @@ class Unfaithful(RuntimeError):
 class Level:
     """The kept tokens' maps at one noise level; ``scored``: the trial's scores were computed from these maps.
 
-    ``noise`` is the share of noise in the variance of the latents. ``pictures`` are what the maps lie over: the noisy
-    views in the localising pass, the model's estimate of the clean views in the view pass.
+    ``noise`` is the share of noise in the variance of the latents. ``pictures`` are the noisy views in the localising
+    pass, the model's estimate of the clean views in the view pass. ``under`` is what the maps lie over: the true views,
+    or that estimate.
     """
 
     timestep: int
@@ -42,6 +43,7 @@ class Level:
     scored: bool
     residual: Residual
     pictures: Float[Tensor, "V 3 h w"]
+    under: Float[Tensor, "V 3 _ _"]
     maps: Float[Tensor, "V J H W"]
 
 
@@ -96,14 +98,15 @@ def evolve(spec: TrialSpec, stored: Mapping[str, Tensor], scene: int = 0, option
     gates = {name.removeprefix("gate."): gate.to(device) for name, gate in stored.items() if name.startswith("gate.")}
     passes = Passes(session.model, registry.build("fusion", spec.fusion.name, spec.fusion.knobs), spec, options)
     split = scored_split(session, spec)
+    shown = session.data.scene("test", scene)
     with torch.no_grad(), arithmetic(exact=spec.precision != "tf32"):
-        tracks = [Track("localising pass", "the tokens' attention to the noisy views",
-                        tuple(_localising(passes, split, scene, tokens, kept)))]
+        tracks = [Track("localising pass", "the tokens' attention to the noisy views, drawn over the true ones",
+                        tuple(_localising(passes, split, scene, tokens, kept, shown.views)))]
         if spec.view_scenes:
             tracks.append(_view_track(passes, split, scene, tokens, kept, gates))
         first = split.part(slice(0, DESCRIBED))
         located = locate(passes, first, tokens, kept, len(first))
-    return Evolution(scene, session.data.scene("test", scene).name, tuple(kept.tolist()), session.data.keypoint_names,
+    return Evolution(scene, shown.name, tuple(kept.tolist()), session.data.keypoint_names,
                      tuple(tracks), located, first.truth_yx, first.visible, first.normaliser_px, first.size_px)
 
 
@@ -123,7 +126,8 @@ def noise_levels(model: Diffusion, scored: Sequence[int]) -> list[int]:
     return sorted(chosen, reverse=True)
 
 
-def _localising(passes: Passes, split: Split, scene: int, tokens: Tensor, kept: Tensor) -> Iterator[Level]:
+def _localising(passes: Passes, split: Split, scene: int, tokens: Tensor, kept: Tensor,
+                views: Float[Tensor, "V 3 h w"]) -> Iterator[Level]:
     """Yield the keypoint pass at each noise level; at the trial's own it is the one that localises."""
     own, rows = passes.spec.timestep, slice(scene, scene + 1)
     clean = split.latents[rows]  # (1 V c h w)
@@ -131,7 +135,7 @@ def _localising(passes: Passes, split: Split, scene: int, tokens: Tensor, kept: 
         at = replace(passes, spec=replace(passes.spec, timestep=timestep))
         captured, maps = captured_maps(at, split, rows, tokens, check=True)  # (1 V N H W)
         noisy = passes.model.noised(clean, passes.fixed_noise(clean), timestep)
-        yield _level(passes, timestep, timestep == own, captured.residual, noisy, maps[:, :, kept])
+        yield _level(passes, timestep, timestep == own, captured.residual, noisy, maps[:, :, kept], views)
 
 
 def _view_track(passes: Passes, split: Split, scene: int, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor]
@@ -162,7 +166,9 @@ def demand_faithful(residual: Residual, precision: str, timestep: int) -> None:
 
 
 def _level(passes: Passes, timestep: int, scored: bool, residual: Residual, pictured: Latents,
-           maps: Float[Tensor, "1 V J H W"]) -> Level:
+           maps: Float[Tensor, "1 V J H W"], under: Float[Tensor, "V 3 h w"] | None = None) -> Level:
     demand_faithful(residual, passes.spec.precision, timestep)
     pictures = passes.model.decode(pictured)[0].float().cpu()  # (V 3 h w)
-    return Level(timestep, noise_share(passes.model, timestep), scored, residual, pictures, maps[0].float().cpu())
+    share = noise_share(passes.model, timestep)
+    return Level(timestep, share, scored, residual, pictures, pictures if under is None else under,
+                 maps[0].float().cpu())

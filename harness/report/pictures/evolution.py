@@ -43,9 +43,9 @@ class Strip:
         total = maps.sum((-2, -1), keepdims=True)
         self.maps = maps / np.where(total > 0, total, 1.0)
         self.tops = self.maps.max((0, 1, 3, 4))  # (J)
-        self.photos = [level.pictures.numpy() for level in track.levels]
+        self.photos = [(level.pictures.numpy(), level.under.numpy()) for level in track.levels]
         width = TILE_PX if self.views > 1 else WIDE_TILE_PX
-        rows, columns = self.photos[0].shape[-2:]
+        rows, columns = self.photos[0][0].shape[-2:]
         self.size = (width, round(width * rows / columns))
 
     @property
@@ -54,12 +54,12 @@ class Strip:
         return LABEL_PX + (1 + len(self.tokens)) * (self.size[0] + GAP_PX)
 
     def row(self, level: int, view: int) -> list[Image.Image]:
-        """Return the tiles of one level and view: what the maps lie over, then each token's map."""
+        """Return the tiles of one level and view: the noisy view or the estimate, then each token's map."""
         from harness.ops.maps import peaks
 
-        picture = photo(self.photos[level][view], self.size)
+        picture, under = (photo(views[view], self.size) for views in self.photos[level])
         points = peaks(self.levels[level].maps[view]).numpy()  # (J 2)
-        return [picture, *(heated(picture, self.maps[level, view, j], points[j], colour, float(self.tops[j]))
+        return [picture, *(heated(under, self.maps[level, view, j], points[j], colour, float(self.tops[j]))
                            for j, colour in zip(self.tokens, self.palette, strict=True))]
 
     def write_heads(self, image: Image.Image, top: int, first: str) -> None:
@@ -90,7 +90,7 @@ def noise_label(noise: float) -> str:
 
 
 def frames(evolution: "Evolution", track: "Track", tied: Sequence[int], title: str) -> list[Image.Image]:
-    """Return one picture per noise level: a row per view, what the maps lie over and the tokens' maps."""
+    """Return one picture per noise level: a row per view, the noisy view or the estimate and the tokens' maps."""
     strip = Strip(evolution, track, tied)
     width = strip.width_px + 2 * MARGIN_PX
     heads = _heading(strip, track, title, width)

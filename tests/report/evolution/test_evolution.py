@@ -180,7 +180,7 @@ def test_the_record_stays_valid_and_a_second_call_replaces_the_folder(recorded, 
 def test_correlation_is_pearsons_per_view_and_token():
     generator = torch.Generator().manual_seed(0)
     maps = torch.rand(3, 2, 4, 5, 6, generator=generator)  # (P V J H W)
-    levels = tuple(evolution.Level(t, 0.5, False, Residual(), torch.zeros(2, 3, 4, 4), level)
+    levels = tuple(evolution.Level(t, 0.5, False, Residual(), torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4), level)
                    for t, level in zip((3, 2, 1), maps, strict=True))
     found = correlation(evolution.Track("view pass", "", levels))
     expected = np.mean([np.corrcoef(maps[:, view, 1].flatten(1).numpy()) for view in range(2)], 0)

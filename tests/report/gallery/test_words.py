@@ -21,7 +21,8 @@ def evolution(places, sigma_px):
     """Return one token's evolution whose maps are Gaussians of one width at places (M V 2), where its keypoint is."""
     points = torch.tensor(places, dtype=torch.float32)  # (M V 2)
     maps = gaussians(points[:, :, None], SIDE, SIDE, sigma_px)  # (M V 1 H W)
-    level = [Level(t, noise, t == 50, Residual(1e-7), torch.zeros(VIEWS, 3, 8, 8), maps[0] if t == 50 else flat)
+    blank = torch.zeros(VIEWS, 3, 8, 8)
+    level = [Level(t, noise, t == 50, Residual(1e-7), blank, blank, flat)
              for t, noise, flat in ((999, 1.0, torch.rand(VIEWS, 1, SIDE, SIDE)), (50, 0.05, maps[0]))]
     located = Located(peaks(maps).double(), statistics(maps), maps)
     return Evolution(0, "set/0", (0,), ("head", "tail"), (Track("localising pass", "", tuple(level)),), located,
