@@ -65,8 +65,8 @@ class LevelCorrelation(Chart):
         return "Pearson's correlation over a view's pixels, mean over the kept tokens and the views of one test scene."
 
     def size_in(self) -> tuple[float, float]:
-        """Return the size: a square for each pass."""
-        return PAGE_IN, 3.7 if len(self.tracks) > 1 else 5.0
+        """Return the size: the page's width for two passes."""
+        return (PAGE_IN, 3.7) if len(self.tracks) > 1 else (4.6, 4.1)
 
     def paint(self, figure: "Figure") -> None:
         """Draw a matrix for each pass, with its values if they fit."""

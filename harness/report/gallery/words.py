@@ -8,8 +8,8 @@ import numpy as np
 from harness.report.evolution.numbers import AT, COLUMNS, NEAR, ROWS, SETTLED
 
 # Upper limits of the words: effective area as a share of the view, ratio of the map's axes, times a uniform map.
-SIZES = ((0.02, "a point"), (0.1, "a small patch"), (0.35, "a region"), (0.7, "much of the view"),
-         (1.01, "nearly the whole view"))
+SIZES = ((0.02, "a point"), (0.1, "a small patch"), (0.35, "a region"), (0.7, "spread over much of the view"),
+         (1.01, "spread over nearly the whole view"))
 SHAPES = ((1.25, "round"), (2.0, "somewhat elongated"), (np.inf, "elongated"))
 COVERS, TOUCHES = 3.0, 1.5
 STEADY = 0.02  # range of a token's entropy over views
@@ -60,7 +60,7 @@ def _where(place: str, share: float, views: int, spread: float) -> str:
 
 def _size(token: Numbers) -> str:
     size, shape = _word(token["area"], SIZES), _word(token["elongation"], SHAPES)
-    return (f"Its map is as large as {size} (effective area {token['area']:.0%}) and is {shape} "
+    return (f"Its map is {size} (effective area {token['area']:.0%}) and {shape} "
             f"(axes {token['elongation']:.1f} : 1).")
 
 

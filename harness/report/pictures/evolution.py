@@ -138,7 +138,7 @@ def animated(pictures: Sequence[Image.Image], form: str) -> bytes:
 
 
 def _under(track: "Track") -> str:
-    return "estimate" if track.name == "view pass" else "noisy views"
+    return "estimate" if track.name == "view pass" else "noisy view"
 
 
 def _heading(strip: Strip, track: "Track", title: str, width: int) -> Image.Image:

@@ -47,8 +47,7 @@ def test_a_blob_on_a_keypoint_is_small_round_steady_and_covers_it():
     assert head == "Token 0, tied to head"
     assert "in the upper left of the view (100% of 4 views)" in text
     assert "on average 0.02 of a side from its mean place" in text
-    assert "is as large as a point (effective area 2%)" in text  # 2 pi e sigma^2 = 68 of 4096 pixels
-    assert "is round (axes 1.0 : 1)" in text
+    assert "Its map is a point (effective area 2%) and round (axes 1.0 : 1)" in text  # 2 pi e sigma^2 px
     assert "equally sharp in every view" in text
     assert "It covers head:" in text
     assert "its point is within 0.2 of it in 100% of 4 views" in text
@@ -57,13 +56,14 @@ def test_a_blob_on_a_keypoint_is_small_round_steady_and_covers_it():
 
 def test_a_flat_map_covers_no_part_and_takes_nearly_the_whole_view():
     _, text = described([[[0.2, 0.2], [0.8, 0.8]]], 400.0)
-    assert "as large as nearly the whole view (effective area 100%)" in text
+    assert "is spread over nearly the whole view (effective area 100%)" in text
     assert "It covers no annotated part: the nearest to one is" in text
 
 
 @pytest.mark.parametrize(("value", "word"), [(0.019, "a point"), (0.02, "a small patch"), (0.1, "a region"),
-                                             (0.35, "much of the view"), (0.7, "nearly the whole view"),
-                                             (1.0, "nearly the whole view")])
+                                             (0.35, "spread over much of the view"),
+                                             (0.7, "spread over nearly the whole view"),
+                                             (1.0, "spread over nearly the whole view")])
 def test_limits_of_sizes(value, word):
     assert words._word(value, words.SIZES) == word
 
