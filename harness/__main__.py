@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "count the recorded trials of each experiment by status",
     "show": "show one trial: its settings, scores and files",
     "report": "print the tables of recorded experiments, and write them with figures and a page",
+    "gallery": "show the same scenes for every setting of an experiment, and what each trial's tokens look at",
     "compare": "compare two settings, trials or experiments, scene by scene",
     "list": "show every variant and knob",
     "doctor": "check this machine, an experiment's models, or the contents of a data folder",

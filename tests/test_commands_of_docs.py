@@ -16,6 +16,8 @@ from harness.config.load import load
 from harness.method.optimise import Step
 from harness.method.results import TrialResult
 from harness.method.trial import fingerprints
+from harness.report.evolution.agreement import Agreement
+from harness.store.atomic_files import write_folder
 from harness.store.mlflow_tracker import Tracker
 from harness.store.store import Store
 from tests.report import stores
@@ -82,6 +84,14 @@ def trial(spec, on_step, options):
                        made.points, made.tokens, None, fingerprints(spec), fit)
 
 
+def evolution(store, record, scene=0, output=None):
+    """Replace the capture of a made-up trial's attention by an evolution of no token."""
+    folder = output or store.path(record["id"]) / "evolution"
+    numbers = {"described_scenes": 1, "views": 1, "tokens": [], "tracks": []}
+    write_folder(folder, {"evolution.json": json.dumps(numbers).encode()})
+    return folder, Agreement(0, 0, None, None, ())
+
+
 @pytest.fixture
 def place(recorded, earlier, tmp_path, monkeypatch):
     """A folder with those records, the shipped experiments and an earlier report; trials are replaced."""
@@ -93,6 +103,7 @@ def place(recorded, earlier, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
     monkeypatch.setattr("os.execve", started)
+    monkeypatch.setattr("harness.cli._evolution.write_evolution", evolution)
     shutil.copytree(recorded, "results")
     shutil.copytree(ROOT / "experiments", "experiments")
     Path("paper").mkdir()

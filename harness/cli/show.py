@@ -1,13 +1,15 @@
-"""The command `show`: shows one trial's changed settings, scores and files."""
+"""The command `show`: shows one trial's changed settings, scores and files, or its attention as noise goes."""
 
 import argparse
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from harness.cli import _lookup
+from harness.cli import _evolution, _lookup
 from harness.cli._compare_view import align_columns
 from harness.cli._options import add_results, results_of
+from harness.errors import UsageError
 from harness.report.compare.setting_changes import changed, text
 from harness.report.tables.columns import TABLES
 from harness.report.tables.rows import Group
@@ -20,16 +22,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trial", help="the beginning of a trial's id")
     add_results(parser)
     parser.add_argument("--json", action="store_true", help="print JSON: the record, and the settings changed")
+    parser.add_argument("--evolution", action="store_true",
+                        help="capture its tokens' attention again at many noise levels; write animations, curves and "
+                        "numbers")
+    parser.add_argument("--scene", type=int, metavar="N", help="the test scene of --evolution (0)")
+    parser.add_argument("--output", type=Path, metavar="DIR",
+                        help="folder of --evolution's files, replaced as a whole (evolution/ in the trial's folder)")
 
 
 def main(args: argparse.Namespace) -> int:
     """Print the trial; return 1 if its record is missing or damaged."""
+    for flag, value in {"--scene": args.scene, "--output": args.output}.items():
+        if value is not None and not args.evolution:
+            raise UsageError(f"{flag} goes with --evolution")
     store, trial = _lookup.find_trial(results_of(args), args.trial)
     record = store.record(trial)
     if record is None:
         problem = store.unreadable().get(trial, "there is no whole record")
         print(f"{store.path(trial)} is not trusted: {problem}")
         return 1
+    if args.evolution:
+        return _evolution.show(store, record, args.scene or 0, args.output, as_json=args.json)
     if args.json:
         print(json.dumps(to_plain_json(_plain(store, record)), indent=1, allow_nan=False))
     else:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -43,6 +43,12 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    def part(self, rows: slice) -> "Split":
+        """Return some of the scenes."""
+        tensors = {f.name: getattr(self, f.name)[rows] for f in fields(self)
+                   if isinstance(getattr(self, f.name), Tensor | Condition)}
+        return replace(self, **tensors)
 
     def cameras(self, scenes: Sequence[int]) -> tuple[Cameras, ...] | None:
         """Return the cameras of some scenes, None if the dataset has none."""

@@ -1,21 +1,22 @@
 """The effect of the tokens on generated views: denoising errors without label leaks, and sampled canvases."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from harness.method.encode import Split
 from harness.method.metrics.attention import entropy
 from harness.method.metrics.views import psnr, ssim
 from harness.method.passes import Passes, reference_noise
-from harness.models.attention.capture import token_maps
+from harness.models.attention.capture import Captured, token_maps
 from harness.models.attention.fused import FusePass
 from harness.models.pipelines.diffusion import Condition
 from harness.ops.euler_ancestral import Draws, Schedule, draw_noise, euler_ancestral, schedule
-from harness.ops.tensors import Images, Latents, generator
+from harness.ops.tensors import Images, Latents, Maps, generator
 
 Unguided = dict[tuple[bool, int, int], Latents]  # predictions without tokens: by canvas or not, scene and noise level
 
@@ -41,6 +42,30 @@ class NoisyViews:
                    reference)
 
 
+@dataclass(frozen=True)
+class Guided:
+    """A prediction guided by maps of the model's own clean estimate; ``watched`` holds its attention to the tokens."""
+
+    estimate: Latents
+    maps: Float[Tensor, "1 V J H W"]
+    prediction: Latents
+    watched: FusePass | None
+
+
+@torch.no_grad()
+def guided_by_estimate(passes: Passes, views: NoisyViews, plain: Latents, tokens: Tensor, kept: Tensor,
+                       gates: Mapping[str, Tensor], *, check: bool = False) -> Guided:
+    """Run the guided view pass; ``plain`` is the unguided prediction.
+
+    ``check`` compares the captured attention with the layers' outputs.
+    """
+    estimate = passes.model.clean(views.noisy, plain, views.level)
+    maps = passes.maps(estimate, tokens, views.condition)[:, :, kept]  # (1 V J H W)
+    guided, watched = predict(passes, views, maps=maps, watch=passes.layers, tokens=tokens[kept], gates=gates,
+                              check=check)
+    return Guided(estimate, maps, guided, watched)
+
+
 @torch.no_grad()
 def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor],
                 unguided: Unguided | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -55,7 +80,6 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
     """
     spec = passes.spec
     unguided = {} if unguided is None else unguided
-    guide: dict[str, Any] = {"tokens": tokens[kept], "gates": gates}
     rows: dict[str, list[Tensor]] = {}
     entropies = []
     for scene in range(min(spec.view_scenes, len(split))):
@@ -66,18 +90,19 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
             # Three predictions of the same noisy views: unguided, guided by the own estimate's maps, by the true ones.
             guided = forced = plain = _unguided(passes, views, (scene, timestep), unguided)
             if true_maps is not None:
-                estimate = passes.model.clean(views.noisy, plain, views.level)
-                own_maps = passes.maps(estimate, tokens, views.condition)[:, :, kept]  # (1 V J H W)
-                guided, watched = _predict(passes, views, maps=own_maps, watch=passes.layers, **guide)
-                forced, _ = _predict(passes, views, maps=true_maps, **guide)
-                if watched is not None and watched.captured:
-                    entropies.append(_entropy(passes, watched.captured, clean.shape[1], len(kept)))  # (1 V J)
+                own = guided_by_estimate(passes, views, plain, tokens, kept, gates)
+                guided = own.prediction
+                forced, _ = predict(passes, views, maps=true_maps, tokens=tokens[kept], gates=gates)
+                if own.watched is not None and own.watched.captured:
+                    maps = watched_maps(passes, own.watched.captured, clean.shape[1], len(kept))  # (1 V J H W)
+                    entropies.append(entropy(maps).cpu())  # (1 V J)
             for name, prediction in {"": guided, "_forced": forced, "_baseline": plain}.items():
                 rows.setdefault(f"nvs_loss{name}", []).append((prediction - views.target).square().mean().cpu())
     return _by_scene(passes, rows, entropies)
 
 
-def _predict(passes: Passes, views: NoisyViews, **guide: Any) -> tuple[Latents, FusePass | None]:
+def predict(passes: Passes, views: NoisyViews, **guide: Any) -> tuple[Latents, FusePass | None]:
+    """Return the view pass's prediction, and its attention to the tokens, as `Passes.view`."""
     return passes.view(views.noisy, views.level, views.condition, views.reference, **guide)
 
 
@@ -85,7 +110,7 @@ def _unguided(passes: Passes, views: NoisyViews, place: tuple[int, int], unguide
     """Return the prediction without tokens, which depends on no other setting of a trial than its layout."""
     key = (passes.model.lays_canvas(passes.spec.view_pass), *place)
     if key not in unguided:
-        unguided[key] = _predict(passes, views)[0].cpu()
+        unguided[key] = predict(passes, views)[0].cpu()
     return unguided[key].to(views.noisy)
 
 
@@ -148,9 +173,9 @@ def generated_quality(passes: Passes, split: Split, truth: Images, tokens: Tenso
     return {"psnr": psnr(views, truth).double(), "ssim": ssim(views, truth).double()}
 
 
-def _entropy(passes: Passes, captured: list[Any], views: int, tokens: int) -> Tensor:
-    """Return the entropy (1 V J) of the view pass's attention to the tokens, in the softmax that fusion gave them."""
+def watched_maps(passes: Passes, captured: Sequence[Captured], views: int, tokens: int) -> Maps:
+    """Return the maps (1 V J H W) of the view pass's attention to the tokens, in the softmax that fusion gave them."""
     canvas = passes.model.lays_canvas(passes.spec.view_pass)
     side = passes.spec.map_side
     maps = token_maps(captured, (side, side), tokens=tokens, views=views if canvas else 1, resize="maps")
-    return entropy(maps if canvas else maps.transpose(0, 1)).cpu()  # (1 V J H W), or (V 1 J H W) -> (1 V J H W)
+    return maps if canvas else maps.transpose(0, 1)  # (V 1 J H W) -> (1 V J H W)

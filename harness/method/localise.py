@@ -11,7 +11,7 @@ from harness.method.encode import Split
 from harness.method.metrics.attention import statistics
 from harness.method.passes import Diverged, Passes, on_canvas
 from harness.method.selection.base import Selection
-from harness.models.attention.capture import Captured, native_maps
+from harness.models.attention.capture import Captured, CapturePass, native_maps
 from harness.ops.maps import peaks
 from harness.ops.matching import most_frequent
 from harness.ops.tensors import Maps
@@ -52,13 +52,7 @@ def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"]
     """Return every token's point, the kept tokens' map statistics, and their maps in the first ``examples`` scenes."""
     views, points, parts, example_maps = split.latents.shape[1], [], [], []
     for rows in _batches(split, passes):
-        # Keypoint pass: every token's map, or its mean over warped copies.
-        clean = split.latents[rows]  # (B V c h w)
-        noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
-        captured = passes.keypoint(noisy, tokens, split.condition[rows])
-        over_copies = split.warped is not None and passes.spec.localise_copies
-        maps = (_over_copies(passes, split, rows, tokens) if over_copies else
-                passes.token_maps(captured, views, len(tokens)))  # (B V N H W)
+        captured, maps = captured_maps(passes, split, rows, tokens)  # (B V N H W)
         if not bool(maps.isfinite().all()):
             raise Diverged("the tokens' maps are not finite")
         # Points, statistics and example maps.
@@ -70,6 +64,18 @@ def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"]
     joined = {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}  # (B V J) -> (M V J)
     empty = torch.empty(0, views, len(kept), 1, 1)
     return Located(torch.cat(points).double(), joined, torch.cat(example_maps) if example_maps else empty)
+
+
+@torch.no_grad()
+def captured_maps(passes: Passes, split: Split, rows: slice, tokens: Float[Tensor, "N D"], *, check: bool = False
+                  ) -> tuple[CapturePass, Maps]:
+    """Return the keypoint pass of some scenes, and every token's map in it or the mean over warped copies."""
+    clean = split.latents[rows]  # (B V c h w)
+    noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
+    captured = passes.keypoint(noisy, tokens, split.condition[rows], check=check)
+    if split.warped is not None and passes.spec.localise_copies:
+        return captured, _over_copies(passes, split, rows, tokens)
+    return captured, passes.token_maps(captured, clean.shape[1], len(tokens))
 
 
 def _over_copies(passes: Passes, split: Split, rows: slice, tokens: Float[Tensor, "N D"]) -> Maps:

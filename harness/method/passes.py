@@ -93,10 +93,12 @@ class Passes:
 
     def view(self, noisy: Latents, timestep: Timestep, condition: Condition, reference_noise: Tensor | None, *,
              maps: Maps | None = None, tokens: Float[Tensor, "K D"] | None = None,
-             gates: Mapping[str, Tensor] | None = None, watch: Sequence[str] = ()) -> tuple[Latents, FusePass | None]:
+             gates: Mapping[str, Tensor] | None = None, watch: Sequence[str] = (), check: bool = False
+             ) -> tuple[Latents, FusePass | None]:
         """Return the view pass's prediction, guided by ``tokens`` and their detached ``maps`` unless these are None.
 
-        The second value holds the view pass's own attention to the tokens in the ``watch`` layers; None if unguided.
+        The second value holds the view pass's own attention to the tokens in the ``watch`` layers, with its residual
+        after a ``check``; None if unguided.
         """
         canvas = self.model.lays_canvas(self.spec.view_pass)
         inner = None
@@ -107,7 +109,7 @@ class Passes:
             def fuse(attend: object, context: Tensor, layer_maps: Tensor) -> Tensor:
                 return self.fusion(attend, context, Guidance(tokens, layer_maps, mass), gates or {})  # type: ignore[arg-type]
 
-            inner = FusePass(fuse, maps.detach(), layout, watch)
+            inner = FusePass(fuse, maps.detach(), layout, watch, check=check)
         prediction = self.model.view_pass(noisy, timestep, condition, canvas=canvas, inner=inner,
                                           reference_noise=reference_noise)
         return prediction, inner

@@ -19,7 +19,6 @@ from harness.method.optimise import Optimised, Probe, Step, optimise
 from harness.method.passes import Diverged, Passes
 from harness.method.results import Exhibit, Extras, TrialResult, exhibit, observations, point_table, scene_table
 from harness.method.session import Session, arithmetic, dataset, fingerprints, open_session
-from harness.models.attention.capture import worst
 from harness.models.pipelines.diffusion import Diffusion
 
 __all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "dataset", "fingerprints", "run"]
@@ -102,10 +101,19 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
 def _splits(session: Session, spec: TrialSpec) -> tuple[Split, Split, Split]:
     """Return the encoded splits optimise, fit and test; the first with a bank of warped copies."""
     warps = (spec.warp_bank, spec.warp_degrees, spec.warp_scale, spec.warp_translate)
-    copies = (spec.localise_copies, *warps[1:]) if spec.localise_copies else None
-    split = session.encoder.split
-    return (split("optimise", spec.optimise_scenes, warps), split("fit", spec.fit_scenes, copies),
-            split("test", spec.test_scenes, copies))
+    return (session.encoder.split("optimise", spec.optimise_scenes, warps),
+            localised_split(session, spec, "fit", spec.fit_scenes), scored_split(session, spec))
+
+
+def scored_split(session: Session, spec: TrialSpec) -> Split:
+    """Return the encoded test split."""
+    return localised_split(session, spec, "test", spec.test_scenes)
+
+
+def localised_split(session: Session, spec: TrialSpec, name: str, count: int) -> Split:
+    """Return an encoded split, with warped copies if tokens are localised on them."""
+    warps = (spec.localise_copies, spec.warp_degrees, spec.warp_scale, spec.warp_translate)
+    return session.encoder.split(name, count, warps if spec.localise_copies else None)
 
 
 def _recording(on_step: Callable[[Step], None], probes: dict[str, list[float]]) -> Callable[[Step], None]:
@@ -124,8 +132,8 @@ def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dic
     clean = split.latents[:1]  # (1 V c h w)
     noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
     checked = passes.keypoint(noisy, tokens, split.condition[:1], check=True)
-    residuals = {"attention_residual": checked.residual, "row_sum_residual": checked.row_residual}
-    return residuals, worst(checked.residual / worst(checked.largest, 1.0), checked.row_residual)
+    residual = checked.residual
+    return {"attention_residual": residual.attention, "row_sum_residual": residual.rows}, residual.worst
 
 
 def _view_quality(passes: Passes, session: Session, test: Split, trained: Readout, gates: Mapping[str, Tensor]

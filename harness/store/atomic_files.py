@@ -33,6 +33,36 @@ def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
         recover_one(target)
 
 
+def replace_folder_unsynced(target: Path, files: Mapping[str, bytes | Path]) -> None:
+    """Write ``files`` (name to content, or to a file that is linked or copied) as folder ``target``, as a whole.
+
+    For what can be made again: nothing is synced to disk. Only one process may write in the parent folder.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir()
+        for name, content in files.items():
+            if isinstance(content, Path):
+                _link_or_copy(content, new / name)
+            else:
+                (new / name).write_bytes(content)
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    finally:
+        recover_one(target)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Make a second name for a file; a copy where the file system has no links or is another one."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 @cache
 def _writers() -> ThreadPoolExecutor:
     """Return threads that sync several files at once, in a third of the time."""

@@ -102,7 +102,7 @@ def test_unguided_predictions_are_made_once_for_all_trials(fresh, monkeypatch):
     alone = run(spec)
     fresh()
     baseline = run(replace(small_spec(fusion="none", view_scenes=2, view_timesteps=(200, 500)), seed=3))
-    passes = count(monkeypatch, generate, "_predict")
+    passes = count(monkeypatch, generate, "predict")
     equal(run(spec), alone)
     assert len(passes) == 2 * 2 * 2  # guided and forced, for two scenes at two levels
     assert baseline.scores["nvs_loss_baseline"] == alone.scores["nvs_loss_baseline"]
@@ -119,6 +119,6 @@ def test_a_guided_pass_of_the_baseline_is_the_unguided_one_to_the_last_bit(model
     tokens, kept = torch.randn(spec.tokens, opened.model.width), torch.arange(spec.keypoints)
     with torch.no_grad():
         maps = passes.maps(split.latents[[0]], tokens, split.condition[[0]])[:, :, kept]
-        plain, _ = generate._predict(passes, views)
-        guided, _ = generate._predict(passes, views, maps=maps, tokens=tokens[kept], gates={})
+        plain, _ = generate.predict(passes, views)
+        guided, _ = generate.predict(passes, views, maps=maps, tokens=tokens[kept], gates={})
     assert torch.equal(plain, guided)

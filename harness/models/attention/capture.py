@@ -23,6 +23,13 @@ class Enough(Exception):
     """The last captured layer is reached: the rest of the UNet need not run."""
 
 
+class NothingCaptured(RuntimeError):
+    """Maps were asked for of a pass that captured no layer's attention; nothing stands in for them."""
+
+    def __init__(self) -> None:
+        super().__init__("no attention was captured, so there is no map to score or draw")
+
+
 @dataclass(frozen=True)
 class Captured:
     """One layer's queries over space and keys over tokens; ``size`` is its map's rows and columns on the canvas.
@@ -44,12 +51,40 @@ class Captured:
         return (logits if self.bias is None else logits + self.bias).softmax(-1)
 
 
+@dataclass(frozen=True)
+class Residual:
+    """The largest |probabilities @ V - output|, |output| and |row sum - 1| of layers whose capture was checked."""
+
+    attention: float = 0.0
+    output: float = 0.0
+    rows: float = 0.0
+
+    @property
+    def worst(self) -> float:
+        """Return the larger residual; that of the outputs relative to the largest one if that exceeds 1."""
+        return worst(self.attention / worst(self.output, 1.0), self.rows)
+
+    def joined(self, other: "Residual") -> "Residual":
+        """Return the largest of both."""
+        return Residual(worst(self.attention, other.attention), worst(self.output, other.output),
+                        worst(self.rows, other.rows))
+
+
+def compare(captured: Captured, attention: Any, context: Tensor, output: Tensor, dtype: torch.dtype | None = None
+            ) -> Residual:
+    """Return the residual of captured probabilities, in ``dtype``, against the layer's real output over a context."""
+    probabilities = captured.probabilities(dtype)
+    value = heads(attention.to_v(context), attention.heads).to(probabilities)  # (B A T d)
+    explicit = rearrange(probabilities @ value, "b a s d -> b s (a d)")
+    return Residual((explicit - output).abs().max().item(), output.abs().max().item(),
+                    (probabilities.sum(-1) - 1).abs().max().item())
+
+
 class CapturePass(Pass):
     """Keeps queries and keys of chosen layers and stops the UNet after the last of them, unless ``whole``.
 
-    With ``check`` it also compares explicit probabilities, in the maps' ``dtype``, with the layer's real output:
-    ``residual`` is the largest |probabilities @ V - output|, ``largest`` the largest |output|,
-    ``row_residual`` the largest |row sum - 1|.
+    With ``check`` it also compares explicit probabilities, in the maps' ``dtype``, with the layers' real outputs:
+    ``residual``.
     """
 
     def __init__(self, layers: Sequence[str], latent_size: tuple[int, int], *, whole: bool = False,
@@ -57,7 +92,7 @@ class CapturePass(Pass):
         self.layers, self.latent_size, self.whole, self.check = list(layers), latent_size, whole, check
         self.dtype = dtype
         self.captured: list[Captured] = []
-        self.residual = self.row_residual = self.largest = 0.0
+        self.residual = Residual()
 
     def cross(self, layer: str, attention: Any, query: Queries, context: Tensor) -> Tensor:
         """Keep the layer's queries and keys, then attend as usual."""
@@ -69,18 +104,11 @@ class CapturePass(Pass):
                 raise Enough
         output = attend(attention, query, context)
         if self.check and layer in self.layers:
-            self._compare(attention, context, output)
+            found = compare(self.captured[-1], attention, context, output, self.dtype)
+            self.residual = self.residual.joined(found)
             if len(self.captured) == len(self.layers) and not self.whole:
                 raise Enough
         return output
-
-    def _compare(self, attention: Any, context: Tensor, output: Tensor) -> None:
-        probabilities = self.captured[-1].probabilities(self.dtype)
-        value = heads(attention.to_v(context), attention.heads).to(probabilities)  # (B A T d)
-        explicit = rearrange(probabilities @ value, "b a s d -> b s (a d)")
-        self.residual = worst(self.residual, (explicit - output).abs().max().item())
-        self.largest = worst(self.largest, output.abs().max().item())
-        self.row_residual = worst(self.row_residual, (probabilities.sum(-1) - 1).abs().max().item())
 
 
 def worst(*values: float) -> float:
@@ -120,6 +148,8 @@ def token_maps(captured: Sequence[Captured], size: tuple[int, int], *, tokens: i
             the softmax at each layer's own resolution and resizes the layers' mean maps.
         dtype: Type of the maps and of their computation.
     """
+    if not captured:
+        raise NothingCaptured
     total: Tensor | None = None
     for layer in captured:  # summed one by one: at full size the maps of all tokens are gigabytes
         part = _one_layer(_spatial(layer, views, dtype), size, tokens, resize)  # (B*V N H W)

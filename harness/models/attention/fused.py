@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harness.models.attention.canvas import assemble
-from harness.models.attention.capture import Captured, map_size
+from harness.models.attention.capture import Captured, Residual, compare, map_size
 from harness.models.attention.hooks import Pass, Queries, attend, heads
 
 LayerFusion = Callable[[Callable[..., Tensor], Tensor, Tensor], Tensor]
@@ -30,24 +30,31 @@ class FusePass(Pass):
 
     ``maps`` (B V K H W) are the keypoint tokens' maps per view; each layer gets them at its own resolution and in its
     own spatial order (B K S), with sum 1 over space. In ``watch`` layers the queries and keys of every attention over
-    another context than the layer's own are kept, to measure the view pass's attention to the tokens.
+    another context than the layer's own are kept, to measure the view pass's attention to the tokens; with ``check``
+    they are also compared with the layers' real outputs: ``residual``.
     """
 
     def __init__(self, fuse: LayerFusion, maps: Float[Tensor, "B V K H W"], layout: Layout,
-                 watch: Sequence[str] = ()) -> None:
-        self.fuse, self.maps, self.layout, self.watch = fuse, maps, layout, watch
+                 watch: Sequence[str] = (), *, check: bool = False) -> None:
+        self.fuse, self.maps, self.layout, self.watch, self.check = fuse, maps, layout, watch, check
         self.captured: list[Captured] = []
+        self.residual = Residual()
+        self.entered = False  # whether any layer attended over the tokens
         self._resized: dict[int, Tensor] = {}
 
     def cross(self, layer: str, attention: Any, query: Queries, context: Tensor) -> Tensor:
         """Compute the layer's output by fusion."""
         def attend_over(other: Tensor, bias: Tensor | None = None,
                         change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+            output = attend(attention, query, other, bias, change)
+            self.entered = self.entered or other is not context
             if layer in self.watch and other is not context:
                 key = heads(attention.to_k(other), attention.heads)  # (B T D) -> (B A T d)
                 size = map_size(query.shape[2], self.layout.latent_size)
                 self.captured.append(Captured(layer, query, key, attention.scale, size, bias))
-            return attend(attention, query, other, bias, change)
+                if self.check:
+                    self.residual = self.residual.joined(compare(self.captured[-1], attention, other, output))
+            return output
 
         return self.fuse(attend_over, context, self._maps_at(query.shape[2]))
 

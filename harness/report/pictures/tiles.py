@@ -32,15 +32,16 @@ def photo(view: np.ndarray, size_px: tuple[int, int]) -> Image.Image:
 
 
 def marked(image: Image.Image, truth_yx: np.ndarray, visible: np.ndarray, found_yx: np.ndarray,
-           palette: list[Colour]) -> Image.Image:
+           palette: list[Colour], size: float = 1.0, fine: int = FINE) -> Image.Image:
     """Return a view with its true keypoints (K 2) as white rings and the found ones (NaN for none) as coloured dots.
 
-    Only visible keypoints have a ring, joined to its dot by a line; a dot without a ring is small.
+    Only visible keypoints have a ring, joined to its dot by a line; a dot without a ring is small. ``size`` scales the
+    marks, ``fine`` is the factor of supersampling.
     """
-    width, height = image.width * FINE, image.height * FINE
-    fine = image.resize((width, height), Image.Resampling.BICUBIC)
-    draw = ImageDraw.Draw(fine)
-    unit = min(width, height) / 128
+    width, height = image.width * fine, image.height * fine
+    drawn = image.resize((width, height), Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(drawn)
+    unit = size * min(width, height) / 128
     places = [tuple((points * (height, width))[:, ::-1]) for points in (truth_yx, found_yx)]
     is_found = np.isfinite(found_yx).all(-1)
     for k in np.flatnonzero(visible & is_found):
@@ -54,12 +55,13 @@ def marked(image: Image.Image, truth_yx: np.ndarray, visible: np.ndarray, found_
     for k in np.flatnonzero(visible):
         _ring(draw, places[0][k], 5.4 * unit, (0, 0, 0), round(2.4 * unit))
         _ring(draw, places[0][k], 4.9 * unit, (255, 255, 255), round(1.4 * unit))
-    return fine.resize(image.size, Image.Resampling.LANCZOS)
+    return drawn.resize(image.size, Image.Resampling.LANCZOS)
 
 
-def heated(image: Image.Image, heat: np.ndarray, found_yx: np.ndarray, colour: Colour) -> Image.Image:
-    """Return a map (H W), scaled to its maximum, over the view in grey, with a ring at its found point."""
-    scaled = Image.fromarray((heat / max(float(heat.max()), 1e-30)).astype(np.float32))
+def heated(image: Image.Image, heat: np.ndarray, found_yx: np.ndarray, colour: Colour, top: float = 0.0
+           ) -> Image.Image:
+    """Return a map (H W), scaled to ``top`` or to its own maximum, over the view in grey, with a ring at its point."""
+    scaled = Image.fromarray((heat / max(top or float(heat.max()), 1e-30)).astype(np.float32))
     share = np.clip(np.asarray(scaled.resize(image.size, Image.Resampling.BICUBIC), dtype=np.float64), 0, 1)
     stops = np.linspace(0, 1, len(HEAT))
     hot = np.stack([np.interp(share, stops, HEAT[:, channel]) for channel in range(3)], -1)

@@ -1,0 +1,175 @@
+"""The evolution of a finished trial's attention as noise goes, captured anew from the trial's own stored tokens."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from harness import registry
+from harness.config.spec import RunOptions, TrialSpec
+from harness.errors import UsageError
+from harness.method.encode import Split
+from harness.method.generate import NoisyViews, guided_by_estimate, predict, watched_maps
+from harness.method.localise import Located, captured_maps, locate
+from harness.method.passes import Passes
+from harness.method.session import arithmetic, open_session
+from harness.method.trial import TOLERANCE, scored_split
+from harness.models.attention.capture import Residual
+from harness.models.pipelines.diffusion import Diffusion
+from harness.ops.tensors import Latents
+
+NOISE = (1.0, 0.95, 0.9, 0.85, 0.75, 0.65, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)  # shares of noise that are shown
+APART = 0.02  # shares closer than this to one of a score are left out
+DESCRIBED = 40  # test scenes on which the tokens are described
+
+
+class Unfaithful(RuntimeError):
+    """Captured attention is not the model's own, so nothing is drawn from it."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The kept tokens' maps at one noise level; ``scored``: the trial's scores were computed from these maps.
+
+    ``noise`` is the share of noise in the variance of the latents. ``pictures`` are the noisy views in the localising
+    pass, the model's estimate of the clean views in the view pass. ``under`` is what the maps lie over: the true views,
+    or that estimate.
+    """
+
+    timestep: int
+    noise: float
+    scored: bool
+    residual: Residual
+    pictures: Float[Tensor, "V 3 h w"]
+    under: Float[Tensor, "V 3 _ _"]
+    maps: Float[Tensor, "V J H W"]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One pass over the noise levels, from most noise to least; ``source`` says what was captured."""
+
+    name: str
+    source: str
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """One test scene's attention over noise levels, and the readout of the first test scenes: captured tensors only.
+
+    ``located`` holds every token's point and the kept tokens' maps in M scenes, as the trial's scores had them.
+    """
+
+    scene: int
+    scene_name: str
+    kept: tuple[int, ...]
+    keypoint_names: tuple[str, ...]
+    tracks: tuple[Track, ...]
+    located: Located
+    truth_yx: Float[Tensor, "M V K 2"]
+    visible: Bool[Tensor, "M V K"]
+    normaliser_px: Float[Tensor, "M V"]
+    size_px: tuple[int, int]
+
+
+def evolve(spec: TrialSpec, stored: Mapping[str, Tensor], scene: int = 0, options: RunOptions = RunOptions()
+           ) -> Evolution:
+    """Return the evolution of a trial's kept tokens on one test scene.
+
+    Args:
+        spec: The trial's setting.
+        stored: The tensors of its tokens.safetensors.
+        scene: The number of the test scene.
+        options: Micro-batches.
+
+    Raises:
+        UsageError: The trial has no such test scene.
+        NothingCaptured: The passes captured no attention.
+        Unfaithful: A residual is above the tolerance of the trial's precision.
+    """
+    if not 0 <= scene < spec.test_scenes:
+        raise UsageError(f"--scene {scene}: the trial has test scenes 0 to {spec.test_scenes - 1}")
+    session, _ = open_session(spec)
+    device = session.model.device
+    tokens, kept = stored["tokens"].to(device), stored["kept"].to(device)
+    gates = {name.removeprefix("gate."): gate.to(device) for name, gate in stored.items() if name.startswith("gate.")}
+    passes = Passes(session.model, registry.build("fusion", spec.fusion.name, spec.fusion.knobs), spec, options)
+    split = scored_split(session, spec)
+    shown = session.data.scene("test", scene)
+    with torch.no_grad(), arithmetic(exact=spec.precision != "tf32"):
+        tracks = [Track("localising pass", "the tokens' attention to the noisy views, drawn over the true ones",
+                        tuple(_localising(passes, split, scene, tokens, kept, shown.views)))]
+        if spec.view_scenes:
+            tracks.append(_view_track(passes, split, scene, tokens, kept, gates))
+        first = split.part(slice(0, DESCRIBED))
+        located = locate(passes, first, tokens, kept, len(first))
+    return Evolution(scene, shown.name, tuple(kept.tolist()), session.data.keypoint_names,
+                     tuple(tracks), located, first.truth_yx, first.visible, first.normaliser_px, first.size_px)
+
+
+def noise_share(model: Diffusion, timestep: int) -> float:
+    """Return the share of noise in the variance of latents at a training timestep."""
+    return float(1 - model.alphas[timestep])
+
+
+def noise_levels(model: Diffusion, scored: Sequence[int]) -> list[int]:
+    """Return timesteps from most noise to least: those of scores, and the nearest to the shares that are shown."""
+    shares = (1 - model.alphas).cpu()  # (timesteps)
+    chosen = set(scored)
+    for share in NOISE:
+        timestep = int((shares - share).abs().argmin())
+        if all(abs(float(shares[timestep] - shares[other])) >= APART for other in chosen):
+            chosen.add(timestep)
+    return sorted(chosen, reverse=True)
+
+
+def _localising(passes: Passes, split: Split, scene: int, tokens: Tensor, kept: Tensor,
+                views: Float[Tensor, "V 3 h w"]) -> Iterator[Level]:
+    """Yield the keypoint pass at each noise level; at the trial's own it is the one that localises."""
+    own, rows = passes.spec.timestep, slice(scene, scene + 1)
+    clean = split.latents[rows]  # (1 V c h w)
+    for timestep in noise_levels(passes.model, [own]):
+        at = replace(passes, spec=replace(passes.spec, timestep=timestep))
+        captured, maps = captured_maps(at, split, rows, tokens, check=True)  # (1 V N H W)
+        noisy = passes.model.noised(clean, passes.fixed_noise(clean), timestep)
+        yield _level(passes, timestep, timestep == own, captured.residual, noisy, maps[:, :, kept], views)
+
+
+def _view_track(passes: Passes, split: Split, scene: int, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor]
+                ) -> Track:
+    """Return the view pass over the noise levels, with the noise of its scores."""
+    model, spec, levels = passes.model, passes.spec, []
+    source = "the localising pass on the view pass's estimate of the clean views; no token enters the view pass"
+    for timestep in noise_levels(model, spec.view_timesteps):
+        views = NoisyViews.draw(passes, split, scene, timestep)
+        own = guided_by_estimate(passes, views, predict(passes, views)[0], tokens, kept, gates, check=True)
+        if own.watched is not None and own.watched.entered:
+            maps = watched_maps(passes, own.watched.captured, split.latents.shape[1], len(kept))
+            residual = own.watched.residual
+            source = "the view pass's own attention to the tokens, over its estimate of the clean views"
+        else:  # no token enters the view pass: the maps that could guide it
+            noisy = model.noised(own.estimate, passes.fixed_noise(own.estimate), spec.timestep)
+            captured = passes.keypoint(noisy, tokens, views.condition, check=True)
+            maps, residual = own.maps, captured.residual
+        scored = timestep in spec.view_timesteps and scene < spec.view_scenes
+        levels.append(_level(passes, timestep, scored, residual, own.estimate, maps))
+    return Track("view pass", source, tuple(levels))
+
+
+def demand_faithful(residual: Residual, precision: str, timestep: int) -> None:
+    """Raise Unfaithful for a residual above the precision's tolerance, or one that is no number."""
+    if not residual.worst <= TOLERANCE[precision]:  # NaN is not below it
+        raise Unfaithful(f"captured attention is off by {residual.worst:.2g} at timestep {timestep}, more than "
+                         f"{TOLERANCE[precision]:g}; nothing is drawn")
+
+
+def _level(passes: Passes, timestep: int, scored: bool, residual: Residual, pictured: Latents,
+           maps: Float[Tensor, "1 V J H W"], under: Float[Tensor, "V 3 h w"] | None = None) -> Level:
+    demand_faithful(residual, passes.spec.precision, timestep)
+    pictures = passes.model.decode(pictured)[0].float().cpu()  # (V 3 h w)
+    share = noise_share(passes.model, timestep)
+    return Level(timestep, share, scored, residual, pictures, pictures if under is None else under,
+                 maps[0].float().cpu())
