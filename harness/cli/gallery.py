@@ -38,8 +38,8 @@ def main(args: argparse.Namespace) -> int:
         print(f"warning: {store.path(trial)} is not trusted: {problem}", file=sys.stderr)
     made = _gallery_files.write_gallery(store, records, args.output or store.folder / "gallery", args.scenes)
     print(f"gallery  {made.page}")
-    print(f"         {made.trials} trials: {made.written} folders written, {made.removed} removed, "
-          f"{made.trials - made.written} unchanged")
+    print(f"         {made.trials} trial{'s' * (made.trials != 1)}: {made.written} folders written, "
+          f"{made.removed} removed, {made.trials - made.written} unchanged")
     return code
 
 

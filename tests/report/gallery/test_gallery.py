@@ -124,7 +124,7 @@ def test_the_evolution_of_a_trial_enters_its_folder(tmp_path, random_models, cap
     assert main(["gallery", "one", "--results", str(tmp_path)]) == 0
     assert (folder / "pages" / identity / "scene-002.webp").is_file()  # of 3 test scenes
     assert main(["gallery", "one", "--results", str(tmp_path), "--evolution", "--scenes", "2"]) == 0
-    assert "1 trials: 1 folders written" in capsys.readouterr().out
+    assert "1 trial: 1 folders written" in capsys.readouterr().out
     names = {path.name for path in (folder / "pages" / identity).iterdir()}
     assert {"localising_pass.webp", "view_pass.gif", "curves.svg", "evolution.json", "scene-001.webp"} <= names
     assert not {"scene-002.webp", "maps.safetensors"} & names
