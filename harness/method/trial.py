@@ -19,6 +19,7 @@ from harness.method.optimise import Optimised, Probe, Step, optimise
 from harness.method.passes import Diverged, Passes
 from harness.method.results import Exhibit, Extras, TrialResult, exhibit, observations, point_table, scene_table
 from harness.method.session import Session, arithmetic, dataset, fingerprints, open_session
+from harness.models.attention.capture import NothingCaptured
 from harness.models.pipelines.diffusion import Diffusion
 
 __all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "dataset", "fingerprints", "run"]
@@ -132,6 +133,8 @@ def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dic
     clean = split.latents[:1]  # (1 V c h w)
     noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
     checked = passes.keypoint(noisy, tokens, split.condition[:1], check=True)
+    if not checked.captured:  # a reading that another trial made does not show that this one can read
+        raise NothingCaptured
     residual = checked.residual
     return {"attention_residual": residual.attention, "row_sum_residual": residual.rows}, residual.worst
 
