@@ -20,6 +20,8 @@ COMMANDS = {
     "report": "print the tables of recorded experiments, and write them with figures and a page",
     "compare": "compare two settings, trials or experiments, scene by scene",
     "list": "show every variant and knob",
+    "new": "write a commented experiment to start from",
+    "schema": "write the JSON schema of experiments, for editors",
     "doctor": "check this machine, an experiment's models, or the contents of a data folder",
     "ui": "open MLflow on the recorded experiments",
     "sync": "push records that MLflow does not have yet",
@@ -88,10 +90,14 @@ def _dispatch(argv: list[str]) -> int:
     overview = Parser("harness", description="Compare ways of finding keypoints in diffusion models' attention.",
                       formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_epilog())
     overview.add_argument("command", choices=COMMANDS, metavar="command", help="one of the commands below")
+    overview.add_argument("-V", "--version", action="store_true", help="show the version, and that of the results")
     if not argv or argv[0] in ("-h", "--help"):
         overview.print_help()
         return OK
     name = argv[0]
+    if name in ("-V", "--version"):
+        print(_version())
+        return OK
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}")
     command = importlib.import_module(f"harness.cli.{name}")
@@ -100,6 +106,14 @@ def _dispatch(argv: list[str]) -> int:
     code = command.main(parser.parse_args(argv[1:]))
     sys.stdout.flush()
     return int(code)
+
+
+def _version() -> str:
+    """Return the version, and that of the results: records of other results versions are stale."""
+    from harness import __version__
+    from harness.config.spec import RESULTS_VERSION
+
+    return f"harness {__version__}, results version {RESULTS_VERSION}"
 
 
 def _epilog() -> str:

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from harness.__main__ import COMMANDS, main
+from harness.config.spec import RESULTS_VERSION
 from harness.registry import KINDS, names
 
 HEAVY = ("torch", "diffusers", "transformers", "mlflow", "optuna", "pandas", "scipy", "jinja2")
@@ -145,6 +147,14 @@ def test_only_the_chosen_command_is_imported() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[-1] == "['harness.cli.list']"
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_the_version_is_that_of_the_distribution_and_of_the_results(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([flag]) == 0
+    assert capsys.readouterr().out == f"harness {version('keypoint-harness')}, results version {RESULTS_VERSION}\n"
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
