@@ -1,4 +1,5 @@
 """Runs one command of the command line; imports only its file and turns errors into one line and an exit code."""
+# PYTHON_ARGCOMPLETE_OK  (argcomplete looks for this word before it asks `python -m harness` for completions)
 
 import argparse
 import errno
@@ -87,6 +88,11 @@ def _make_streams_safe() -> None:
 
 
 def _dispatch(argv: list[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
+        from harness.cli._completion import complete
+
+        complete(argparse.ArgumentParser("harness"), COMMANDS)
+        return OK
     overview = Parser("harness", description="Compare ways of finding keypoints in diffusion models' attention.",
                       formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_epilog())
     overview.add_argument("command", choices=COMMANDS, metavar="command", help="one of the commands below")

@@ -47,14 +47,14 @@ report:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("name", help="name of the experiment; NAME.yaml is written here, or where a path says")
+    parser.add_argument("new", metavar="name", help="its name, or a path; NAME.yaml is written")
 
 
 def main(args: argparse.Namespace) -> int:
     """Write the file and print its path; an existing file stays as it is."""
-    path = Path(args.name)
+    path = Path(args.new)
     path = path if path.suffix in (".yaml", ".yml") else path.with_name(f"{path.name}.yaml")
-    name = read_name(Located(path.stem, args.name))
+    name = read_name(Located(path.stem, args.new))
     if name in shipped():
         raise UsageError(f"{name}: is a shipped experiment, and their results would mix; choose another name")
     if path.exists() or path.is_symlink():
