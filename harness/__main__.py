@@ -25,6 +25,8 @@ COMMANDS = {
     "schema": "write the JSON schema of experiments, for editors",
     "doctor": "check this machine, an experiment's models, or the contents of a data folder",
     "ui": "open MLflow on the recorded experiments",
+    "archive": "pack an experiment with its report into one file",
+    "prune": "remove failed, stale or chosen trials, from MLflow too",
     "sync": "push records that MLflow does not have yet",
 }
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # faults of the disk; no record is damaged

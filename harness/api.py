@@ -8,7 +8,7 @@ harness.errors.UsageError: results: no records of 'fusion'; there are none
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,8 +68,8 @@ class Results:
         `status`; `reason`, why it did not finish; `seed`; the settings that differ between trials, named as after
         `--set trial.` (`fusion`, `fusion.strength`, `losses.nvs.weight`); every score of docs/method.md by its name
         (shares from 0 to 1; errors `*_px` in pixels; `nme` in units of the data's normaliser; entropies from 0 to 1);
-        costs (`seconds_*` in s, `*_memory_mb` in MB); the settings that are equal in all trials.
-        `started`, `ended`: UTC. NaN where a trial has no such score or setting.
+        costs (`seconds_*` in s, `*_memory_mb` in MB); `note` and `tags` of the run; the settings that are equal in all
+        trials. `started`, `ended`: UTC. NaN where a trial has no such score or setting.
         """
         return trial_frame(sorted(self.records.values(), key=lambda record: str(record["started"])))
 
@@ -172,7 +172,7 @@ def load(experiment: str | Path, results: str | Path | None = None) -> Results:
 
 
 def run(experiment: str | Path, set: Mapping[str, Any] | None = None, *, results: str | Path | None = None,
-        executor: str = "processes", workers: int | None = None) -> Results:
+        executor: str = "processes", workers: int | None = None, note: str = "", tags: Sequence[str] = ()) -> Results:
     """Run the trials of an experiment that are not finished, as `harness run` does, and return its results.
 
     Args:
@@ -181,6 +181,8 @@ def run(experiment: str | Path, set: Mapping[str, Any] | None = None, *, results
         results: the results folder (HARNESS_RESULTS, else results/).
         executor: `processes`, or `inline` for this process.
         workers: trials at once (one for each GPU; one without a GPU).
+        note: a text that is kept with every trial that this call records.
+        tags: words, or NAME=VALUE, that are kept with them too.
 
     Raises:
         UsageError: the experiment is not valid, or it is a search, which `harness sweep` runs.
@@ -191,7 +193,7 @@ def run(experiment: str | Path, set: Mapping[str, Any] | None = None, *, results
         raise UsageError(f"{planned.source}: has a 'search'; `harness sweep` runs it")
     if executor not in ("processes", "inline"):
         raise UsageError(f"executor: unknown value {executor!r}{nearest(executor, ('processes', 'inline'))}")
-    store = Store(default_results() if results is None else results, planned.name)
+    store = Store(default_results() if results is None else results, planned.name, note, tags)
     grid = Grid(planned, store)
     write_layout(store, planned, grid)
     place = Inline() if executor == "inline" else Processes(workers=workers, log=store.folder)

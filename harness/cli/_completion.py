@@ -168,6 +168,6 @@ def _nothing(**_: Any) -> Sequence[str]:
 
 COMPLETERS: dict[str, Completer] = {  # by the argument's name in the parser
     "experiment": _experiments, "experiments": _reported, "overrides": _settings, "where": _where, "trial": _trials,
-    "one": _sides, "other": _sides, "name": _recorded, "names": _recorded, "kind": _kinds,
+    "one": _sides, "sides": _sides, "other": _sides, "name": _recorded, "names": _recorded, "kind": _kinds,
     "data": _datasets, "results": _files, "output": _files, "root": _files, "diff": _files, "picture": _files,
 }

@@ -9,9 +9,10 @@ from harness.report.writers import csv_json, latex, markdown
 from harness.report.writers.document import to_document, to_text
 from harness.store.atomic_files import replace_file
 
-__all__ = ["SUFFIXES", "ReportLayout", "build_report", "layout_of", "read_layout", "read_part", "render_tables",
+__all__ = ["PAGE", "SUFFIXES", "ReportLayout", "build_report", "layout_of", "read_layout", "read_part", "render_tables",
            "write_layout", "write_tables"]
 
+PAGE = "html"  # with the figures
 SUFFIXES = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json"}
 
 

@@ -10,7 +10,7 @@ from harness.cli import _progress, _report_files
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_experiment, add_results, results_of
 from harness.cli._plan_view import add_measure, show_plan
-from harness.cli._run_options import add_policy, data_remarks, exit_code, policy_of, print_summary
+from harness.cli._run_options import add_note, add_policy, data_remarks, exit_code, policy_of, print_summary
 from harness.config.load import load
 from harness.config.spec import Experiment
 from harness.errors import OK, UsageError
@@ -31,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_results(parser)
     add_executor(parser)
     add_policy(parser)
+    add_note(parser)
     parser.add_argument("--force", action="store_true", help="run finished trials again")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and start nothing")
     add_measure(parser)
@@ -43,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
     if experiment.search is not None:
         raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {shlex.quote(args.experiment)}` runs "
                          f"it, with --dry-run it shows the space")
-    store = Store(results_of(args), experiment.name)
+    store = Store(results_of(args), experiment.name, args.note, args.tags)
     grid = Grid(experiment, store, force=args.force)
     if args.dry_run:
         show_plan(grid, store, args, force=args.force)

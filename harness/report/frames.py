@@ -24,10 +24,12 @@ def trial_frame(records: Sequence[Record]) -> "pd.DataFrame":
     fixed = [name for name in settings if name not in varying and name != "seed"]
     scores = pd.DataFrame([{**record["cost"], **record["scores"]} for record in records], dtype=float)
     head = pd.DataFrame({key: [record[key] for record in records] for key in ("status", "reason")})
+    remarks = pd.DataFrame({"note": [record.get("note", "") for record in records],
+                            "tags": [", ".join(record.get("tags", ())) for record in records]})
     times = pd.DataFrame({key: pd.to_datetime([record[key] for record in records], utc=True, errors="coerce")
                           for key in ("started", "ended")})
     seeds = settings[["seed"]] if "seed" in settings else pd.DataFrame({"seed": [None] * len(records)})
-    frame = pd.concat([head, seeds, settings[varying], scores, settings[fixed], times], axis=1)
+    frame = pd.concat([head, seeds, settings[varying], scores, remarks, settings[fixed], times], axis=1)
     frame.index = pd.Index([record["id"] for record in records], name="trial")
     frame.attrs["varying"] = varying
     return frame
