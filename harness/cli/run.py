@@ -11,6 +11,7 @@ from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_experiment, add_results, results_of
 from harness.cli._plan_view import add_measure, show_plan
 from harness.cli._run_options import add_note, add_policy, data_remarks, exit_code, policy_of, print_summary
+from harness.cli._run_report import print_run_report, write_run_report
 from harness.config.load import load
 from harness.config.spec import Experiment
 from harness.errors import OK, UsageError
@@ -22,6 +23,7 @@ from harness.search.grid import Grid
 from harness.store import mlflow_tracker
 from harness.store.store import Store
 
+TABLES = _report_files.SUFFIXES.values()
 PRINTED = ("pck", "views")  # the tables that a run prints; the report files contain all tables
 
 
@@ -56,9 +58,10 @@ def main(args: argparse.Namespace) -> int:
         tracker = mlflow_tracker.MlflowTracker(store)
         summary = run_trials(grid, store, executor, tracker, policy=policy_of(args), progress=progress)
     report = _report_files.build_report(store, _report_files.layout_of(experiment))
-    files = _report_files.write_tables(report, store.folder, "report") if report.tables else []
+    files = write_run_report(store, report)
     _show(args, experiment, store, summary, report.tables)
-    print_summary(store, summary, files, forced=args.force)
+    print_summary(store, summary, [path for path in files if path.suffix in TABLES], forced=args.force)
+    print_run_report(store, files)
     return exit_code(summary)
 
 

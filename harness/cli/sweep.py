@@ -11,6 +11,7 @@ from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_overrides, add_results, results_of
 from harness.cli._plan_view import add_measure
 from harness.cli._run_options import add_note, add_policy, exit_code, policy_of, print_summary
+from harness.cli._run_report import print_run_report, write_run_report
 from harness.cli._search_output import markdown_tables, search_json, write_files
 from harness.cli._search_view import show_search
 from harness.config.load import load
@@ -62,9 +63,11 @@ def main(args: argparse.Namespace) -> int:
         args.max_failures = search.budget.failures or FAILURES
     summary, outcome = _run_search(args, experiment, store)
     files = write_files(experiment, store, outcome)
+    pages = write_run_report(store, _report_files.build_report(store, _report_files.layout_of(experiment)))
     _show(args, experiment, store, outcome, summary, files)
     print_summary(store, summary, [])
     _print_files(store, files, outcome.url)
+    print_run_report(store, pages)
     return exit_code(summary)
 
 

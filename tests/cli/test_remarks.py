@@ -69,7 +69,7 @@ def test_they_are_tags_in_mlflow():
     experiment, _ = find_experiment(client, store, uri)
     runs = [found.data.tags for found in store_runs(client, store, experiment.experiment_id)
             if found.data.tags.get("harness.id")]
-    assert [(tags["harness.note"], tags["paper"], tags["round"]) for tags in runs] == [
+    assert [(tags["note"], tags["paper"], tags["round"]) for tags in runs] == [
         ("without dropout", "true", "2")] * 2
 
 
