@@ -60,7 +60,8 @@ def main(args: argparse.Namespace) -> int:
     report = _report_files.build_report(store, _report_files.layout_of(experiment))
     files = write_run_report(store, report)
     _show(args, experiment, store, summary, report.tables)
-    print_summary(store, summary, [path for path in files if path.suffix in TABLES], forced=args.force)
+    tables = [path for path in files if path.parent == store.folder and path.suffix in TABLES]
+    print_summary(store, summary, tables, forced=args.force)
     print_run_report(store, files)
     return exit_code(summary)
 

@@ -96,7 +96,10 @@ def test_a_run_ends_by_naming_its_page_one_figure_and_the_command_report(
 ) -> None:
     monkeypatch.setattr("harness.cli._report_pages.write_report", WRITE_REPORT)
     assert run("run", "probe.yaml") == 0
-    *_, page, figure, report = capsys.readouterr().err.splitlines()
+    *before, page, figure, report = capsys.readouterr().err.splitlines()
+    (tables,) = [line for line in before if line.startswith("tables ")]
+    assert [Path(path).name for path in tables.split("tables")[1].split(",")] == [
+        "report.md", "report.tex", "report.csv", "report.json"]
     assert page == "page     results/probe/report.html"
     assert figure == "figure   results/probe/figures/pck.png"
     assert report == "report   python -m harness report probe"
