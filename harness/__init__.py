@@ -2,6 +2,7 @@
 
 ``__main__``      the `harness` command: picks a command, turns errors into one line and an exit code
 ``cli/``          one file per command; files that start with ``_`` hold shared flags and screens
+``api``           what a notebook uses: `harness.load` and `harness.run`, whose names this module lends
 ``runner/``       the coordinator: runs planned trials, retries, records; ``executors/``: where they run
 ``search/``       which trial is next: a grid's, or the one that an Optuna study proposes
 ``report/``       tables, figures, pages and pictures from records; statistics and verification
@@ -21,6 +22,33 @@ trials; ``runner/coordinator`` runs them through ``runner/executors/``; ``method
 keeps its record; ``report/inputs`` reads records back and ``report/tables/build`` makes the tables.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from harness import _moved
 
+if TYPE_CHECKING:
+    from harness.api import Results, load, run
+
+__all__ = ["Results", "__version__", "load", "run"]
+
 _moved.install()
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `harness.api` when it is first used, so that `import harness` stays light."""
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("keypoint-harness")
+        except PackageNotFoundError:  # a checkout on the path that was never installed
+            return "unknown"
+    if name not in __all__:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    from harness import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,5 @@
 """Runs one command of the command line; imports only its file and turns errors into one line and an exit code."""
+# PYTHON_ARGCOMPLETE_OK  (argcomplete looks for this word before it asks `python -m harness` for completions)
 
 import argparse
 import errno
@@ -21,8 +22,12 @@ COMMANDS = {
     "gallery": "show the same scenes for every setting of an experiment, and what each trial's tokens look at",
     "compare": "compare two settings, trials or experiments, scene by scene",
     "list": "show every variant and knob",
+    "new": "write a commented experiment to start from",
+    "schema": "write the JSON schema of experiments, for editors",
     "doctor": "check this machine, an experiment's models, or the contents of a data folder",
     "ui": "open MLflow on the recorded experiments",
+    "archive": "pack an experiment with its report into one file",
+    "prune": "remove failed, stale or chosen trials, from MLflow too",
     "sync": "push records that MLflow does not have yet",
 }
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # faults of the disk; no record is damaged
@@ -86,13 +91,22 @@ def _make_streams_safe() -> None:
 
 
 def _dispatch(argv: list[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
+        from harness.cli._completion import complete
+
+        complete(argparse.ArgumentParser("harness"), COMMANDS)
+        return OK
     overview = Parser("harness", description="Compare ways of finding keypoints in diffusion models' attention.",
                       formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_epilog())
     overview.add_argument("command", choices=COMMANDS, metavar="command", help="one of the commands below")
+    overview.add_argument("-V", "--version", action="store_true", help="show the version, and that of the results")
     if not argv or argv[0] in ("-h", "--help"):
         overview.print_help()
         return OK
     name = argv[0]
+    if name in ("-V", "--version"):
+        print(_version())
+        return OK
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}")
     command = importlib.import_module(f"harness.cli.{name}")
@@ -101,6 +115,14 @@ def _dispatch(argv: list[str]) -> int:
     code = command.main(parser.parse_args(argv[1:]))
     sys.stdout.flush()
     return int(code)
+
+
+def _version() -> str:
+    """Return the version, and that of the results: records of other results versions are stale."""
+    from harness import __version__
+    from harness.config.spec import RESULTS_VERSION
+
+    return f"harness {__version__}, results version {RESULTS_VERSION}"
 
 
 def _epilog() -> str:

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from harness.__main__ import COMMANDS, main
-from harness.registry import KINDS, names
+from harness.config.spec import RESULTS_VERSION
+from harness.registry import KINDS, names, variants
 
 HEAVY = ("torch", "diffusers", "transformers", "mlflow", "optuna", "pandas", "scipy", "jinja2")
 
@@ -147,6 +149,14 @@ def test_only_the_chosen_command_is_imported() -> None:
     assert shown.stdout.splitlines()[-1] == "['harness.cli.list']"
 
 
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_the_version_is_that_of_the_distribution_and_of_the_results(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([flag]) == 0
+    assert capsys.readouterr().out == f"harness {version('keypoint-harness')}, results version {RESULTS_VERSION}\n"
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     shown = capsys.readouterr().out
@@ -166,9 +176,22 @@ def test_list_shows_every_variant_and_its_knobs(capsys: pytest.CaptureFixture[st
     assert "fusion" in [entry["name"] for entry in groups["experiments"]]
 
 
-def test_list_gives_one_line_to_each_thing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_fits_100_columns_and_loses_no_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 100
+    words = " ".join(shown.split())
+    for kind in KINDS:
+        for variant in variants(kind):
+            assert f"{variant.name} {variant.summary}" in words
+            for knob in variant.knobs:
+                assert f"{knob.name} {knob.default!r} ({knob.domain})" in words
+                assert " ".join(knob.meaning.split()) in words
+
+
+def test_list_begins_one_line_with_each_thing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "fusion"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "fusion"
-    assert sum(line.split()[0] == "spatial" for line in lines) == 1
-    assert sum(line.strip().startswith("alpha ") for line in lines) == 2  # blend's and spatial's
+    assert sum(line.startswith("  spatial ") for line in lines) == 1
+    assert sum(line.startswith("    alpha ") for line in lines) == 2  # blend's and spatial's

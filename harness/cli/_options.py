@@ -1,12 +1,15 @@
 """Flags that several commands share, and the values they stand for."""
 
 import argparse
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from harness.errors import UsageError, nearest
+from harness.errors import UsageError
+from harness.store.experiments import chosen_experiments, default_results, recorded_experiments
+
+__all__ = ["add_experiment", "add_overrides", "add_results", "chosen_experiments", "demand_no_file", "format_counts",
+           "recorded_experiments", "results_of"]
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +31,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 
 def results_of(args: argparse.Namespace) -> Path:
     """Return the results folder: the flag, else HARNESS_RESULTS, else results/. It need not exist."""
-    name = args.results or os.environ.get("HARNESS_RESULTS") or "results"
-    path = Path(name)
+    path = Path(args.results) if args.results else default_results()
     demand_no_file(path, "--results" if args.results else "results folder")
     return path
 
@@ -41,22 +43,6 @@ def demand_no_file(folder: Path, what: str) -> None:
             if not place.is_dir():
                 raise UsageError(f"{what} {folder}: {place} is a file; expected a folder")
             return
-
-
-def recorded_experiments(results: Path) -> tuple[str, ...]:
-    """Return the names of the experiments that have records."""
-    return tuple(sorted(path.parent.name for path in results.glob("*/trials") if path.is_dir()))
-
-
-def chosen_experiments(results: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the named experiments, by default all that have records; raise UsageError for a name without records."""
-    with_records = recorded_experiments(results)
-    for name in names:
-        if name not in with_records:
-            raise UsageError(f"{results}: no records of {name!r}{nearest(name, with_records)}")
-    if not with_records:
-        raise UsageError(f"{results}: nothing was recorded there; `harness run fusion` records")
-    return tuple(dict.fromkeys(names)) or with_records
 
 
 def format_counts(statuses: Iterable[str]) -> str:

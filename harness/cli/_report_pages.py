@@ -4,17 +4,27 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from harness.cli._report_files import PAGE, write_tables
 from harness.cli._trial_files import reader
-from harness.errors import shorten
+from harness.errors import UsageError, shorten
 from harness.report import figures, html
 from harness.report.html._collect import collect
 from harness.report.inputs import Report
 from harness.store import mlflow_mirror
 from harness.store.store import Store
 from harness.store.urls import hide_password
+
+
+def write_report(results: Path, report: Report, folder: Path, stem: str, forms: Sequence[str]) -> list[Path]:
+    """Write a report in several formats; return its files without the pages of its settings."""
+    try:
+        paths = write_tables(report, folder, stem, [form for form in forms if form != PAGE])
+        return paths + (write_pages(results, report, folder, stem) if PAGE in forms else [])
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
 
 
 def write_pages(results: Path, report: Report, folder: Path, stem: str) -> list[Path]:

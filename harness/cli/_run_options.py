@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import shlex
 import signal
 import sys
@@ -16,6 +17,8 @@ from harness.errors import INTERRUPTED, OK, SOME_FAILED, TERMINATED
 from harness.runner.coordinator import Policy, Summary
 from harness.store.store import Store
 
+TAG = re.compile(r"[\w.-]{1,250}(=.{0,5000})?")  # within MLflow's limits
+
 
 def add_policy(parser: argparse.ArgumentParser) -> None:
     """Declare --retries, --timeout, --max-failures and --probe."""
@@ -28,6 +31,14 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
                        help="stop after so many failed trials in a row; 0 never does (5)")
     parser.add_argument("--probe", type=_count, default=0, metavar="N",
                         help="show PCK on the fit split every N steps; costs time, changes no result")
+
+
+def add_note(parser: argparse.ArgumentParser) -> None:
+    """Declare --note and --tag."""
+    group = parser.add_argument_group("remarks, kept with every trial that this call records; they change no id")
+    group.add_argument("--note", default="", metavar="TEXT", help="a text for the record, MLflow and the report")
+    group.add_argument("--tag", action="append", default=[], type=_tag, metavar="NAME[=VALUE]", dest="tags",
+                       help="a tag to filter by in MLflow; may be repeated")
 
 
 def policy_of(args: argparse.Namespace) -> Policy:
@@ -83,6 +94,13 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a whole number, 0 or more")
     return int(text)
+
+
+def _tag(text: str) -> str:
+    if not TAG.fullmatch(text) or text.startswith(("mlflow.", "harness.")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected NAME or NAME=VALUE, with letters, digits, "
+                                         "'-', '_' and '.' in NAME, which begins with neither mlflow. nor harness.")
+    return text
 
 
 def _seconds(text: str) -> float:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from textwrap import wrap
 from typing import Any
 
 from harness.config.load import question, shipped
@@ -9,6 +10,7 @@ from harness.config.spec import TrialSpec
 from harness.errors import UsageError, nearest
 from harness.registry import KINDS, Knob, knobs_of, variants
 
+WIDTH = 100  # columns of the longest line
 GROUPS = (*KINDS, "trial", "experiments")
 
 
@@ -29,11 +31,20 @@ def main(args: argparse.Namespace) -> int:
     for name, entries in groups.items():
         print(name)
         for entry in entries:
-            print(f"  {entry['name']:<28} {entry['summary']}".rstrip())
+            print(_aligned(f"  {entry['name']:<24}", entry["summary"], 27))
             for knob in entry["knobs"]:
-                declared = f"{knob['default']!r} ({knob['domain']})"
-                print(f"    {knob['name']:<26} {declared:<36} {knob['meaning']}")
+                declared = _aligned(f"    {knob['name']:<22}", f"{knob['default']!r} ({knob['domain']})", 27)
+                print(_aligned(declared, knob["meaning"], 56))
     return 0
+
+
+def _aligned(head: str, text: str, column: int) -> str:
+    """Return the text in a column of its own beside the last line of the head, or below it, within WIDTH."""
+    lines = wrap(text, WIDTH - column, break_on_hyphens=False) or [""]
+    last = head.rpartition("\n")[2]
+    first = lines.pop(0) if len(last) < column else ""
+    beside = f"{head}{' ' * (column - len(last))}{first}" if first else head
+    return "\n".join([beside.rstrip(), *(" " * column + line for line in lines)])
 
 
 def _group(name: str) -> list[dict[str, Any]]:

@@ -27,8 +27,7 @@ from harness.report.inputs import Report, ReportInputs, join_inputs, make_report
 from harness.report.writers.document import parse, to_document
 from harness.store.store import Store
 
-FORMATS = ("markdown", "latex", "csv", "json")
-PAGE = "html"  # with the figures
+FORMATS, PAGE = tuple(_report_files.SUFFIXES), _report_files.PAGE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,14 +130,9 @@ def _beside(results: Path, report: Report) -> tuple[Path, str]:
 
 
 def _written(results: Path, report: Report, folder: Path, stem: str, forms: tuple[str, ...]) -> list[Path]:
-    """Write a report; return its files without the pages of its settings."""
-    from harness.cli import _report_pages
+    from harness.cli._report_pages import write_report
 
-    try:
-        paths = _report_files.write_tables(report, folder, stem, [form for form in forms if form != PAGE])
-        return paths + (_report_pages.write_pages(results, report, folder, stem) if PAGE in forms else [])
-    except OSError as error:
-        raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
+    return write_report(results, report, folder, stem, forms)
 
 
 def _titled(name: str, text: str, form: str, count: int) -> str:

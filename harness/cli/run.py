@@ -10,7 +10,8 @@ from harness.cli import _progress, _report_files
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_experiment, add_results, results_of
 from harness.cli._plan_view import add_measure, show_plan
-from harness.cli._run_options import add_policy, examples, exit_code, policy_of, print_summary, remarks
+from harness.cli._run_options import add_note, add_policy, examples, exit_code, policy_of, print_summary, remarks
+from harness.cli._run_report import print_run_report, write_run_report
 from harness.config.load import load
 from harness.config.spec import Experiment
 from harness.errors import OK, UsageError
@@ -22,6 +23,7 @@ from harness.search.grid import Grid
 from harness.store import mlflow_tracker
 from harness.store.store import Store
 
+TABLES = _report_files.SUFFIXES.values()
 PRINTED = ("pck", "views")  # the tables that a run prints; the report files contain all tables
 
 
@@ -31,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_results(parser)
     add_executor(parser)
     add_policy(parser)
+    add_note(parser)
     parser.add_argument("--force", action="store_true", help="run finished trials again")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and start nothing")
     add_measure(parser)
@@ -43,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
     if experiment.search is not None:
         raise UsageError(f"{experiment.source}: has a 'search'; `harness sweep {shlex.quote(args.experiment)}` runs "
                          f"it, with --dry-run it shows the space")
-    store = Store(results_of(args), experiment.name)
+    store = Store(results_of(args), experiment.name, args.note, args.tags)
     grid = Grid(experiment, store, force=args.force)
     if args.dry_run:
         show_plan(grid, store, args, force=args.force, remark=experiment.remark)
@@ -56,9 +59,11 @@ def main(args: argparse.Namespace) -> int:
         tracker = mlflow_tracker.MlflowTracker(store)
         summary = run_trials(grid, store, executor, tracker, policy=policy_of(args), progress=progress)
     report = _report_files.build_report(store, _report_files.layout_of(experiment))
-    files = _report_files.write_tables(report, store.folder, "report") if report.tables else []
+    files = write_run_report(store, report)
     _show(args, experiment, store, summary, report.tables)
-    print_summary(store, summary, files, forced=args.force)
+    tables = [path for path in files if path.parent == store.folder and path.suffix in TABLES]
+    print_summary(store, summary, tables, forced=args.force)
+    print_run_report(store, files)
     return exit_code(summary)
 
 

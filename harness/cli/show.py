@@ -63,6 +63,8 @@ def _head(record: Mapping[str, Any]) -> str:
         "trial": f"{record['id']} of {record['experiment']}, seed {record['spec'].get('seed', 'unknown')}",
         "status": record["status"] + (f": {record['reason']}" if record.get("reason") else ""),
         "ran": f"{record['started']} to {record['ended']}",
+        "note": record.get("note"),
+        "tags": ", ".join(record.get("tags") or ()),
         "by": environment.get("command"),
         "code": f"{commit}, changed since" if environment.get("git_dirty") else commit,
         "on": environment.get("device"),

@@ -9,8 +9,8 @@ from typing import Any
 from harness.cli._options import add_results, chosen_experiments, recorded_experiments, results_of
 from harness.cli._progress_lines import PROBE, duration
 from harness.runner.experiment_status import ExperimentStatus, TrialStatus, experiment_status
-from harness.runner.repair import how_to_rename
 from harness.store.parquet_json import to_plain_json
+from harness.store.renamed import how_to_rename
 from harness.store.store import Store
 
 

@@ -10,7 +10,8 @@ from harness.cli import _progress, _report_files
 from harness.cli._executor_options import add_executor, executor_of
 from harness.cli._options import add_overrides, add_results, results_of
 from harness.cli._plan_view import add_measure
-from harness.cli._run_options import add_policy, exit_code, policy_of, print_summary, remarks
+from harness.cli._run_options import add_note, add_policy, exit_code, policy_of, print_summary, remarks
+from harness.cli._run_report import print_run_report, write_run_report
 from harness.cli._search_output import markdown_tables, search_json, write_files
 from harness.cli._search_view import show_search
 from harness.config.load import load
@@ -41,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                        help="begin a new study beside the existing one; finished trials are not run again")
     add_executor(parser)
     add_policy(parser)
+    add_note(parser)
     parser.set_defaults(max_failures=None)
     parser.add_argument("--dry-run", action="store_true", help="show what would be searched and start nothing")
     add_measure(parser)
@@ -50,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Search, then print the best settings and the locations of all files; return the exit code."""
     experiment, search = _load_search(args)
-    store = Store(results_of(args), experiment.name)
+    store = Store(results_of(args), experiment.name, args.note, args.tags)
     if args.dry_run:
         show_search(experiment, search, store, args)
         return OK
@@ -61,9 +63,11 @@ def main(args: argparse.Namespace) -> int:
         args.max_failures = search.budget.failures or FAILURES
     summary, outcome = _run_search(args, experiment, store)
     files = write_files(experiment, store, outcome)
+    pages = write_run_report(store, _report_files.build_report(store, _report_files.layout_of(experiment)))
     _show(args, experiment, store, outcome, summary, files)
     print_summary(store, summary, [])
     _print_files(store, files, outcome.url)
+    print_run_report(store, pages)
     return exit_code(summary)
 
 

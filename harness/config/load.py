@@ -53,7 +53,7 @@ def load(experiment: str | Path, overrides: Sequence[str] = ()) -> Experiment:
             raise UsageError(f"{value.where}: unknown key {key!r}{nearest(key, KEYS)}")
     if "name" not in document:
         raise UsageError(f"{_relative(path)}: the key 'name' is missing")
-    name = _name(document["name"])
+    name = read_name(document["name"])
     axes = _axes({} if "search" in document else varied_settings(document))
     seeds = _seeds(document.get("seeds", Located(1, "default")))
     if prod(map(len, axes.values())) * len(seeds) > MOST_TRIALS:
@@ -146,7 +146,8 @@ def _read(path: Path) -> str:
         raise UsageError(f"{_relative(path)}: cannot be read: {error.strerror}") from None
 
 
-def _name(value: Located) -> str:
+def read_name(value: Located) -> str:
+    """Return an experiment's name; raise UsageError if it is not valid."""
     name = value.value
     if not isinstance(name, str) or not NAME.fullmatch(name):
         rule = "expected small letters, digits, '-' and '_', at most 64"
@@ -194,7 +195,7 @@ def _axes(grid: Mapping[str, Located]) -> dict[str, tuple[Located, ...]]:
 
 def _trials(trial: Located | None, axes: Mapping[str, tuple[Located, ...]], seeds: Sequence[int]) -> Cells:
     """Return the product of the axes in the order written, seeds innermost; each trial is made on access."""
-    settings = fill_defaults(trial if trial is not None and trial.value is not None else None)
+    settings = fill_defaults(trial)
     _check_no_dead_setting(trial, axes, "grid")
     return Cells(settings, axes, seeds)
 

@@ -23,7 +23,8 @@ Settings = Mapping[str, Located]  # by first word; choices and losses are in the
 def fill_defaults(trial: Located | None) -> Settings:
     """Return the defaults, overridden by an experiment's `trial` block; raise UsageError for an unknown setting."""
     settings: Settings = {key: normalise(key, locate(value, "default")) for key, value in DEFAULTS.items()}
-    return assign_all(settings, expect_mapping(trial, "trial") if trial is not None else {}, "trial.")
+    block = expect_mapping(trial, "trial") if trial is not None and trial.value is not None else {}
+    return assign_all(settings, block, "trial.")
 
 
 def assign_all(settings: Settings, changes: Mapping[str, Located], prefix: str) -> Settings:

@@ -1,12 +1,11 @@
 """Repair of a store before a run, after a coordinator's death or damage to its files."""
 
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from harness.config.spec import TrialSpec
 from harness.errors import UsageError
-from harness.store.parquet_json import read_json
+from harness.store.renamed import how_to_rename
 from harness.store.store import Store
 
 
@@ -33,19 +32,6 @@ def repair_store(store: Store) -> list[str]:
     for pid, trials in interrupted.items():
         lines.append(f"{len(trials)} under way when process {pid} died, to be run again: {', '.join(trials)}")
     return lines
-
-
-def how_to_rename(store: Store, unreadable: Iterable[str]) -> str:
-    """Return how to go on if the experiment's folder was renamed, so that no record has its name; "" if it was not."""
-    records = {trial: read_json(store.path(trial) / "record.json") or {} for trial in unreadable}
-    names = {str(record.get("experiment")) for record in records.values()}
-    if len(names) != 1 or store.experiment in names or any(record.get("id") != trial
-                                                           for trial, record in records.items()) or store.records():
-        return ""
-    (old,) = names
-    return (f"its folder was renamed from {old!r}; name it {old} again, or put the new name into its records: "
-            f"`sed -i 's/\"experiment\": \"{old}\"/\"experiment\": \"{store.experiment}\"/' "
-            f"{shlex.quote(str(store.trials))}/*/record.json`")
 
 
 def _has_ended(record: Mapping[str, Any] | None, marker: Mapping[str, Any]) -> bool:

@@ -195,6 +195,8 @@ def _tags(record: Mapping[str, Any]) -> dict[str, str]:
     tags = {"harness.status": record["status"], "harness.reason": record["reason"][:LONGEST_PARAM],
             "mlflow.source.git.commit": record["environment"].get("git_commit") or "",
             "harness.attempts": str(len(record["attempts"]) + 1),
+            "note": record["note"][:LONGEST_PARAM],
+            **{name: value or "true" for name, _, value in (tag.partition("=") for tag in record["tags"])},
             **{f"harness.{name}": value for name, value in record["fingerprints"].items()}}
     return {name: str(value) for name, value in tags.items() if value}
 

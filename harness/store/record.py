@@ -9,8 +9,9 @@ from harness.config.spec import id_of
 KEY_TYPES: Mapping[str, type] = {
     "id": str, "experiment": str, "spec": dict, "scores": dict, "cost": dict, "status": str, "reason": str,
     "environment": dict, "fingerprints": dict, "started": str, "ended": str, "attempts": list, "keypoints": list,
-    "results_version": int, "files": dict,
+    "results_version": int, "files": dict, "note": str, "tags": list,
 }
+LATER: Mapping[str, type] = {"attempts": list, "keypoints": list, "note": str, "tags": list}  # older records lack them
 WORDS = {str: "text", dict: "a mapping", list: "a list", int: "a whole number"}
 RECORD_STATUSES = ("finished", "failed", "pruned", "interrupted")  # of trials that have a record
 HASH = re.compile("[0-9a-f]{16}")
@@ -57,6 +58,8 @@ def find_fault(record: Mapping[str, Any]) -> str:
         return f"status in record.json is {record['status']!r}"
     if not all(isinstance(attempt, dict) for attempt in record["attempts"]):
         return "attempts in record.json are not mappings"
+    if not all(isinstance(tag, str) for tag in record["tags"]):
+        return "tags in record.json are not texts"
     return _find_spec_fault(record["spec"])
 
 

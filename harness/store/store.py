@@ -20,7 +20,7 @@ from harness.config.spec import RESULTS_VERSION, TrialSpec
 from harness.store import lock
 from harness.store.atomic_files import make_folder, recover, replace_file, replace_file_unsynced, size_of, write_folder
 from harness.store.parquet_json import read_json, read_parquet, to_parquet, to_plain_json
-from harness.store.record import KEY_TYPES, RECORD_STATUSES, Result, find_edit, find_fault, stale_record
+from harness.store.record import KEY_TYPES, LATER, RECORD_STATUSES, Result, find_edit, find_fault, stale_record
 
 STATUSES = (*RECORD_STATUSES, "running", "stale", "unreadable", "missing")
 
@@ -31,6 +31,7 @@ class Store:
     Args:
         results: the results folder, which may hold several experiments.
         experiment: the experiment's name, which is its folder's name.
+        note: a text that is kept in every record written here; so are the ``tags``. They decide nothing of a result.
 
     Raises:
         UsageError: `lock`, if another coordinator holds the experiment; `points`, `curve`, `fit`, for a damaged file.
@@ -48,11 +49,12 @@ class Store:
         {'pck@0.1': 0.5}
     """
 
-    def __init__(self, results: Path | str, experiment: str) -> None:
+    def __init__(self, results: Path | str, experiment: str, note: str = "", tags: Sequence[str] = ()) -> None:
         self.results = Path(results)
         self.experiment = experiment
         self.folder = self.results / experiment
         self.trials = self.folder / "trials"
+        self._remarks: dict[str, Any] = {"note": note, "tags": list(tags)}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -195,7 +197,7 @@ class Store:
         sizes = {name: len(content) for name, content in files.items()}
         record = {"id": trial, "experiment": self.experiment, "spec": spec.to_dict(), **head, "started": started,
                   "ended": ended, "environment": environment, "attempts": marker.get("attempts", []),
-                  "results_version": RESULTS_VERSION, "files": sizes}
+                  "results_version": RESULTS_VERSION, "files": sizes, **self._remarks}
         if before == "unreadable":
             self.set_aside(trial)
         if before != "finished" or head["status"] == "finished":
@@ -220,8 +222,8 @@ class Store:
             return {}, f"it is the record of {record.get('experiment')}/{record.get('id')}{renamed}"
         if record.get("results_version") != RESULTS_VERSION:
             return stale_record(record), ""
-        for key in ("attempts", "keypoints"):  # older records lack them
-            record.setdefault(key, [])
+        for key, empty in LATER.items():
+            record.setdefault(key, empty())
         problem = find_fault(record) or find_edit(record) or self._find_wrong_size(trial, record["files"])
         if problem:
             return {}, problem

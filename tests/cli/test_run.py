@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import torch
 
 from harness.__main__ import main
 from harness.cli import _plan_view
+from harness.cli._report_pages import write_report as WRITE_REPORT
 from harness.config.spec import RunOptions, TrialSpec
 from harness.method.optimise import Step
 from harness.method.results import TrialResult
@@ -57,6 +59,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr("harness.method.trial.run", fake)
     monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: PRINTS)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
+    monkeypatch.setattr("harness.cli._report_pages.write_report", lambda *arguments: [])  # drawing takes a second
     Path("probe.yaml").write_text(PROBE)
 
     def command(*arguments: str) -> int:
@@ -86,6 +89,40 @@ def test_a_run_ends_with_the_table_on_stdout_and_where_everything_lies_on_stderr
     assert "results/probe/report.md" in err
     assert "harness ui" in err
     assert {path.suffix for path in Path("results/probe").glob("report.*")} >= {".md", ".tex", ".csv", ".json"}
+
+
+def test_a_run_ends_by_naming_its_page_one_figure_and_the_command_report(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("harness.cli._report_pages.write_report", WRITE_REPORT)
+    assert run("run", "probe.yaml") == 0
+    *before, page, figure, report = capsys.readouterr().err.splitlines()
+    (tables,) = [line for line in before if line.startswith("tables ")]
+    assert [Path(path).name for path in tables.split("tables")[1].split(",")] == [
+        "report.md", "report.tex", "report.csv", "report.json"]
+    assert page == "page     results/probe/report.html"
+    assert figure == "figure   results/probe/figures/pck.png"
+    assert report == "report   python -m harness report probe"
+    assert Path("results/probe/report.html").is_file()
+    assert Path("results/probe/figures/pck.png").is_file()
+    assert run("run", "probe.yaml", "--results", "my results") == 0
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("report   python -m harness report probe --results 'my results'")
+    assert run(*shlex.split(line)[4:]) == 0
+
+
+def test_a_page_that_cannot_be_drawn_costs_a_warning(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: Any) -> list[Path]:
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr("harness.cli._report_pages.write_report", broken)
+    assert run("run", "probe.yaml") == 0
+    err = capsys.readouterr().err
+    assert "warning: no page: RuntimeError: no font" in err
+    assert err.splitlines()[-1] == "report   python -m harness report probe"
+    assert Path("results/probe/report.md").is_file()
 
 
 def test_what_is_finished_is_not_run_again_unless_forced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import main
+from harness.cli._report_pages import write_report as WRITE_REPORT
 from harness.config.load import load
 from harness.config.spec import RunOptions, TrialSpec
 from harness.method.optimise import Step
@@ -45,6 +46,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setattr("harness.method.trial.fingerprints", fake.fingerprints)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
+    monkeypatch.setattr("harness.cli._report_pages.write_report", lambda *arguments: [])  # drawing takes a second
     Path("hunt.yaml").write_text(HUNT)
 
     def command(*arguments: str) -> int:
@@ -162,6 +164,19 @@ def test_a_dry_run_shows_the_space_and_starts_nothing(run: Command, capsys: pyte
     assert run("sweep", "hunt.yaml", "--dry-run", "--json") == 0
     assert json.loads(capsys.readouterr().out)["enqueue"] == [{"fusion": "none", "learning_rate": 0.01}]
     assert not Path("results").exists()
+
+
+def test_a_sweep_ends_by_naming_its_page_one_figure_and_the_command_report(
+    run: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("harness.cli._report_pages.write_report", WRITE_REPORT)
+    assert run("sweep", "hunt.yaml", "--trials", "6") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert "page     results/hunt/report.html" in lines
+    (figure,) = [line.split()[1] for line in lines if line.startswith("figure ")]
+    assert Path(figure).is_file()
+    assert Path("results/hunt/report.html").is_file()
+    assert lines[-1] == "report   python -m harness report hunt"
 
 
 @pytest.fixture

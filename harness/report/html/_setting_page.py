@@ -38,6 +38,7 @@ class TrialSection:
         """Return name and text of the trial's status, time, code, machine and fingerprints, as far as recorded."""
         environment, prints = (self.record.get(name) or {} for name in ("environment", "fingerprints"))
         facts = {"status": f"{self.record['status']} {self.record.get('reason') or ''}".strip(),
+                 "note": str(self.record.get("note") or ""), "tags": ", ".join(self.record.get("tags") or ()),
                  "ran": _time(self.record),
                  **{name.replace("_", " "): str(environment[name]) for name in ORIGIN if name in environment},
                  **{f"{name} fingerprint": str(value) for name, value in prints.items()}}

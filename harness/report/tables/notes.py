@@ -1,5 +1,6 @@
 """The notes that all tables share: averages, rows that must not be compared, and missing trials."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ def shared_notes(
     left_out: Mapping[str, int],
 ) -> tuple[str, ...]:
     """Return the notes below every table: rows that must not be compared, missing and omitted trials."""
-    lines = [_data(groups), _weights(groups), _machines(groups), _seeds(groups)]
+    lines = [_data(groups), _weights(groups), _machines(groups), _seeds(groups), *_remarks(groups)]
     lines += _unfinished(records, planned, running)
     lines += [f"Left out: {count} trial{'s' * (count > 1)} {why}." for why, count in left_out.items() if count]
     return tuple(line for line in lines if line)
@@ -107,6 +108,15 @@ def _machines(groups: Sequence[Group]) -> str:
              f"{dirty} of {len(where)} trials ran on changes that no commit holds." if dirty else "",
              listing(f"Trials ran on {len(devices)} kinds of device", devices if len(devices) > 1 else [])]
     return " ".join(filter(None, parts))
+
+
+def _remarks(groups: Sequence[Group]) -> list[str]:
+    """Return the notes and tags that were given to the trials, each with their number."""
+    records = [record for group in groups for record in group.records]
+    notes = Counter(text for record in records if (text := str(record.get("note") or "")))
+    tags = Counter(tag for record in records for tag in record.get("tags") or ())
+    return [listing(title, [f"{text} ({count} of {len(records)} trials)" for text, count in counts.items()])
+            for title, counts in (("Note", notes), ("Tags", tags))]
 
 
 def _seeds(groups: Sequence[Group]) -> str:

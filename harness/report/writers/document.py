@@ -44,6 +44,7 @@ def origin(record: Record) -> dict[str, Any]:
         "reason": record.get("reason") or "", "ended": record.get("ended"),
         "results_version": record.get("results_version"), "git_commit": environment.get("git_commit"),
         "git_dirty": environment.get("git_dirty"), "data": prints.get("data"), "weights": prints.get("weights"),
+        **{key: record[key] for key in ("note", "tags") if record.get(key)},
     }
 
 
