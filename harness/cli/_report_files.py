@@ -1,5 +1,6 @@
 """Files of a report: reads and writes its layout, reads its records, writes its tables in every format."""
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,10 +38,21 @@ def layout_of(experiment: Experiment) -> ReportLayout:
 
 def write_layout(store: Store, experiment: Experiment, trials: Iterable[PlannedTrial]) -> None:
     """Write the experiment as it is run now to LAYOUT."""
-    content = {"name": experiment.name, "source": experiment.source, "axes": experiment.axes,
+    content = {"name": experiment.name, "source": experiment.source, "question": question(Path(experiment.source)),
+               "axes": experiment.axes,
                "seeds": experiment.seeds, "report": asdict(experiment.report),
                "trials": {trial.id: trial.spec.to_dict() for trial in trials}}
     replace_file(store.folder / LAYOUT, json.dumps(content, indent=1).encode())
+
+
+def question(path: Path) -> str:
+    """Return the comment at the head of an experiment's file, which says what it is for; "" if there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    head = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return " ".join(line.lstrip("# ").rstrip() for line in head).strip()
 
 
 def read_layout(store: Store) -> ReportLayout | None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+import sys
 from dataclasses import asdict
 from functools import partial
 
@@ -57,6 +58,10 @@ def main(args: argparse.Namespace) -> int:
     report = _report_files.build_report(store, _report_files.layout_of(experiment))
     files = _report_files.write_tables(report, store.folder, "report") if report.tables else []
     _show(args, experiment, store, summary, report.tables)
+    has_run = summary.done or summary.failed or summary.pruned  # else MLflow was not imported, which takes seconds
+    problem = mlflow_tracker.push_files(store) if files and has_run else ""
+    if problem:
+        print(f"warning: {problem}", file=sys.stderr)
     print_summary(store, summary, files, forced=args.force)
     return exit_code(summary)
 
