@@ -9,6 +9,7 @@ run that holds the whole record, once it is no longer RUNNING.
 import hashlib
 import json
 import math
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from harness.store.mlflow_names import Names, read_plan
 from harness.store.mlflow_notes import experiment_note, parent_note, trial_note
 from harness.store.mlflow_server import connect, find_experiment, open_experiment, store_runs
 from harness.store.mlflow_summary import read_tables, summarise
-from harness.store.mlflow_trial import Point, milliseconds, source_tags, trial_metrics, trial_tags
+from harness.store.mlflow_trial import Point, milliseconds, source_tags, trial_metrics, trial_tags, write_extras
 from harness.store.mlflow_views import view_tags
 from harness.store.store import Store
 from harness.store.urls import hide_password
@@ -128,9 +129,11 @@ class Mirror:
         name = self._names.run(setting, spec)
         run = self._runs.get(attempt) or self._create(*attempt, name, spec)
         self._client.log_artifacts(run, str(self._store.path(record["id"])))
-        self._client.log_dict(run, dict(spec), "spec.yaml")
-        tags = {"mlflow.runName": name, NOTE: trial_note(record, setting, run), **trial_tags(record, setting, digest),
-                "harness.complete": FORM}
+        with tempfile.TemporaryDirectory(prefix="harness-mlflow-") as extras:
+            pictures = write_extras(self._store, record, Path(extras))
+            self._client.log_artifacts(run, extras)
+        tags = {"mlflow.runName": name, NOTE: trial_note(record, setting, run, pictures),
+                **trial_tags(record, setting, digest), "harness.complete": FORM}
         # Writing the same params again is allowed.
         self._log(run, list(trial_metrics(self._store, record)), self._names.params(spec), tags)
         self._client.set_terminated(run, STATUS[record["status"]], end_time=milliseconds(record["ended"]))

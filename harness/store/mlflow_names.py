@@ -8,7 +8,7 @@ from typing import Any
 from harness.config import dotted
 
 LONGEST_PARAM = 6000  # characters; MLflow truncates silently; record.json has the whole setting
-LONGEST_NAME = 40  # characters of a run's name; the middle of a longer one is left out, never the seed
+LONGEST_NAME = 36  # characters of a run's name, as wide as its column; a longer setting is cut, never the seed
 FEW = ("model", "data", "fusion", "selection", "losses", "tokens", "keypoints", "steps", "learning_rate")
 Spec = Mapping[str, Any]
 

@@ -54,18 +54,17 @@ def parent_note(name: str, plan: Mapping[str, Any], counts: Mapping[str, int],
     return text[:LONGEST_NOTE]
 
 
-def trial_note(record: Mapping[str, Any], setting: str, run: str) -> str:
-    """Return the description of a trial's run: its setting, its headline scores, its picture."""
+def trial_note(record: Mapping[str, Any], setting: str, run: str, pictures: Mapping[str, str]) -> str:
+    """Return the description of a trial's run: its setting, its headline scores, its pictures by small copies."""
     numbers = {**record["cost"], **record["scores"]}
     shown = [f"{HEADLINES[score]} {_number(numbers[score])}" for score in HEADLINES
              if math.isfinite(numbers.get(score, math.nan))]
     text = f"**{setting}**, seed {record['spec'].get('seed')} of `{record['experiment']}`"
     text += f": {', '.join(shown)}." if shown else "."
     if record["status"] != "finished":
-        text += f" It {record['status']}: {record['reason']}" if record["status"] == "failed" else (
-            f" It was {record['status']}: {record['reason']}")
-    pictures = [name for name in sorted(record["files"]) if name.endswith((".png", ".webp", ".gif"))]
-    text += "".join(f"\n\n![{name}](get-artifact?path={name}&run_uuid={run})" for name in pictures)
+        text += f" {record['status'].capitalize()}: {record['reason']}"
+    file = f"get-artifact?run_uuid={run}&path="
+    text += "".join(f"\n\n[![{name}]({file}{small})]({file}{name})" for name, small in pictures.items())
     command = record["environment"].get("command")
     return (text + "\n\nFiles: `record.json` (every score), `spec.yaml` (every setting), `curve.parquet`, "
             "`points.parquet` (every point's error), `tokens.safetensors`."

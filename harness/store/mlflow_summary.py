@@ -13,6 +13,7 @@ from harness.store.mlflow_trial import Point, milliseconds
 from harness.store.store import Store
 
 MOST_SETTINGS = 40  # with a metric of their own on the parent run; the tables have all
+DOT = "\N{ONE DOT LEADER}"  # in a table's heads: MLflow's viewer takes a full stop for a path and shows empty cells
 LONGEST_NAME = 250  # characters of a metric's name
 Means = dict[str, dict[str, tuple[float, int]]]
 
@@ -30,7 +31,7 @@ class Summary:
         """Yield the mean scores of the best settings, at the time of the last end."""
         for setting in list(self.means)[:MOST_SETTINGS]:
             for score, (mean, _) in self.means[setting].items():
-                yield metric_name(mean_name(score, setting))[:LONGEST_NAME], mean, self.last, self.counts.total()
+                yield metric_name(mean_name(score, setting))[:LONGEST_NAME], mean, self.last, 0
 
 
 def summarise(store: Store, name_of: Callable[[Mapping[str, Any]], str]) -> Summary:
@@ -64,11 +65,16 @@ def read_tables(text: bytes) -> dict[str, dict[str, list[Any]]]:
         return {}
 
 
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) and math.isfinite(value) else value
+
+
 def _plain_table(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     labels = list(dict.fromkeys(key for row in rows for key in row["setting"]))
     scores = list(dict.fromkeys(score for row in rows for score in row["scores"]))
-    columns = [*labels, "seeds", *(name for score in scores for name in (score, f"{score} +-"))]
+    columns = [*labels, "seeds", *(name for score in scores for name in (score, f"{score} \N{PLUS-MINUS SIGN}"))]
     data = [[*(row["setting"].get(label, "") for label in labels), row["seeds"],
-             *(row["scores"].get(score, {}).get(key) for score in scores for key in ("mean", "half_width"))]
+             *(_rounded(row["scores"].get(score, {}).get(key)) for score in scores for key in ("mean", "half_width"))]
             for row in rows]
+    columns = [name.replace(".", DOT) for name in columns]
     return {"columns": columns, "data": data}

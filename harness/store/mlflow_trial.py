@@ -1,11 +1,14 @@
-"""What a trial's run holds in MLflow besides its files: metrics with times and steps, and tags."""
+"""What a trial's run holds in MLflow besides its own files: metrics, tags, its settings as YAML, small pictures."""
 
 import getpass
 import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from harness.store.mlflow_names import LONGEST_PARAM
 from harness.store.mlflow_scores import MOST, chosen, curves, metric_name
@@ -15,6 +18,8 @@ from harness.store.store import Store
 LONGEST_CURVE = 1000  # points of one curve; longer curves are thinned; curve.parquet has them whole
 CURVES = ("curve.parquet", "probes.parquet")
 MOST_CURVES = 12
+PICTURES = (".png", ".webp", ".gif")
+WIDTH, HEIGHT = 760, 4000  # pixels at most, of a picture in a description
 Point = tuple[str, float, int, int]  # a metric's name, value, time and step
 
 
@@ -32,6 +37,28 @@ def trial_metrics(store: Store, record: Mapping[str, Any]) -> Iterator[Point]:
             time = began + (ended - began) * (row + 1) // rows
             step = int(table["step"][row]) if "step" in table else row
             yield metric_name(f"curve/{name}"), table[name][row], time, step
+
+
+def write_extras(store: Store, record: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Write spec.yaml and small copies of the pictures to a folder; return each picture's name and its copy's.
+
+    MLflow shows a picture of a description in its full width, which would push the run's facts out of the window.
+    """
+    from PIL import Image
+
+    (folder / "spec.yaml").write_text(yaml.safe_dump(record["spec"], sort_keys=False), encoding="utf-8")
+    copies = {}
+    for name in (name for name in sorted(record["files"]) if name.endswith(PICTURES)):
+        small = f"{name.rpartition('.')[0]}_small.jpg"
+        try:
+            with Image.open(store.path(record["id"]) / name) as picture:
+                copy = picture.convert("RGB")
+            copy.thumbnail((WIDTH, HEIGHT))
+            copy.save(folder / small, "JPEG", quality=85)
+            copies[name] = small
+        except (OSError, ValueError):  # a picture that this library cannot read is shown as it is
+            copies[name] = name
+    return copies
 
 
 def trial_tags(record: Mapping[str, Any], setting: str, digest: str) -> dict[str, str]:

@@ -18,7 +18,8 @@ from harness.store.mlflow_scores import grouped
 CREATED = 1_700_000_000_000  # of every view; a time of now would change the tag at each run
 TRIALS_ONLY = "tags.setting LIKE '%'"  # the parent run has no setting
 RUNS_IN_CHART = 100
-NAME_WIDTH = 260  # pixels
+RUN_NAME = "attributes.`Run Name`"
+NAME_WIDTH, SCORE_WIDTH = 250, 140  # pixels
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def _state(view: View, axes: Sequence[str], metrics: Collection[str]) -> dict[st
     return {
         "searchFilter": TRIALS_ONLY, "orderByKey": columns[0], "orderByAsc": False, "startTime": "ALL",
         "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
-        "selectedColumns": shown, "columnOrder": shown, "columnWidths": {"runName": NAME_WIDTH},
+        "selectedColumns": shown, "columnOrder": shown,
+        "columnWidths": {RUN_NAME: NAME_WIDTH, **dict.fromkeys(columns, SCORE_WIDTH)},
         "runsHiddenMode": "SHOW_ALL", "viewMaximized": False, "runListHidden": False,
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "setting"}]},
         "groupsExpanded": {}, "useGroupedValuesInCharts": True, "hideEmptyCharts": True, "isAccordionReordered": True,
