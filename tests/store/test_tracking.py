@@ -19,7 +19,6 @@ from harness.store import mlflow_mirror as mirror_module
 from harness.store import mlflow_server, mlflow_trial
 from harness.store.mlflow_mirror import Mirror
 from harness.store.mlflow_names import flatten
-from harness.store.mlflow_scores import metric_name
 from harness.store.mlflow_server import default_uri
 from harness.store.mlflow_tracker import MlflowTracker, push_files, sync
 from harness.store.store import Store
@@ -344,12 +343,6 @@ def test_of_two_that_create_a_database_at_once_the_first_one_wins(tmp_path, monk
 def test_sync_of_nothing_touches_nothing(tmp_path):
     assert sync(Store(tmp_path / "results", "quick")) == 0
     assert not (tmp_path / "results").exists()
-
-
-@pytest.mark.parametrize(("name", "taken"), [
-    ("pck@0.1", "pck_at_0.1"), ("curve/loss", "curve/loss"), ("a=b", "a_b"), ("H_error@3px", "H_error_at_3px")])
-def test_metric_names_hold_what_mlflow_takes(name, taken):
-    assert metric_name(name) == taken
 
 
 def test_settings_are_flattened_and_long_ones_cut():
