@@ -67,7 +67,8 @@ class Mirror:
         """Write the experiment's description and saved views, where they differ."""
         tags = self._client.get_experiment(self._experiment).tags
         note = experiment_note(self._store.experiment, self._experiment, self._plan)
-        for name, value in {**view_tags(self._axes), **_note_tags(note, tags)}.items():
+        runs = max(len(self._plan.get("trials") or ()), len(self._runs) + len(self._complete))
+        for name, value in {**view_tags(self._axes, runs), **_note_tags(note, tags)}.items():
             if tags.get(name) != value:
                 self._client.set_experiment_tag(self._experiment, name, value)
 
@@ -93,6 +94,7 @@ class Mirror:
         self._push_progress()
         if self._pushed or self.has_new_parent:
             self._push_summary()
+            self.describe()  # now that the number of a search's runs is clear
         self._client.set_terminated(self._parent, status)
 
     def push_files(self) -> None:

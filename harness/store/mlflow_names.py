@@ -8,7 +8,7 @@ from typing import Any
 from harness.config import dotted
 
 LONGEST_PARAM = 6000  # characters; MLflow truncates silently; record.json has the whole setting
-LONGEST_NAME = 36  # characters of a run's name, as wide as its column; a longer setting is cut, never the seed
+LONGEST_NAME = 24  # characters of a run's name that its column shows beside charts
 FEW = ("model", "data", "fusion", "selection", "losses", "tokens", "keypoints", "steps", "learning_rate")
 Spec = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ class Names:
         >>> specs = [{"fusion": {"name": "blend", "alpha": alpha}, "steps": 40, "seed": 0} for alpha in (0.3, 0.5)]
         >>> names = Names("strength", ["fusion", "steps"], specs)
         >>> names.run(names.setting(specs[0]), specs[0])
-        'blend alpha=0.3 steps=40 seed=0'
+        'blend 0.3 40 seed=0'
     """
 
     def __init__(self, experiment: str, axes: Sequence[str] = (), specs: Iterable[Spec] = ()) -> None:
@@ -64,9 +64,11 @@ class Names:
             self._owners.setdefault(setting, digest)
 
     def run(self, setting: str, spec: Spec) -> str:
-        """Return the name of a trial's run."""
+        """Return the name of a trial's run: without the keys where it is too long, then cut, but never the seed."""
         seed = f" seed={spec.get('seed')}"
         room = LONGEST_NAME - len(seed)
+        if len(setting) > room:
+            setting = " ".join(word.rpartition("=")[2] for word in setting.split(" "))
         return (setting if len(setting) <= room else f"{setting[:room - 1]}\N{HORIZONTAL ELLIPSIS}") + seed
 
     def params(self, spec: Spec) -> dict[str, str]:

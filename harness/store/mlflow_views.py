@@ -8,18 +8,19 @@ know it ignores the tags, and the page opens with its own columns.
 import base64
 import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.store.mlflow_links import MAIN_VIEW, VIEW_TAG
-from harness.store.mlflow_scores import grouped
+from harness.store.mlflow_scores import grouped, metric_name
 
 CREATED = 1_700_000_000_000  # of every view; a time of now would change the tag at each run
 TRIALS_ONLY = "tags.setting LIKE '%'"  # the parent run has no setting
 RUNS_IN_CHART = 100
-RUN_NAME = "attributes.`Run Name`"
-NAME_WIDTH, SCORE_WIDTH = 250, 140  # pixels
+LOADED = 100  # runs that MLflow's page loads at once
+SEED = "params.`seed`"
+SCORE_WIDTH = 140  # pixels
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ VIEWS = (
 )
 
 
-def view_tags(axes: Sequence[str], metrics: Collection[str] = ()) -> dict[str, str]:
-    """Return the tags of every view; ``metrics`` are those that runs have, empty if that is not known yet."""
-    return {VIEW_TAG + view.key: _tag(view.name, _state(view, axes, metrics)) for view in VIEWS}
+def view_tags(axes: Sequence[str], runs: int) -> dict[str, str]:
+    """Return the tags of every view of an experiment with so many runs."""
+    return {VIEW_TAG + view.key: _tag(view.name, _state(view, axes, runs)) for view in VIEWS}
 
 
 def _tag(name: str, state: Mapping[str, Any]) -> str:
@@ -59,21 +60,22 @@ def _tag(name: str, state: Mapping[str, Any]) -> str:
     return json.dumps({"name": name, "createdAt": CREATED, "state": f"deflate;{packed}"})
 
 
-def _state(view: View, axes: Sequence[str], metrics: Collection[str]) -> dict[str, Any]:
-    """Return the state of the page; without runs that have the first column's score, others are sorted by."""
-    def present(scores: Sequence[str]) -> list[str]:
-        names = [grouped(score) for score in scores]
-        return [name for name in names if name in metrics or not metrics] or names
+def _state(view: View, axes: Sequence[str], runs: int) -> dict[str, Any]:
+    """Return the state of the page.
 
-    columns = [f"metrics.`{name}`" for name in present(view.columns)]
-    shown = [*columns, *(f"params.`{axis}`" for axis in axes), "params.`seed`", "tags.`status`"]
-    bars = [_bar(view.key, name) for name in present(view.bars)]
-    lines = [_line(view.key, f"curve/{name.replace('@', '_at_')}") for name in view.curves]
+    MLflow averages the runs that it has loaded. Where they are not all, they are sorted by seed: sorted by a score,
+    each mean would be that of the setting's best seeds.
+    """
+    columns = [f"metrics.`{grouped(score)}`" for score in view.columns]
+    shown = [*columns, *(f"params.`{axis}`" for axis in axes), SEED, "tags.`status`"]
+    bars = [_bar(view.key, grouped(score)) for score in view.bars]
+    lines = [_line(view.key, metric_name(f"curve/{name}")) for name in view.curves]
+    is_whole = runs <= LOADED
     return {
-        "searchFilter": TRIALS_ONLY, "orderByKey": columns[0], "orderByAsc": False, "startTime": "ALL",
-        "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
+        "searchFilter": TRIALS_ONLY, "orderByKey": columns[0] if is_whole else SEED, "orderByAsc": not is_whole,
+        "startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
         "selectedColumns": shown, "columnOrder": shown,
-        "columnWidths": {RUN_NAME: NAME_WIDTH, **dict.fromkeys(columns, SCORE_WIDTH)},
+        "columnWidths": dict.fromkeys(columns, SCORE_WIDTH),
         "runsHiddenMode": "SHOW_ALL", "viewMaximized": False, "runListHidden": False,
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "setting"}]},
         "groupsExpanded": {}, "useGroupedValuesInCharts": True, "hideEmptyCharts": True, "isAccordionReordered": True,

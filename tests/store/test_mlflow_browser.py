@@ -45,6 +45,7 @@ def link(tmp_path_factory):
     yield address
     server.send_signal(signal.SIGTERM)
     assert server.wait(SECONDS) == 143
+    server.stdout.close()
     with socket.socket() as other:
         assert other.connect_ex(("127.0.0.1", port)) != 0
     shutil.rmtree(results)

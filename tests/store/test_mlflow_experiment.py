@@ -17,7 +17,7 @@ from harness.store.mlflow_server import default_uri
 from harness.store.mlflow_summary import read_tables
 from harness.store.mlflow_tracker import push_files, sync
 from harness.store.mlflow_trial import write_extras
-from harness.store.mlflow_views import VIEWS
+from harness.store.mlflow_views import VIEWS, view_tags
 from harness.store.store import Store
 from tests.runner.executors import fake
 
@@ -96,7 +96,7 @@ def test_views_have_fixed_keys_and_are_written_again_without_a_copy(store):
     views = {name: value for name, value in experiment.tags.items() if name.startswith(VIEW_TAG)}
     assert set(views) == {VIEW_TAG + view.key for view in VIEWS}
     view = json.loads(views[VIEW_TAG + MAIN_VIEW])
-    state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
+    state = state_of(view)
     assert state["selectedColumns"][0] == state["orderByKey"] == "metrics.`1_pck/pck_at_0.1`"
     assert "params.`fusion.strength`" in state["selectedColumns"]
     assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "setting"}]
@@ -104,6 +104,17 @@ def test_views_have_fixed_keys_and_are_written_again_without_a_copy(store):
     assert max(map(len, experiment.tags.values())) < 5000  # the limit of older versions
     sync(store)
     assert read(store)[1].tags == experiment.tags
+
+
+def state_of(view):
+    return json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
+
+
+@pytest.mark.parametrize(("runs", "order"), [(100, ("metrics.`1_pck/pck_at_0.1`", False)),
+                                             (101, ("params.`seed`", True))])
+def test_means_of_runs_that_are_not_all_loaded_are_not_those_of_the_best_seeds(runs, order):
+    state = state_of(json.loads(view_tags(["fusion"], runs)[VIEW_TAG + MAIN_VIEW]))
+    assert (state["orderByKey"], state["orderByAsc"]) == order
 
 
 def test_a_description_that_a_person_wrote_is_kept(store):
@@ -121,7 +132,7 @@ def test_a_description_that_a_person_wrote_is_kept(store):
 
 def test_an_experiment_that_earlier_code_mirrored_is_continued_without_a_copy(store):
     sync(store)
-    client, experiment, parent, children = read(store)
+    client, _, parent, children = read(store)
     for run in children.values():  # as runs were written before they had a form
         client.set_tag(run.info.run_id, "harness.complete", "true")
         client.set_tag(run.info.run_id, "mlflow.runName", f"fusion=fake seed={run.data.tags['seed']}")

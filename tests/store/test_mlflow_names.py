@@ -10,11 +10,10 @@ def test_a_name_starts_with_what_varies_and_ends_with_the_seed():
     names = Names("study", ["fusion", "steps", "losses"])
     setting = names.setting(spec(seed=3))
     assert setting == "blend steps=40 nvs+sharpening"
-    assert names.run(setting, spec(seed=3)) == "blend steps=40 nvs+sharpening seed=3"
-    long = Names("study", ["model", "fusion", "losses", "steps", "timestep"])
-    cut = long.run(long.setting(spec(seed=11)), spec(seed=11))
-    assert cut.startswith("tiny blend nvs+sharpening")
-    assert cut.endswith("… seed=11")
+    assert names.run("blend steps=40", spec(seed=3)) == "blend steps=40 seed=3"
+    assert names.run("blend alpha=0.3 steps=40", spec(seed=3)) == "blend 0.3 40 seed=3"
+    cut = names.run("hierarchical gaussian_fps steps=40", spec(seed=11))
+    assert cut == "hierarchical ga… seed=11"
     assert len(cut) == LONGEST_NAME
 
 
