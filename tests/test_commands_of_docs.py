@@ -155,6 +155,7 @@ def test_the_readmes_experiment_runs(tmp_path, monkeypatch, random_models, capsy
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
+    monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
     block = next(block for page, _, block in BLOCKS if page == "README.md" and block.startswith("name:"))
     Path("strength.yaml").write_text(block)
     small = {"steps": 1, "tokens": 12, "keypoints": 6, "map_side": 16, "optimise_scenes": 3, "scenes_per_step": 1,

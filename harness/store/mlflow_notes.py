@@ -31,8 +31,8 @@ def experiment_note(name: str, number: str, plan: Mapping[str, Any]) -> str:
     question = str(plan.get("question") or f"The experiment {name}.")
     return (f"{question}\n\nCommand: `python -m harness {verb} {source}`\n\n"
             f"Charts: {views}; the [same as a table]({runs_page('', number, MAIN_VIEW).lstrip('/')}). A line is one "
-            f"trial, a setting with one seed; a group is the mean over those seeds that the page has loaded (it loads 100 "
-            f"runs at a time). The run `{name}` holds the means of all, tables with intervals and tests, and the "
+            f"trial, a setting with one seed; a group is the mean over those seeds that the page has loaded (100 runs "
+            f"at a time). The run `{name}` holds the means of all, tables with intervals and tests, and the "
             f"progress.\n\nMetrics, those of interest first:\n\n{groups}\n"
             )[:LONGEST_NOTE]
 

@@ -57,6 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr("harness.method.trial.run", fake)
     monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: PRINTS)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
+    monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
     Path("probe.yaml").write_text(PROBE)
 
     def command(*arguments: str) -> int:
@@ -417,3 +418,20 @@ def test_points_outside_their_image_are_named_before_the_first_trial(run, capsys
     assert lines[0].startswith("warning: ")
     assert lines[0].endswith(first)
     assert lines[1] == "warning: points outside their image are not scored (1 of them)"
+
+
+def test_a_run_pushes_its_tables_to_mlflow_if_a_trial_ran(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pushed: list[str] = []
+
+    def push(store: Store) -> str:
+        pushed.append((store.folder / "report.json").read_text()[:1])
+        return "MLflow is down"
+
+    monkeypatch.setattr("harness.store.mlflow_tracker.push_files", push)
+    run("run", "probe.yaml")
+    assert pushed == ["{"]
+    assert "warning: MLflow is down" in capsys.readouterr().err
+    run("run", "probe.yaml")
+    assert pushed == ["{"]  # nothing ran, and MLflow, which takes seconds to import, is left alone
