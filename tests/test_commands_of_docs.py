@@ -70,9 +70,9 @@ def earlier(recorded):
     return json.dumps(json.loads(written.getvalue())["fusion"])
 
 
-def started(program, command, environment):
-    """End here, as a process does that another program replaces."""
-    raise SystemExit(0)
+def started(command, port, results, *, opens):
+    """End here: the server would run until it is interrupted."""
+    return 0
 
 
 def trial(spec, on_step, options):
@@ -102,8 +102,8 @@ def place(recorded, earlier, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.method.trial.run", trial)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
-    monkeypatch.setattr("os.execve", started)
     monkeypatch.setattr("harness.cli._evolution.write_evolution", evolution)
+    monkeypatch.setattr("harness.cli.ui._serve", started)
     shutil.copytree(recorded, "results")
     shutil.copytree(ROOT / "experiments", "experiments")
     Path("paper").mkdir()
@@ -166,6 +166,7 @@ def test_the_readmes_experiment_runs(tmp_path, monkeypatch, random_models, capsy
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
+    monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
     block = next(block for page, _, block in BLOCKS if page == "README.md" and block.startswith("name:"))
     Path("strength.yaml").write_text(block)
     small = {"steps": 1, "tokens": 12, "keypoints": 6, "map_side": 16, "optimise_scenes": 3, "scenes_per_step": 1,

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+import sys
 from dataclasses import asdict
 from functools import partial
 
@@ -61,6 +62,10 @@ def main(args: argparse.Namespace) -> int:
     report = _report_files.build_report(store, _report_files.layout_of(experiment))
     files = write_run_report(store, report)
     _show(args, experiment, store, summary, report.tables)
+    has_run = summary.done or summary.failed or summary.pruned  # else MLflow was not imported, which takes seconds
+    problem = mlflow_tracker.push_files(store) if files and has_run else ""
+    if problem:
+        print(f"warning: {problem}", file=sys.stderr)
     tables = [path for path in files if path.parent == store.folder and path.suffix in TABLES]
     print_summary(store, summary, tables, forced=args.force)
     print_run_report(store, files)

@@ -123,6 +123,7 @@ class MlflowTracker(Tracker):
             mirror = Mirror(self._store, self._uri)
             mirror.end_dead_runs()
             mirror.resume()
+            mirror.describe()
             if self._catch_up:
                 mirror.catch_up()
             while (task := self._tasks.get()) is not None:
@@ -160,6 +161,7 @@ def sync(store: Store, uri: str | None = None) -> int:
         try:
             mirror = Mirror(store, uri)
             mirror.end_dead_runs()
+            mirror.describe()
             pushed = mirror.catch_up()
             mirror.push_files()
             if pushed or mirror.has_new_parent:

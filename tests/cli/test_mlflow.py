@@ -1,6 +1,8 @@
 """The commands that open MLflow or push to it: the database that they use."""
 
+import os
 import shlex
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -26,25 +28,102 @@ def port() -> int:
         return int(free.getsockname()[1])
 
 
-def test_ui_becomes_mlflow_on_the_results_database(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int
-) -> None:
-    became: list[list[str]] = []
-    monkeypatch.setattr("os.execve", lambda program, command, environment: became.append(command))
+class Server:
+    """Stands for MLflow's server: notes how it was started, answers at once, and ends by itself."""
+
+    started: list[tuple[list[str], dict[str, str]]]
+    returncode = 0
+
+    def __init__(self, command: list[str], env: dict[str, str], **rest: object) -> None:
+        Server.started.append((command, env))
+        self.pid = 0
+
+    def poll(self) -> int | None:
+        return None
+
+    def wait(self, seconds: float | None = None) -> int:
+        return self.returncode
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Server]:
+    """A server with the experiments `one`, `two`, and a database in the results folder."""
+    Server.started = []
+    pages = {name: f"http://mlflow.localhost/#/experiments/{name}/runs" for name in ("one", "two")}
+    monkeypatch.setattr("subprocess.Popen", Server)
+    monkeypatch.setattr("os.killpg", lambda group, number: None)
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    monkeypatch.setattr("harness.cli.ui._wait_until_it_answers", lambda server, port: None)
+    monkeypatch.setattr("harness.cli.ui.experiment_pages", lambda server, shown: pages)
     (tmp_path / "results").mkdir()
     (tmp_path / "results/mlflow.db").touch()
-    main(["ui", "--port", str(port)])
-    (command,) = became
+    return Server
+
+
+def test_ui_serves_the_results_database_and_sends_no_telemetry(
+    tmp_path: Path, server: type[Server], port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ui", "--port", str(port)]) == 0
+    ((command, environment),) = server.started
     assert command[:4] == [sys.executable, "-m", "mlflow", "ui"]
     assert command[command.index("--port") + 1] == str(port)
     assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{tmp_path / 'results/mlflow.db'}"
+    assert environment["MLFLOW_DISABLE_TELEMETRY"] == environment["DO_NOT_TRACK"] == "true"
+    assert environment["PATH"]
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [f"{name}  http://mlflow.localhost/#/experiments/{name}/runs"
+                                      for name in ("one", "two")]
+    assert f"http://127.0.0.1:{port} (Ctrl-C stops it)" in shown.err
+
+
+def test_ui_opens_the_experiment_that_ran_last(
+    tmp_path: Path, server: type[Server], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    for name, when in (("one", 2000), ("two", 1000)):
+        (tmp_path / "results" / name).mkdir()
+        (tmp_path / "results" / name / "heartbeat.json").touch()
+        os.utime(tmp_path / "results" / name / "heartbeat.json", (when, when))
+    assert main(["ui", "--port", str(port)]) == 0
+    assert opened == []
+    assert main(["ui", "--port", str(port), "--open"]) == 0
+    assert opened == ["http://mlflow.localhost/#/experiments/one/runs"]
+
+
+def test_ui_ends_with_its_server_and_stops_it_when_interrupted(
+    server: type[Server], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Server, "returncode", 3)
+    assert main(["ui", "--port", str(port)]) == 1
+    killed: list[int] = []
+    monkeypatch.setattr("os.killpg", lambda group, number: killed.append(number))
+
+    def interrupted(started: Server, port: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.cli.ui._wait_until_it_answers", interrupted)
+    assert main(["ui", "--port", str(port)]) == 0
+    assert killed[0] == signal.SIGTERM
+
+
+def test_ui_says_so_when_mlflow_ends_before_it_serves(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/mlflow.db").touch()
+    (tmp_path / "broken").write_text("#!/bin/sh\nexit 4\n")
+    (tmp_path / "broken").chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "broken"))
+    assert main(["ui", "--port", str(port)]) == 2
+    assert "MLflow ended with exit code 4 before it served a page" in capsys.readouterr().err
 
 
 def test_ui_names_the_dashboard_of_each_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: int
+    tmp_path: Path, server: type[Server], capsys: pytest.CaptureFixture[str], port: int
 ) -> None:
-    monkeypatch.setattr("os.execve", lambda program, command, environment: None)
-    for path in ("results/mlflow.db", "results/hunt/study.db", "results/quick/experiment.json", "my bïrds/mlflow.db",
+    for path in ("results/hunt/study.db", "results/quick/experiment.json", "my bïrds/mlflow.db",
                  "my bïrds/hunt/study.db"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
@@ -57,35 +136,26 @@ def test_ui_names_the_dashboard_of_each_search(
 
 
 def test_ui_names_a_free_port_where_its_own_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: int
+    server: type[Server], capsys: pytest.CaptureFixture[str], port: int
 ) -> None:
-    became: list[str] = []
-
-    def become(program: str, command: list[str], environment: dict[str, str]) -> None:
-        became.append("the server")
-        raise SystemExit
-
-    monkeypatch.setattr("os.execve", become)
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results/mlflow.db").touch()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))
         taken.listen()
         assert main(["ui", "--port", str(port)]) == 2
         told = capsys.readouterr().err
         assert told.startswith(f"error: --port: {port} is in use; `harness ui --port ")
-        with pytest.raises(SystemExit):
-            main(shlex.split(told.split("`")[1])[1:])
-    assert became == ["the server"]
+        assert server.started == []
+        assert main(shlex.split(told.split("`")[1])[1:]) == 0
+    assert len(server.started) == 1
 
 
 def test_ui_names_a_server_of_ones_own_without_its_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@tracking:5000")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")  # a port where no server is
     assert main(["ui"]) == 0
     out = capsys.readouterr().out
-    assert "http://tracking:5000" in out
+    assert "http://127.0.0.1:9" in out
     assert "secret" not in out
 
 

@@ -60,6 +60,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: PRINTS)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     monkeypatch.setattr("harness.cli._report_pages.write_report", lambda *arguments: [])  # drawing takes a second
+    monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
     Path("probe.yaml").write_text(PROBE)
 
     def command(*arguments: str) -> int:
@@ -465,3 +466,20 @@ def test_fusions_that_cannot_act_are_said_beforehand_and_run_once(run: Run, caps
         assert said.err.splitlines()[0].startswith("warning: fusion concat has no effect where no view is painted")
     assert len(Store(Path("results"), "probe").records()) == 2
     assert "2 planned: 2 done" in said.err
+
+
+def test_a_run_pushes_its_tables_to_mlflow_if_a_trial_ran(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pushed: list[str] = []
+
+    def push(store: Store) -> str:
+        pushed.append((store.folder / "report.json").read_text()[:1])
+        return "MLflow is down"
+
+    monkeypatch.setattr("harness.store.mlflow_tracker.push_files", push)
+    run("run", "probe.yaml")
+    assert pushed == ["{"]
+    assert "warning: MLflow is down" in capsys.readouterr().err
+    run("run", "probe.yaml")
+    assert pushed == ["{"]  # nothing ran, and MLflow, which takes seconds to import, is left alone

@@ -103,3 +103,12 @@ def test_every_score_of_a_report_may_be_named():
     assert len(cells) > 30
     for name in cells | layouts | others:
         scores.check_reported(name, "here")
+
+
+def test_the_question_is_the_comment_at_the_head_of_the_file(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("# Does it work?\n#  In short.\n\nname: a  # the name\n# no part of it\n")
+    assert _report_files.question(path) == "Does it work? In short."
+    path.write_text("name: a\n# later\n")
+    assert _report_files.question(path) == ""
+    assert _report_files.question(tmp_path / "missing.yaml") == ""

@@ -1,3 +1,4 @@
+import json
 import math
 import re
 import shutil
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.config.spec import Experiment, ReportSpec
 from harness.errors import UsageError
@@ -14,8 +16,9 @@ from harness.runner.coordinator import Policy, Progress, run_trials
 from harness.runner.executors.inline import Inline
 from harness.search.grid import Grid
 from harness.store import mlflow_mirror as mirror_module
-from harness.store import mlflow_server
-from harness.store.mlflow_mirror import Mirror, flatten, metric_name
+from harness.store import mlflow_server, mlflow_trial
+from harness.store.mlflow_mirror import Mirror
+from harness.store.mlflow_names import flatten
 from harness.store.mlflow_server import default_uri
 from harness.store.mlflow_tracker import MlflowTracker, push_files, sync
 from harness.store.store import Store
@@ -71,19 +74,23 @@ def test_an_experiment_reads_back_from_mlflow(store):
     assert (count, parent.info.status, parent.info.run_name) == (2, "FAILED", "quick")
     assert (finished.info.status, failed.info.status) == ("FINISHED", "FAILED")
     assert finished.info.run_name == "fusion=fake seed=1"
-    assert finished.data.params["fusion.strength"] == "0.3"
-    assert finished.data.params["losses.sharpening.weight"] == "100.0"
-    assert finished.data.params["layers"] == "[0]"
-    assert finished.data.metrics["pck_at_0.1"] == 1.5
-    assert math.isnan(finished.data.metrics["nme"])
-    assert finished.data.metrics["cost/seconds_total"] == 0.25
+    assert finished.data.params == {"seed": "1", "model": "fake", "data": "fake", "fusion": "fake",
+                                    "selection": "fake", "losses": "sharpening", "tokens": "128", "keypoints": "16",
+                                    "steps": "4", "learning_rate": "0.02"}
+    spec = yaml.safe_load(Path(client.download_artifacts(finished.info.run_id, "spec.yaml")).read_text())
+    assert spec == json.loads(json.dumps(fake.spec(seed=1, strength=0.3).to_dict()))
+    assert finished.data.metrics["1_pck/pck_at_0.1"] == 1.5
+    assert math.isnan(finished.data.metrics["2_error/nme"])
+    assert finished.data.metrics["5_cost/seconds_total"] == 0.25
+    assert {name: finished.data.tags[name] for name in ("setting", "seed", "status")} == {
+        "setting": "fusion=fake", "seed": "1", "status": "finished"}
     curve = client.get_metric_history(finished.info.run_id, "curve/loss")
     assert [(point.step, point.value) for point in curve] == [(1, 4.0), (2, 3.0), (3, 2.0), (4, 2.0)]
     assert {name for name in finished.data.tags if name.startswith("harness.")} == {f"harness.{name}" for name in (
-        "attempts", "complete", "data", "id", "spec", "started", "status", "store", "weights")}
+        "attempts", "complete", "data", "id", "setting", "spec", "started", "status", "store", "weights")}
     assert failed.data.tags["harness.reason"] == "ValueError: it went wrong"
     assert {file.path for file in client.list_artifacts(finished.info.run_id)} == {
-        "record.json", "curve.parquet", "points.parquet", "fit.parquet", "tokens.safetensors"}
+        "record.json", "spec.yaml", "curve.parquet", "points.parquet", "fit.parquet", "tokens.safetensors"}
     assert "traceback.txt" in {file.path for file in client.list_artifacts(failed.info.run_id)}
     record = store.record(finished.data.tags["harness.id"])
     assert record["started"] == finished.data.tags["harness.started"]
@@ -275,7 +282,7 @@ def test_a_push_that_broke_off_is_completed_in_the_same_run(store, monkeypatch):
     client, _, children, count = runs_of(store)
     assert (count, children[record["id"]].info.status) == (1, "FINISHED")
     assert len(client.get_metric_history(run_id, "curve/loss")) == 4
-    assert len(client.get_metric_history(run_id, "pck_at_0.1")) == 1
+    assert len(client.get_metric_history(run_id, "1_pck/pck_at_0.1")) == 1
 
 
 def test_an_experiments_own_files_are_its_parents_artifacts(store, monkeypatch):
@@ -301,7 +308,7 @@ def test_long_curves_are_thinned_and_keep_their_ends(store):
     client, _, children, _ = runs_of(store)
     (child,) = children.values()
     points = client.get_metric_history(child.info.run_id, "curve/loss")
-    assert len(points) <= mirror_module.LONGEST_CURVE + 1
+    assert len(points) <= mlflow_trial.LONGEST_CURVE + 1
     assert (points[0].step, points[-1].step) == (0, steps - 1)
     assert math.isnan(points[-1].value)
 
@@ -336,12 +343,6 @@ def test_of_two_that_create_a_database_at_once_the_first_one_wins(tmp_path, monk
 def test_sync_of_nothing_touches_nothing(tmp_path):
     assert sync(Store(tmp_path / "results", "quick")) == 0
     assert not (tmp_path / "results").exists()
-
-
-@pytest.mark.parametrize(("name", "taken"), [
-    ("pck@0.1", "pck_at_0.1"), ("curve/loss", "curve/loss"), ("a=b", "a_b"), ("H_error@3px", "H_error_at_3px")])
-def test_metric_names_hold_what_mlflow_takes(name, taken):
-    assert metric_name(name) == taken
 
 
 def test_settings_are_flattened_and_long_ones_cut():
