@@ -75,6 +75,13 @@ def test_a_search_pays_for_them_once(write):
     assert "fusion concat has no effect" in experiment.remark
 
 
+def test_a_knob_of_a_fusion_that_never_acts_is_no_row(write):
+    space = "search:\n  space: {fusion: [none, {name: blend, alpha: {low: 0.1, high: 0.5}}], steps: [1, 2]}\n"
+    experiment = write(SINGLE + space + "  budget: {trials: 2}\n  objective: pck_fit@0.1\n")
+    assert "fusion.alpha" not in experiment.report.rows
+    assert {"fusion", "steps"} <= set(experiment.report.rows)
+
+
 def test_a_trial_that_acts_keeps_its_own_choice(write):
     (spec,) = write("name: x\n").trials
     concat = Choice("concat", {"strength": 0.5})
