@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "count the recorded trials of each experiment by status",
     "show": "show one trial: its settings, scores and files",
     "report": "print the tables of recorded experiments, and write them with figures and a page",
+    "keypoints3d": "paint the other sides of a photographed object and put a trial's keypoints in space",
     "gallery": "show the same scenes for every setting of an experiment, and what each trial's tokens look at",
     "compare": "compare two settings, trials or experiments, scene by scene",
     "list": "show every variant and knob",
@@ -126,7 +127,7 @@ def _version() -> str:
 
 
 def _epilog() -> str:
-    commands = "\n".join(f"  {name:<8} {meaning}" for name, meaning in COMMANDS.items())
+    commands = "\n".join(f"  {name:<11} {meaning}" for name, meaning in COMMANDS.items())
     return f"commands:\n{commands}\n\n`harness COMMAND --help` explains one of them."
 
 

@@ -45,18 +45,9 @@ def write_evolution(store: Store, record: Mapping[str, Any], scene: int = 0, out
         Unfaithful: The captured maps are not those that the record's scores were computed from.
     """
     from harness.method.evolution import Unfaithful, evolve
-    from harness.method.session import fingerprints
     from harness.report.evolution.agreement import agreement
 
-    trial = str(record["id"])
-    if record["status"] != "finished":
-        raise UsageError(f"trial {trial} is {record['status']}; only a finished one has tokens to look at")
-    spec = TrialSpec.from_dict(record["spec"])
-    prints = fingerprints(spec)
-    changed = [name for name, value in prints.items() if record["fingerprints"].get(name) != value]
-    if changed:
-        raise UsageError(f"trial {trial}: its {' and '.join(changed)} changed since it was recorded; its maps cannot "
-                         "be captured again")
+    trial, spec = str(record["id"]), unchanged_spec(record)
     folder = store.path(trial)
     evolution = evolve(spec, store.tokens(trial), scene)
     scenes = read_parquet(folder / "scenes.parquet") if "scenes.parquet" in record["files"] else {}
@@ -71,6 +62,22 @@ def write_evolution(store: Store, record: Mapping[str, Any], scene: int = 0, out
     except OSError as error:
         raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
     return place, found
+
+
+def unchanged_spec(record: Mapping[str, Any]) -> TrialSpec:
+    """Return the setting of a finished trial; UsageError if its data or weights are not those of the record."""
+    from harness.method.session import fingerprints
+
+    trial = str(record["id"])
+    if record["status"] != "finished":
+        raise UsageError(f"trial {trial} is {record['status']}; only a finished one has tokens to look at")
+    spec = TrialSpec.from_dict(record["spec"])
+    prints = fingerprints(spec)
+    changed = [name for name, value in prints.items() if record["fingerprints"].get(name) != value]
+    if changed:
+        raise UsageError(f"trial {trial}: its {' and '.join(changed)} changed since it was recorded; its maps cannot "
+                         "be captured again")
+    return spec
 
 
 def _demand_own(place: Path) -> None:
