@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.method.evolution import Evolution, Track
 
 HEADS_PX = 36
+MARKS = 1.7  # size of the points, against those of a report
 UNSEEN = ((0.0, 0.0), False)  # of a token that is tied to no keypoint
 
 
@@ -51,7 +52,8 @@ def _points(evolution: "Evolution", strip: Strip, tied: tuple[int, ...], view: i
     truth = [(tuple(evolution.truth_yx[0, view, keypoint[j]].tolist()), bool(evolution.visible[0, view, keypoint[j]]))
              if j in keypoint else UNSEEN for j in strip.tokens]
     places, visible = zip(*truth, strict=True)
-    return marked(photo(strip.photos[0][1][view], strip.size), np.array(places), np.array(visible), found, strip.palette)
+    under = photo(strip.photos[0][1][view], strip.size)
+    return marked(under, np.array(places), np.array(visible), found, strip.palette, MARKS)
 
 
 def latest(look: Look) -> Image.Image:

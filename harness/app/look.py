@@ -1,4 +1,4 @@
-"""A look at one scene or photograph with some tokens, step by step: captured maps at one noise level, then at others."""
+"""A look at one scene or photograph, step by step: the tokens' captured maps at one noise level, then at others."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -122,7 +122,8 @@ def look(source: Source, choices: Choices) -> Iterator[Look]:
     else:
         latents, condition = _encoded(session, image)
         if session.model.needs_condition:
-            for number, latents in enumerate(_painted(passes, held, latents, condition), 1):
+            for number, painted in enumerate(_painted(passes, held, latents, condition), 1):
+                latents = painted
                 yield Look(0.1 + 0.3 * number / PAINT_STEPS,
                            f"painting {PAINTED_VIEWS} views from the photograph: step {number} of {PAINT_STEPS}",
                            painted=session.model.decode(latents)[0].float().cpu())
@@ -150,12 +151,12 @@ def _levels(subject: Subject, held: Tokens, choices: Choices, frame: _Frame) -> 
     places = held.order[:choices.shown]
     others = [timestep for timestep in _few(subject.localising_timesteps, choices.levels) if timestep != own]
     painting = _few(subject.view_timesteps, choices.levels) if _can_paint(subject) else []
-    total, done = 1 + len(others) + len(painting), 0
     scene = subject.split.part(slice(subject.scene, subject.scene + 1))
     located = _located(passes, scene, held, places)
     tracks = {LOCALISING: (LOCALISING_SOURCE, list[Level]())}
     agreed = few(held.agreement, places)
-    for name, timestep in [(LOCALISING, own), *((LOCALISING, t) for t in others), *((VIEW, t) for t in painting)]:
+    work = [(LOCALISING, own), *((LOCALISING, t) for t in others), *((VIEW, t) for t in painting)]
+    for done, (name, timestep) in enumerate(work, 1):
         if name == VIEW:
             level, source = subject.view_level(timestep)
             tracks.setdefault(VIEW, (source, []))
@@ -163,14 +164,13 @@ def _levels(subject: Subject, held: Tokens, choices: Choices, frame: _Frame) -> 
             level = subject.localising_level(timestep)
         level = replace(level, maps=level.maps[:, places], scored=level.scored and frame.unchanged)
         tracks[name][1].append(level)
-        done += 1
         drawn = tuple(Track(each, source, tuple(sorted(levels, key=lambda one: -one.timestep)))
                       for each, (source, levels) in tracks.items())
         kept = tuple(int(held.kept[j]) for j in places)
         evolution = Evolution(subject.scene, frame.name, kept, frame.keypoint_names, drawn, located, scene.truth_yx,
                               scene.visible, scene.normaliser_px, scene.size_px)
-        words = f"{name}, noise remaining {level.noise:.0%}" if done < total else "done"
-        share = frame.done + (1 - frame.done) * done / total if done < total else 1.0
+        words = f"{name}, noise remaining {level.noise:.0%}" if done < len(work) else "done"
+        share = frame.done + (1 - frame.done) * done / len(work) if done < len(work) else 1.0
         yield Look(share, words, evolution, agreed, Track(name, tracks[name][0], (level,)), own)
 
 
