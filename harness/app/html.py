@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 QUALITY = 88
 CSS = """
-.harness-bar progress { width: 100%; height: 10px; accent-color: #bc3754; }
+.harness-bar progress { appearance: none; width: 100%; height: 10px; border: 0; background: #e2e2e0; }
+.harness-bar progress::-webkit-progress-bar { background: #e2e2e0; }
+.harness-bar progress::-webkit-progress-value { background: #bc3754; }
+.harness-bar progress::-moz-progress-bar { background: #bc3754; }
 .harness-bad { border-left: 4px solid #bc3754; padding: 6px 12px; }
 .harness-out img { max-width: 100%; height: auto; background: white; }
 .harness-out figure { margin: 0 0 12px 0; } .harness-out h4 { margin: 10px 0 2px 0; }
@@ -86,7 +89,7 @@ def analysis(look: Look) -> str:
     pictures = "".join(_figure(_data("image/svg+xml", svg), caption, "chart") for caption, svg in draw.charts(look))
     words = "".join(f"<h4>{escape(head)}</h4><p>{escape(' '.join(sentences))}</p>"
                     for head, sentences in draw.described(look))
-    return _out(table + faint + checked + words + pictures)
+    return _out(table + faint + checked + pictures + words)
 
 
 def saved(folder: Path | None, output: Path) -> str:

@@ -83,7 +83,7 @@ def build(offered: dict[str, Source], output: Path) -> Any:
                     place.render()
                 gr.Markdown("## Saved")
                 saved = gr.HTML(html.saved(None, output))
-                save = gr.Button("Save", interactive=False)
+                save = gr.Button("Save", interactive=False, scale=0, min_width=160)
         source.change(lambda name: _defaults(offered[name]), source, [scene, *controls], show_progress="hidden")
         photo.change(lambda path, name: _preview(path, offered[name]), [photo, source], preview, show_progress="hidden")
         running = start.click(

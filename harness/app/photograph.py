@@ -33,8 +33,8 @@ def square(path: Path, side_px: int) -> "Tensor":
             _demand_size(path.name, file)
         image = open_rgb(path)
     except UsageError as error:
-        raise UsageError(str(error).replace(f"image {path}", path.name)) from None
-    side = min(image.size)
+        raise UsageError(str(error).replace(str(path), path.name).removeprefix("image ")) from None
+    side = float(min(image.size))
     return cut_square(image, ((image.height - side) / 2, (image.width - side) / 2, side), side_px)
 
 

@@ -37,15 +37,19 @@ def main(args: argparse.Namespace) -> int:
     if args.port is not None:
         demand_in_range(args.port)
         demand_free(args.port, "harness app")
-    port = args.port or free_port()
+    return _serve(results, args.output, args.port or free_port(), opens=args.open)
+
+
+def _serve(results: Path, output: Path, port: int, *, opens: bool) -> int:
+    """Serve the page until interrupted; uploads lie in a folder that is gone then."""
     os.environ.update(QUIET)
     for name in ("SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), _end)
-    with tempfile.TemporaryDirectory(prefix="harness-app-") as uploads:  # gone when the app ends
+    with tempfile.TemporaryDirectory(prefix="harness-app-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
         from harness.app.page import serve
 
-        page = serve(results, args.output, port, opens=args.open)
+        page = serve(results, output, port, opens=opens)
         print(f"http://{HOST}:{port}", flush=True)
         print("Ctrl-C stops it", file=sys.stderr, flush=True)
         try:
