@@ -27,6 +27,7 @@ COMMANDS = {
     "schema": "write the JSON schema of experiments, for editors",
     "doctor": "check this machine, an experiment's models, or the contents of a data folder",
     "ui": "open MLflow on the recorded experiments",
+    "app": "look at scenes, or at a photograph of your own, with a trial's tokens, on a local page",
     "archive": "pack an experiment with its report into one file",
     "prune": "remove failed, stale or chosen trials, from MLflow too",
     "sync": "push records that MLflow does not have yet",

@@ -75,6 +75,11 @@ def started(command, port, results, *, opens):
     return 0
 
 
+def served(results, output, port, *, opens):
+    """End here, as `started`."""
+    return 0
+
+
 def trial(spec, on_step, options):
     """Replace a trial by one step and scores."""
     made = fake.result(spec)
@@ -104,6 +109,7 @@ def place(recorded, earlier, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
     monkeypatch.setattr("harness.cli._evolution.write_evolution", evolution)
     monkeypatch.setattr("harness.cli.ui._serve", started)
+    monkeypatch.setattr("harness.cli.app._serve", served)
     shutil.copytree(recorded, "results")
     shutil.copytree(ROOT / "experiments", "experiments")
     Path("paper").mkdir()

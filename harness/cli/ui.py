@@ -1,11 +1,9 @@
 """The command `ui`: opens MLflow on the recorded experiments."""
 
 import argparse
-import errno
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,12 +15,12 @@ from pathlib import Path
 from types import FrameType
 
 from harness.cli._options import add_results, results_of
+from harness.cli._ports import HOST, demand_free, demand_in_range
 from harness.errors import OK, TERMINATED, UsageError
 from harness.store.mlflow_links import experiment_pages
 from harness.store.mlflow_server import default_uri
 from harness.store.urls import hide_password
 
-HOST = "127.0.0.1"
 # Browsers send every name under .localhost to this machine. On this one MLflow does not open its assistant by itself,
 # as it does on 127.0.0.1 and localhost; Safari asks the system, which may have no such name.
 SHOWN_HOST = HOST if sys.platform == "darwin" else "mlflow.localhost"
@@ -40,8 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Serve MLflow's pages until interrupted; with MLFLOW_TRACKING_URI set to a server, print its pages only."""
-    if not 1 <= args.port <= 65535:
-        raise UsageError(f"--port: {args.port} is out of range; expected 1 to 65535")
+    demand_in_range(args.port)
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     results = results_of(args)
     if uri and not uri.startswith("sqlite:"):
@@ -54,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
         return OK
     if not uri and not (results / "mlflow.db").is_file():
         raise UsageError(f"{results / 'mlflow.db'}: nothing was recorded there yet; `harness run fusion` records")
-    _demand_free(args.port)
+    demand_free(args.port, "harness ui")
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(args.port), "--workers", "1",
                "--backend-store-uri", default_uri(results),
                "--default-artifact-root", str((results / "artifacts").absolute())]
@@ -132,17 +129,3 @@ def _stop(server: "subprocess.Popen[bytes]") -> None:
             os.killpg(server.pid, number)
         with suppress(subprocess.TimeoutExpired):
             server.wait(STOP_SECONDS)
-
-
-def _demand_free(port: int) -> None:
-    """Raise UsageError, with a port that is free, if another program listens on this one."""
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: a port just left is free
-        try:
-            tried.bind((HOST, port))
-        except OSError as error:
-            with socket.socket() as other:
-                other.bind((HOST, 0))
-                free = other.getsockname()[1]
-            reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
-            raise UsageError(f"--port: {port} {reason}; `harness ui --port {free}` takes a free one") from None

@@ -1,10 +1,10 @@
 """The evolution of a finished trial's attention as noise goes, captured anew from the trial's own stored tokens."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from harness import registry
@@ -21,6 +21,10 @@ from harness.models.pipelines.diffusion import Diffusion
 from harness.ops.tensors import Latents
 
 NOISE = (1.0, 0.95, 0.9, 0.85, 0.75, 0.65, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)  # shares of noise that are shown
+LOCALISING, VIEW = "localising pass", "view pass"  # names of the tracks
+LOCALISING_SOURCE = "the tokens' attention to the noisy views, drawn over the true ones"
+ENTERED_SOURCE = "the view pass's own attention to the tokens, over its estimate of the clean views"
+ESTIMATE_SOURCE = "the localising pass on the view pass's estimate of the clean views; no token enters the view pass"
 APART = 0.02  # shares closer than this to one of a score are left out
 DESCRIBED = 40  # test scenes on which the tokens are described
 
@@ -95,19 +99,24 @@ def evolve(spec: TrialSpec, stored: Mapping[str, Tensor], scene: int = 0, option
     session, _ = open_session(spec)
     device = session.model.device
     tokens, kept = stored["tokens"].to(device), stored["kept"].to(device)
-    gates = {name.removeprefix("gate."): gate.to(device) for name, gate in stored.items() if name.startswith("gate.")}
     passes = Passes(session.model, registry.build("fusion", spec.fusion.name, spec.fusion.knobs), spec, options)
     split = scored_split(session, spec)
     shown = session.data.scene("test", scene)
+    subject = Subject(passes, split, scene, shown.views, tokens, kept, stored_gates(stored, device))
+    tracks = [Track(LOCALISING, LOCALISING_SOURCE, tuple(map(subject.localising_level, subject.localising_timesteps)))]
+    if spec.view_scenes:
+        levels, sources = zip(*map(subject.view_level, subject.view_timesteps), strict=True)
+        tracks.append(Track(VIEW, sources[-1], levels))
+    first = split.part(slice(0, DESCRIBED))
     with torch.no_grad(), arithmetic(exact=spec.precision != "tf32"):
-        tracks = [Track("localising pass", "the tokens' attention to the noisy views, drawn over the true ones",
-                        tuple(_localising(passes, split, scene, tokens, kept, shown.views)))]
-        if spec.view_scenes:
-            tracks.append(_view_track(passes, split, scene, tokens, kept, gates))
-        first = split.part(slice(0, DESCRIBED))
         located = locate(passes, first, tokens, kept, len(first))
     return Evolution(scene, shown.name, tuple(kept.tolist()), session.data.keypoint_names,
                      tuple(tracks), located, first.truth_yx, first.visible, first.normaliser_px, first.size_px)
+
+
+def stored_gates(stored: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Return the fusion's gates among the tensors of tokens.safetensors."""
+    return {name.removeprefix("gate."): gate.to(device) for name, gate in stored.items() if name.startswith("gate.")}
 
 
 def noise_share(model: Diffusion, timestep: int) -> float:
@@ -126,37 +135,61 @@ def noise_levels(model: Diffusion, scored: Sequence[int]) -> list[int]:
     return sorted(chosen, reverse=True)
 
 
-def _localising(passes: Passes, split: Split, scene: int, tokens: Tensor, kept: Tensor,
-                views: Float[Tensor, "V 3 h w"]) -> Iterator[Level]:
-    """Yield the keypoint pass at each noise level; at the trial's own it is the one that localises."""
-    own, rows = passes.spec.timestep, slice(scene, scene + 1)
-    clean = split.latents[rows]  # (1 V c h w)
-    for timestep in noise_levels(passes.model, [own]):
+@dataclass(frozen=True)
+class Subject:
+    """One scene of a split, and the tokens whose attention to it is captured, one noise level at a time.
+
+    ``views`` are the scene's true views. Each level is a whole computation: nothing is kept between two of them, so
+    that a caller may show, change threads or stop in between.
+    """
+
+    passes: Passes
+    split: Split
+    scene: int
+    views: Float[Tensor, "V 3 h w"]
+    tokens: Float[Tensor, "N D"]
+    kept: Int[Tensor, " J"]
+    gates: Mapping[str, Tensor]
+
+    @property
+    def localising_timesteps(self) -> list[int]:
+        """Return the noise levels of the localising pass, the trial's own among them."""
+        return noise_levels(self.passes.model, [self.passes.spec.timestep])
+
+    @property
+    def view_timesteps(self) -> list[int]:
+        """Return the noise levels of the view pass, those of the trial's scores among them."""
+        return noise_levels(self.passes.model, self.passes.spec.view_timesteps)
+
+    @torch.no_grad()
+    def localising_level(self, timestep: int) -> Level:
+        """Return the keypoint pass at a noise level; at the trial's own it is the one that localises."""
+        passes, rows = self.passes, slice(self.scene, self.scene + 1)
+        clean = self.split.latents[rows]  # (1 V c h w)
         at = replace(passes, spec=replace(passes.spec, timestep=timestep))
-        captured, maps = captured_maps(at, split, rows, tokens, check=True)  # (1 V N H W)
-        noisy = passes.model.noised(clean, passes.fixed_noise(clean), timestep)
-        yield _level(passes, timestep, timestep == own, captured.residual, noisy, maps[:, :, kept], views)
+        with arithmetic(exact=passes.spec.precision != "tf32"):
+            captured, maps = captured_maps(at, self.split, rows, self.tokens, check=True)  # (1 V N H W)
+            noisy = passes.model.noised(clean, passes.fixed_noise(clean), timestep)
+            own = timestep == passes.spec.timestep
+            return _level(passes, timestep, own, captured.residual, noisy, maps[:, :, self.kept], self.views)
 
-
-def _view_track(passes: Passes, split: Split, scene: int, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor]
-                ) -> Track:
-    """Return the view pass over the noise levels, with the noise of its scores."""
-    model, spec, levels = passes.model, passes.spec, []
-    source = "the localising pass on the view pass's estimate of the clean views; no token enters the view pass"
-    for timestep in noise_levels(model, spec.view_timesteps):
-        views = NoisyViews.draw(passes, split, scene, timestep)
-        own = guided_by_estimate(passes, views, predict(passes, views)[0], tokens, kept, gates, check=True)
-        if own.watched is not None and own.watched.entered:
-            maps = watched_maps(passes, own.watched.captured, split.latents.shape[1], len(kept))
-            residual = own.watched.residual
-            source = "the view pass's own attention to the tokens, over its estimate of the clean views"
-        else:  # no token enters the view pass: the maps that could guide it
-            noisy = model.noised(own.estimate, passes.fixed_noise(own.estimate), spec.timestep)
-            captured = passes.keypoint(noisy, tokens, views.condition, check=True)
-            maps, residual = own.maps, captured.residual
-        scored = timestep in spec.view_timesteps and scene < spec.view_scenes
-        levels.append(_level(passes, timestep, scored, residual, own.estimate, maps))
-    return Track("view pass", source, tuple(levels))
+    @torch.no_grad()
+    def view_level(self, timestep: int) -> tuple[Level, str]:
+        """Return the view pass at a noise level, with the noise of its scores, and what was captured."""
+        passes, spec, scene = self.passes, self.passes.spec, self.scene
+        with arithmetic(exact=spec.precision != "tf32"):
+            views = NoisyViews.draw(passes, self.split, scene, timestep)
+            plain = predict(passes, views)[0]
+            own = guided_by_estimate(passes, views, plain, self.tokens, self.kept, self.gates, check=True)
+            if own.watched is not None and own.watched.entered:
+                maps = watched_maps(passes, own.watched.captured, self.split.latents.shape[1], len(self.kept))
+                residual, source = own.watched.residual, ENTERED_SOURCE
+            else:  # no token enters the view pass: the maps that could guide it
+                noisy = passes.model.noised(own.estimate, passes.fixed_noise(own.estimate), spec.timestep)
+                captured = passes.keypoint(noisy, self.tokens, views.condition, check=True)
+                maps, residual, source = own.maps, captured.residual, ESTIMATE_SOURCE
+            scored = timestep in spec.view_timesteps and scene < spec.view_scenes
+            return _level(passes, timestep, scored, residual, own.estimate, maps), source
 
 
 def demand_faithful(residual: Residual, precision: str, timestep: int) -> None:

@@ -24,8 +24,9 @@ class NoiseCurves(Chart):
     @property
     def caption(self) -> str:
         """Return the caption."""
-        return ("Mean over the kept tokens and the views of one test scene; noise falls to the right. "
-                "Filled: the noise levels of the trial's scores.")
+        scored = any(level["scored"] for track in self.tracks for level in track["levels"])
+        return ("Mean over the kept tokens and the views of one test scene; noise falls to the right."
+                + " Filled: the noise levels of the trial's scores." * scored)
 
     def size_in(self) -> tuple[float, float]:
         """Return the size: the page's width."""

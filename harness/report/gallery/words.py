@@ -54,6 +54,8 @@ def _place(token: Numbers, views: int) -> str:
 
 def _where(place: str, share: float, views: int, spread: float) -> str:
     words = "the middle" if place == "middle centre" else f"the {place}"
+    if views == 1:
+        return f"Its point is in {words} of the view."
     return (f"Its point is most often in {words} of the view ({share:.0%} of {views} views), "
             f"on average {spread:.2f} of a side from its mean place.")
 
