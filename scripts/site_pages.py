@@ -15,7 +15,8 @@ LIST = re.compile(r"(-|\d+\.) ")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Replace the files of docs/ by the repository's own tree, as far as the pages need it."""
     start = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    added = [File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)) for path in reached(start)]
+    added = [File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path))
+             for path in reached(start)]
     theme = [file for file in files if file.abs_src_path and not Path(file.abs_src_path).is_relative_to(ROOT / "docs")]
     return Files([*added, *theme])
 

@@ -79,8 +79,8 @@ def test_lists_are_respaced_as_python_markdown_reads_them():
     pytest.importorskip("mkdocs", reason="needs mkdocs-material, the extra `docs`")
     from site_pages import respaced
 
-    text = ["text", "- one", "  goes on", "", "      code", "", "  more", "- two", "- three", "", "```yaml", "- x", "- y",
-            "```", "1. first", "   goes on"]
+    text = ["text", "- one", "  goes on", "", "      code", "", "  more", "- two", "- three", "", "```yaml",
+            "- x", "- y", "```", "1. first", "   goes on"]
     assert list(respaced(text)) == [
         "text", "", "- one", "    goes on", "", "        code", "", "    more", "", "- two", "- three", "", "```yaml",
         "- x", "- y", "```", "", "1. first", "     goes on"]
