@@ -24,8 +24,10 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
     """
     block = expect_mapping(value, "report", KEYS) if value is not None and value.value is not None else {}
     plain = [trial.to_dict() for trial in trials]
-    rows = _words(block["rows"], "report.rows") if "rows" in block else axes
-    for row in rows:
+    # Without rows those are the axes; not one such as fusion.alpha of a fusion that cannot act.
+    rows = _words(block["rows"], "report.rows") if "rows" in block else tuple(
+        axis for axis in axes if any(dotted.get(trial, axis, ABSENT) is not ABSENT for trial in plain))
+    for row in rows if "rows" in block else ():
         if all(dotted.get(trial, row, ABSENT) is ABSENT for trial in plain):
             raise UsageError(f"{block['rows'].where}: report.rows: no trial has a setting {row!r}{nearest(row, axes)}")
     baseline = dict(expect_mapping(block["baseline"], "report.baseline")) if "baseline" in block else {}

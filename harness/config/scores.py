@@ -36,6 +36,8 @@ PATTERNS: tuple[tuple[str, str, From], ...] = (
     (r"entropy(_\w+)?|effective_area(_untrained)?", "minimize", "test"),
     (r"nvs_loss(_forced|_baseline|@t\d+)?", "minimize", "test"),
     (r"psnr|ssim", "maximize", "test"),
+    (rf"generated_pck(_true)?{ALPHA}", "maximize", "labels"),
+    (r"generated_(reprojection_px|error_3d|pmpjpe)(_true)?", "minimize", "labels"),
 )
 NAMED = ("pck_fit@0.1", "pck_fit@0.05", "pck_fit@0.2", "nvs_loss", "psnr", "ssim", "entropy", "peak_mass",
          "effective_area", "loss_final", "steps_to_90", "area_under_curve", "seconds_per_step", "seconds_total",
@@ -45,7 +47,8 @@ NAMED = ("pck_fit@0.1", "pck_fit@0.05", "pck_fit@0.2", "nvs_loss", "psnr", "ssim
 RECORDED = r"visible_points|attention_residual|row_sum_residual"  # scores of a report that no search optimises
 REPORTED = (*(f"pck{kind}@{alpha}" for kind in ("", "_regressed", "_oracle", "_heldout", "_untrained", "_mean_pose")
               for alpha in ("0.05", "0.1", "0.2")), "nme", "reprojection_px", "reprojection_relative", "spread_3d",
-            "error_3d", "entropy_view_pass", "nvs_loss_forced", "diverged", "unet_images", "parameters", *NAMED)
+            "error_3d", "generated_pck@0.1", "generated_reprojection_px", "generated_error_3d", "generated_pmpjpe",
+            "entropy_view_pass", "nvs_loss_forced", "diverged", "unet_images", "parameters", *NAMED)
 
 
 def check_reported(name: str, where: str) -> None:

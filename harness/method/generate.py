@@ -1,7 +1,7 @@
 """The effect of the tokens on generated views: denoising errors without label leaks, and sampled canvases."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from harness.models.attention.fused import FusePass
 from harness.models.pipelines.diffusion import Condition
 from harness.ops.euler_ancestral import Draws, Schedule, draw_noise, euler_ancestral, schedule
 from harness.ops.tensors import Images, Latents, Maps, generator
+from harness.ops.warps import warp
 
 Unguided = dict[tuple[bool, int, int], Latents]  # predictions without tokens: by canvas or not, scene and noise level
 
@@ -158,19 +159,34 @@ def sample_views(passes: Passes, condition: Condition, levels: Schedule, draws: 
     yield from euler_ancestral(predict, levels, draws)
 
 
-def generated_quality(passes: Passes, split: Split, truth: Images, tokens: Tensor, kept: Tensor,
-                      gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return PSNR and SSIM (M V) of generated views against the true ones."""
+def painted_views(passes: Passes, split: Split, count: int, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor]
+                  ) -> Images:
+    """Return the generated views (M V 3 h w) of the first ``count`` scenes; a scene's noise is always the same."""
     spec, model, images = passes.spec, passes.model, []
     levels = schedule(model.parts.scheduler.config, spec.sampling_steps)
-    for scene in range(len(truth)):
+    for scene in range(count):
         clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]
         shape = None if condition.latents is None else condition.latents.shape
         draws = draw_noise(generator("generated views", scene), clean.shape, spec.sampling_steps, shape)
         *_, latents = sample_views(passes, condition, levels, draws.to(clean), tokens, kept, gates)  # (1 V c h w)
         images.append(model.decode(latents).cpu())
-    views = torch.cat(images)
+    return torch.cat(images)
+
+
+def likeness(views: Images, truth: Images) -> dict[str, Tensor]:
+    """Return PSNR and SSIM (M V) of generated views against the true ones."""
     return {"psnr": psnr(views, truth).double(), "ssim": ssim(views, truth).double()}
+
+
+def painted_split(passes: Passes, split: Split, views: Images) -> Split:
+    """Return the first scenes with generated views in place of the true ones, encoded and warped alike."""
+    first = split.part(slice(0, len(views)))
+    encode = passes.model.encode
+    if first.warped is None or first.theta is None:
+        return replace(first, latents=encode(views))
+    warped = [encode(warp(scene.expand(len(theta), -1, -1, -1, -1), theta))  # (V 3 h w) -> (A V 3 h w) -> (A V C h w)
+              for scene, theta in zip(views, first.theta.cpu(), strict=True)]
+    return replace(first, latents=encode(views), warped=torch.stack(warped))
 
 
 def watched_maps(passes: Passes, captured: Sequence[Captured], views: int, tokens: int) -> Maps:

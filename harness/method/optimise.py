@@ -85,15 +85,12 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
         terms = {name: loss(inputs) for name, loss in losses.items()}
         weighted = {f"{name}_weighted": losses[name].weight_at(step) * term for name, term in terms.items()}
         total = torch.stack([term.float() for term in weighted.values()]).sum()
-        values = {name: value.item() for name, value in {"loss": total, **terms, **weighted}.items()}
-        for name, value in values.items():
-            if not abs(value) < float("inf"):
-                raise Diverged(f"{name} is {value} at step {step}", curve)
-        # Backward and update.
+        # Backward, one look at all values and gradients, and the update.
         adam.zero_grad(set_to_none=True)
         if total.requires_grad:
             total.backward()
-        _demand_finite_gradients({"the tokens": tokens, **gates}, step, curve)
+        values, finite = _read({"loss": total, **terms, **weighted}, {"the tokens": tokens, **gates})
+        _demand_finite(values, finite, step, curve)
         adam.step()
         # Record the step, and probe the tokens if due; a probe does not count as a step's time.
         for name, value in {"step": float(step), **values}.items():
@@ -106,7 +103,21 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
     return Optimised(initial, tokens.detach().cpu(), final_gates, curve, time.perf_counter() - started)
 
 
-def _demand_finite_gradients(parameters: Mapping[str, Tensor], step: int, curve: Mapping[str, list[float]]) -> None:
-    for name, parameter in parameters.items():
-        if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
+def _read(terms: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> tuple[dict[str, float], dict[str, bool]]:
+    """Return the terms' values, and whether each parameter's gradient is finite; on a GPU the host waits once."""
+    gradients = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
+    device = next(iter(parameters.values())).device
+    parts = [*(term.detach() for term in terms.values()), *(grad.isfinite().all() for grad in gradients.values())]
+    numbers = torch.stack([part.to(device, torch.float64) for part in parts]).tolist()
+    flags = map(bool, numbers[len(terms):])
+    return dict(zip(terms, numbers, strict=False)), dict(zip(gradients, flags, strict=True))
+
+
+def _demand_finite(values: Mapping[str, float], finite: Mapping[str, bool], step: int,
+                   curve: Mapping[str, list[float]]) -> None:
+    for name, value in values.items():
+        if not abs(value) < float("inf"):
+            raise Diverged(f"{name} is {value} at step {step}", curve)
+    for name, is_finite in finite.items():
+        if not is_finite:
             raise Diverged(f"the gradient of {name} is not finite at step {step}", curve)

@@ -11,8 +11,10 @@ from torch import Tensor
 from harness.data.base import Dataset
 from harness.method.encode import Split
 from harness.method.evaluate import Readout, mean_pose, predict
+from harness.method.localise import Located
 from harness.method.metrics._errors import errors_px
 from harness.method.metrics.base import Observations
+from harness.method.metrics.generated import in_points
 from harness.method.metrics.multiview import agreement_by_point
 
 Column = list[int] | list[float] | list[bool]
@@ -70,12 +72,16 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Extras:
-    """Measurements besides points: the loss curve, view errors, the view pass's entropy, capture residuals."""
+    """Measurements besides the points in true views.
+
+    They are the loss curve, view errors, the view pass's entropy, capture residuals, and points in generated views.
+    """
 
     curve: Mapping[str, list[float]]
     views: Mapping[str, Tensor] = field(default_factory=dict)
     attention: Mapping[str, Tensor] = field(default_factory=dict)
     residuals: Mapping[str, float] = field(default_factory=dict)
+    painted: Located | None = None
 
 
 def observations(trained: Readout, untrained: Readout, fit: Split, test: Split, extras: Extras) -> Observations:
@@ -86,6 +92,7 @@ def observations(trained: Readout, untrained: Readout, fit: Split, test: Split, 
     predictions["mean_pose"] = mean_pose(fit, test)
     attention = dict(trained.located.statistics) | dict(extras.attention)
     attention |= {f"{name}_untrained": values for name, values in untrained.located.statistics.items()}
+    painted, kept = extras.painted, trained.kept.cpu()
     return Observations(
         truth_yx=test.truth_yx.double(), visible=test.visible, normaliser_px=test.normaliser_px.double(),
         size_px=test.size_px, predictions=predictions,
@@ -94,7 +101,9 @@ def observations(trained: Readout, untrained: Readout, fit: Split, test: Split, 
         curve={name: torch.tensor(values, dtype=torch.float64) for name, values in extras.curve.items()},
         attention=attention, views=extras.views, residuals=extras.residuals, fit=trained.held_out,
         official=test.rules.official, mirror=test.rules.mirror, by_image=test.rules.by_image,
-        kept_yx=trained.located.points_yx[:, :, trained.kept.cpu()], is_assigned=bool(fit.visible.any()),
+        kept_yx=trained.located.points_yx[:, :, kept], is_assigned=bool(fit.visible.any()),
+        painted_yx=None if painted is None else predict(painted, trained.assignment, trained.kept)[""],
+        painted_kept_yx=None if painted is None else painted.points_yx[:, :, kept],
     )
 
 
@@ -104,7 +113,8 @@ def point_table(observed: Observations) -> dict[str, Column]:
     A keypoint without a token has an infinite error: a miss at every threshold. ``error_<protocol>`` are the other
     protocols' errors. With cameras, ``error_heldout`` is that of the point given by the other views, and
     ``reprojection`` (px), ``ray`` and ``error_3d`` (scene units) those of the triangulated point, NaN if not counted;
-    all four are left out for single views.
+    all four are left out for single views. Columns of generated views end in ``_generated`` and are NaN in scenes
+    without; ``aligned_3d`` is the 3D error after a similarity alignment of the scene.
     """
     shape = observed.visible.shape
     grid = torch.meshgrid(*(torch.arange(size) for size in shape), indexing="ij")
@@ -113,7 +123,7 @@ def point_table(observed: Observations) -> dict[str, Column]:
     for protocol, points in observed.predictions.items():
         error = errors_px(points, observed.truth_yx, observed.size_px).nan_to_num(nan=float("inf"))
         columns[f"error_{protocol}" if protocol else "error"] = error
-    columns |= agreement_by_point(observed)
+    columns |= agreement_by_point(observed) | in_points(observed)
     for name, points in {"truth": observed.truth_yx, "found": observed.predictions[""]}.items():
         columns |= {f"{name}_y": points[..., 0], f"{name}_x": points[..., 1]}
     return {name: values.flatten().tolist() for name, values in columns.items()}

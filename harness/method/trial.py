@@ -13,7 +13,8 @@ from harness.config.spec import RunOptions, TrialSpec
 from harness.method.compatibility import check_condition
 from harness.method.encode import Split
 from harness.method.evaluate import Readout, probe
-from harness.method.generate import generated_quality, view_errors
+from harness.method.generate import likeness, painted_split, painted_views, view_errors
+from harness.method.localise import Located, locate
 from harness.method.metrics.fit import per_scene
 from harness.method.optimise import Optimised, Probe, Step, optimise
 from harness.method.passes import Diverged, Passes
@@ -82,10 +83,13 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
         # Compare: the untrained tokens, the capture's residuals, the view pass with and without tokens.
         untrained = session.readings.untrained(passes, splits, selection)
         residuals, largest_residual = capture_residuals(passes, test, trained.tokens)
-        views, view_entropy = _view_quality(passes, session, test, trained, optimised.gates)
+        gates = {name: gate.to(model.device) for name, gate in optimised.gates.items()}
+        views, view_entropy = view_errors(passes, test, trained.tokens, trained.kept, gates, session.unguided)
+        quality, painted = _painted(passes, session, test, trained, gates)
 
     # Score: every metric, on the test split.
-    observed = observations(trained, untrained, fit, test, Extras(curve, views, view_entropy, residuals))
+    extras = Extras(curve, views | quality, view_entropy, residuals, painted)
+    observed = observations(trained, untrained, fit, test, extras)
     scores = {name: score for metric in registry.variants("metrics") for name, score in metric.cls()(observed).items()}
     limit = TOLERANCE[spec.precision]
     accurate = largest_residual <= limit
@@ -139,18 +143,19 @@ def capture_residuals(passes: Passes, split: Split, tokens: Tensor) -> tuple[dic
     return {"attention_residual": residual.attention, "row_sum_residual": residual.rows}, residual.worst
 
 
-def _view_quality(passes: Passes, session: Session, test: Split, trained: Readout, gates: Mapping[str, Tensor]
-                  ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the errors of the view pass, with PSNR and SSIM of generated views if asked for, and its entropy.
+@torch.no_grad()
+def _painted(passes: Passes, session: Session, test: Split, trained: Readout, gates: Mapping[str, Tensor]
+             ) -> tuple[dict[str, Tensor], Located | None]:
+    """Return PSNR and SSIM of generated views, and every token's point in them, located as in true views.
 
     Without a condition image the generated views are of any object, so they have no truth.
     """
-    gates = {name: gate.to(session.model.device) for name, gate in gates.items()}
-    views, entropy = view_errors(passes, test, trained.tokens, trained.kept, gates, session.unguided)
-    if passes.spec.generated_scenes and passes.model.needs_condition:
-        truth = session.images(min(passes.spec.generated_scenes, len(test)))
-        views |= generated_quality(passes, test, truth, trained.tokens, trained.kept, gates)
-    return views, entropy
+    count = min(passes.spec.generated_scenes, len(test))
+    if not count or not passes.model.needs_condition:
+        return {}, None
+    views = painted_views(passes, test, count, trained.tokens, trained.kept, gates)
+    painted = locate(passes, painted_split(passes, test, views), trained.tokens, trained.kept)
+    return likeness(views, session.images(count)), painted
 
 
 def _kept_tokens(optimised: Optimised, trained: Readout) -> dict[str, Tensor]:

@@ -111,6 +111,26 @@ def triangulate(matrices: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor
     return torch.where(solvable, solution, torch.nan)
 
 
+def align(points: Float[Tensor, "K 3"], truth: Float[Tensor, "K 3"]) -> Float[Tensor, "K 3"]:
+    """Return the points after the similarity (rotation, scale, shift) that brings them nearest to the true ones.
+
+    Least squares, without reflection. Source: Umeyama, IEEE TPAMI 1991, equations 34 to 43.
+
+    >>> truth = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    >>> turned = truth @ torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    >>> bool((align(3 * turned + 5, truth) - truth).abs().max() < 1e-5)
+    True
+    """
+    centre, true_centre = points.mean(0), truth.mean(0)
+    left, right = points - centre, truth - true_centre
+    u, s, vh = torch.linalg.svd(right.T @ left)
+    signs = torch.ones_like(s)
+    signs[-1] = torch.sign(torch.linalg.det(u) * torch.linalg.det(vh))
+    scale = (s * signs).sum() / left.square().sum()
+    turned: Tensor = scale * left @ (u * signs @ vh).T + true_centre
+    return turned
+
+
 def fundamental(first: Float[Tensor, "*batch 3 4"], second: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "*batch 3 3"]:
     """Return F with (x2, y2, 1) F (x1, y1, 1)^T = 0 for the images (x1, y1), (x2, y2) of one point; Frobenius norm 1.
 

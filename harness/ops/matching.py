@@ -20,7 +20,9 @@ def most_frequent(indices: Int[Tensor, "*batch K"], tokens: int, keypoints: int)
     >>> most_frequent(torch.tensor([[3, 1], [3, 0], [1, 3]]), tokens=4, keypoints=2)
     tensor([3, 1])
     """
-    counts = torch.bincount(indices.flatten(), minlength=tokens)
+    places = indices.flatten()
+    # Not bincount: on a GPU it waits for the largest index.
+    counts = torch.zeros(tokens, dtype=torch.long, device=places.device).scatter_add(0, places, torch.ones_like(places))
     return counts.argsort(descending=True, stable=True)[:keypoints]
 
 

@@ -64,7 +64,8 @@ def write_extras(store: Store, record: Mapping[str, Any], folder: Path) -> dict[
 def trial_tags(record: Mapping[str, Any], setting: str, digest: str) -> dict[str, str]:
     """Return the tags of an ended trial: those to filter by, its origin, and those by which the mirror finds it."""
     own = {name: value or "true" for name, _, value in (tag.partition("=") for tag in record["tags"])}
-    tags = {**own, "note": record["note"][:LONGEST_PARAM], "status": record["status"], "setting": setting, "seed": str(record["spec"].get("seed")),
+    tags = {**own, "note": record["note"][:LONGEST_PARAM], "status": record["status"], "setting": setting,
+            "seed": str(record["spec"].get("seed")),
             "harness.setting": digest, "harness.status": record["status"],
             "harness.reason": record["reason"][:LONGEST_PARAM], "harness.attempts": str(len(record["attempts"]) + 1),
             **source_tags(record["environment"], record["experiment"]),

@@ -57,7 +57,7 @@ def test_the_baseline_has_no_strength(write):
     experiment = write("name: x\ngrid: {fusion: [none, concat], fusion.strength: [0.5, 1.0]}\n")
     assert [(spec.fusion.name, spec.fusion.knobs["strength"]) for spec in experiment.trials] == [
         ("none", 1.0), ("none", 1.0), ("concat", 0.5), ("concat", 1.0)]
-    assert experiment.remark == "no knob acts on fusion none: such trials are equal, and run once, as fusion=none"
+    assert experiment.remark == ""  # a grid of fusions and strengths is no mistake
 
 
 @pytest.mark.parametrize("report", [
@@ -73,6 +73,13 @@ def test_a_search_pays_for_them_once(write):
     found = {resolve_params(experiment.search, params).fusion.name for params in experiment.search.space.corners()}
     assert found == {"none"}
     assert "fusion concat has no effect" in experiment.remark
+
+
+def test_a_knob_of_a_fusion_that_never_acts_is_no_row(write):
+    space = "search:\n  space: {fusion: [none, {name: blend, alpha: {low: 0.1, high: 0.5}}], steps: [1, 2]}\n"
+    experiment = write(SINGLE + space + "  budget: {trials: 2}\n  objective: pck_fit@0.1\n")
+    assert "fusion.alpha" not in experiment.report.rows
+    assert {"fusion", "steps"} <= set(experiment.report.rows)
 
 
 def test_a_trial_that_acts_keeps_its_own_choice(write):

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.cli import _report_files
 from harness.config import scores
 from harness.config.load import load as load_experiment
 from harness.config.spec import Published
 from harness.errors import UsageError
+from harness.report import layout
 from harness.report.tables.columns import TABLES
 from harness.store.store import Store
 
@@ -43,8 +43,8 @@ def test_figures_are_known_by_the_experiments_name_afterwards(tmp_path):
     experiment = load(tmp_path, "    - {score: nme, value: 3, source: Other, setting: {keypoints: 8}}\n")
     store = Store(tmp_path / "results", "probe")
     store.folder.mkdir(parents=True)
-    _report_files.write_layout(store, experiment, ())
-    assert _report_files.read_layout(store).report == experiment.report
+    layout.write_layout(store, experiment, ())
+    assert layout.read_layout(store).report == experiment.report
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -107,8 +107,9 @@ def test_every_score_of_a_report_may_be_named():
 
 def test_the_question_is_the_comment_at_the_head_of_the_file(tmp_path):
     path = tmp_path / "a.yaml"
-    path.write_text("# Does it work?\n#  In short.\n\nname: a  # the name\n# no part of it\n")
-    assert _report_files.question(path) == "Does it work? In short."
+    path.write_text("# Does it work?\n#  In short.\n# yaml-language-server: $schema=schema.json\n\nname: a  # the\n"
+                    "# no part of it\n")
+    assert layout.question(path) == "Does it work? In short."
     path.write_text("name: a\n# later\n")
-    assert _report_files.question(path) == ""
-    assert _report_files.question(tmp_path / "missing.yaml") == ""
+    assert layout.question(path) == ""
+    assert layout.question(tmp_path / "missing.yaml") == ""

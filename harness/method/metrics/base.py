@@ -41,6 +41,8 @@ class Observations:
         official: The measure of the dataset's own literature, "" for none. ``mirror`` holds each keypoint's counterpart
             of left and right; with ``by_image`` PCK is also averaged image by image.
         kept_yx: The kept tokens' points.
+        painted_yx: The matched points in generated views of the first scenes, ``painted_kept_yx`` the kept tokens'
+            points; None if no view was generated.
         is_assigned: False if no label of the fit split names a token for any keypoint: no protocol has predictions.
     """
 
@@ -60,6 +62,8 @@ class Observations:
     mirror: tuple[int, ...] = ()
     by_image: bool = False
     kept_yx: Float[Tensor, "M V J 2"] | None = None
+    painted_yx: Float[Tensor, "_ V K 2"] | None = None
+    painted_kept_yx: Float[Tensor, "_ V J 2"] | None = None
     is_assigned: bool = True
 
     @property

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from harness.method.metrics._agreement import by_point
 from harness.method.metrics._errors import ALPHAS, errors_px, hits, share
 from harness.method.metrics.base import Metric, Observations
 from harness.ops.geometry import reproject, triangulate
@@ -53,32 +54,16 @@ def agreement_by_point(observed: Observations) -> dict[str, Float[Tensor, "M V K
         return {}
     found_yx = observed.predictions[""]
     used = observed.visible & found_yx.isfinite().all(-1)
-    columns = _by_point(observed, observed.cameras, found_yx, used)
+    columns = by_point(observed.cameras, found_yx, used, observed.size_px, observed.points_xyz)
     if views < LEAST_VIEWS:
         return columns
     heldout = errors_px(held_out(observed.cameras, found_yx, used), observed.truth_yx, observed.size_px)
     return {"error_heldout": heldout.nan_to_num(nan=torch.inf), **columns}
 
 
-def _by_point(observed: Observations, cameras: Float[Tensor, "M V 3 4"], found_yx: Float[Tensor, "M V K 2"],
-              used: Bool[Tensor, "M V K"]) -> dict[str, Float[Tensor, "M V K"]]:
-    points_xyz = triangulate(cameras, found_yx, used.to(found_yx))
-    triangulated = points_xyz.isfinite().all(-1)  # (M K 3) -> (M K)
-    counted = used & triangulated[:, None]  # (M V K)
-    columns = {
-        "reprojection": errors_px(reproject(cameras, points_xyz)[0], found_yx, observed.size_px),
-        "ray": ray_distances(cameras, found_yx, points_xyz),
-    }
-    columns = {name: torch.where(counted, values, torch.nan) for name, values in columns.items()}
-    if observed.points_xyz is not None and observed.points_xyz.shape[-2]:
-        errors = (points_xyz - observed.points_xyz).norm(dim=-1)  # (M K)
-        columns["error_3d"] = errors[:, None].expand_as(counted)  # (M K) -> (M V K)
-    return columns
-
-
 def _agreement(observed: Observations, cameras: Float[Tensor, "M V 3 4"], found_yx: Float[Tensor, "M V K 2"],
                used: Bool[Tensor, "M V K"]) -> dict[str, float]:
-    columns = _by_point(observed, cameras, found_yx, used)
+    columns = by_point(cameras, found_yx, used, observed.size_px, observed.points_xyz)
     counted = columns["reprojection"].isfinite()
     if not counted.any():
         return {}
@@ -93,19 +78,6 @@ def _agreement(observed: Observations, cameras: Float[Tensor, "M V 3 4"], found_
         if len(measured):  # no true point may be where a keypoint was triangulated
             scores["error_3d"] = measured.quantile(0.5).item()
     return scores
-
-
-def ray_distances(cameras: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor, "*batch V K 2"],
-                  points_xyz: Float[Tensor, "*batch K 3"]) -> Float[Tensor, "*batch V K"]:
-    """Return the distance of each 3D point from the ray that each camera sends through its 2D point, in scene units."""
-    inverse = torch.linalg.inv(cameras[..., :3])
-    centres = -(inverse @ cameras[..., 3:])[..., 0]  # (*batch V 3)
-    pixels = torch.cat([points_yx.flip(-1), torch.ones_like(points_yx[..., :1])], -1)  # (*batch V K 3): x, y, 1
-    along = torch.einsum("...vij,...vkj->...vki", inverse, pixels)
-    along = along / along.norm(dim=-1, keepdim=True)
-    offset = points_xyz[..., None, :, :] - centres[..., None, :]  # (*batch V K 3)
-    distances: Tensor = torch.linalg.cross(offset, along).norm(dim=-1)
-    return distances
 
 
 def held_out(cameras: Float[Tensor, "*batch V 3 4"], points_yx: Float[Tensor, "*batch V K 2"],

@@ -157,8 +157,12 @@ class Diffusion:
         return signal * noisy - spread * prediction
 
     def _levels(self, timestep: Tensor | int, like: Tensor) -> tuple[Tensor, Tensor]:
-        level = torch.as_tensor(timestep, device=self.device)
-        alpha = self._between(level) if level.is_floating_point() else self.alphas[level]
+        if isinstance(timestep, int):
+            alpha = self.alphas[timestep]
+        else:
+            level = timestep.to(self.device)
+            # Not alphas[level]: on a GPU the host would wait for the value of a 0-d index.
+            alpha = self._between(level) if level.is_floating_point() else self.alphas.take(level)
         alpha = alpha.reshape(-1, *[1] * (like.ndim - 1)) if alpha.ndim else alpha  # (B) -> (B 1 1 ...)
         return alpha.sqrt(), (1 - alpha).sqrt()
 

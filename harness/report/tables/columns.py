@@ -91,6 +91,16 @@ VIEWS = (
     Column("psnr", "PSNR", 1, digits=2, group="generated"),
     Column("ssim", "SSIM", 1, group="generated"),
 )
+GENERATED = (
+    Column("generated_pck@0.1", "PCK@0.1", 1, group="pck"),
+    Column("generated_pck_true@0.1", "true PCK", 1, tested=False, group="pck"),
+    Column("generated_reprojection_px", "reproj. px", -1, digits=2, group="reprojection"),
+    Column("generated_reprojection_px_true", "true px", -1, digits=2, tested=False, group="reprojection"),
+    Column("generated_error_3d", "3D error", -1, group="3d"),
+    Column("generated_error_3d_true", "true 3D", -1, tested=False, group="3d"),
+    Column("generated_pmpjpe", "P-MPJPE", -1, group="pmpjpe"),
+    Column("generated_pmpjpe_true", "true P-MPJPE", -1, tested=False, group="pmpjpe"),
+)
 MULTIVIEW = (
     Column("reprojection_px", "reproj. px", -1, digits=2),
     Column("reprojection_relative", "relative", -1, tested=False),
@@ -175,6 +185,12 @@ TABLES = (
         "leak.",
     ),
     TableLayout(
+        "generated", "Keypoints in generated views", lambda _: GENERATED, ("generated_pck@0.1",),
+        note="Each score in the generated views, then in the true views of the same scenes, as a perfect painter would "
+        "give it. reproj.: found points against their triangulated point, without truth; P-MPJPE: 3D error after a "
+        "similarity alignment per scene; 3D in scene units.",
+    ),
+    TableLayout(
         "multiview", "Agreement of the views", lambda _: MULTIVIEW, ("reprojection_px",),
         note="reproj.: found points against their triangulated point; 3D in scene units; held-out: PCK of each view "
         "from the points of the others.",
@@ -194,7 +210,7 @@ TABLES = (
 
 def measured_by(score: str) -> tuple[str, ...]:
     """Return the settings that choose the scenes and noise levels of a score, besides those of the test data."""
-    if score in ("psnr", "ssim"):
+    if score in ("psnr", "ssim") or score.startswith("generated_"):
         return ("generated_scenes",)
     if score.startswith("nvs_loss@"):
         return ("view_scenes",)

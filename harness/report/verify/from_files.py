@@ -21,6 +21,8 @@ def recompute_from_points(points: Columns, name: str) -> float | None:
     visible = np.asarray(points["visible"], dtype=bool)
     if not visible.any():
         return None
+    if name.startswith("generated_"):
+        return _generated(points, name)
     if name in AGREEMENT:
         return _agreement(points, name)
     if name == "visible_points":
@@ -61,6 +63,32 @@ def _agreement(points: Columns, name: str) -> float | None:
         keys = np.stack([points["scene"][finite], points["keypoint"][finite]])
         return float(np.median(values[np.unique(keys, axis=1, return_index=True)[1]]))
     return float(np.sqrt(np.mean(np.square(values)))) if name == "spread_3d" else float(np.mean(values))
+
+
+def _generated(points: Columns, name: str) -> float | None:
+    """Return a score of generated views, or with `_true` of the true views of the same scenes."""
+    if "error_generated" not in points:
+        return None
+    rows = ~np.isnan(points["error_generated"])
+    kind = name.removeprefix("generated_").replace("_true", "")
+    end = "" if "_true" in name else "_generated"
+    match = re.fullmatch(r"pck@([\d.]+)", kind)
+    if match:
+        rows = rows & np.asarray(points["visible"], dtype=bool)
+        hit = points["error" + end][rows] <= float(match[1]) * points["normaliser"][rows]
+        return float(np.count_nonzero(hit)) / len(hit) if len(hit) else None
+    column = {"reprojection_px": "reprojection", "error_3d": "error_3d", "pmpjpe": "aligned_3d"}[kind] + end
+    if column not in points:
+        return None
+    rows = rows & np.isfinite(points[column])
+    values = points[column][rows]
+    if kind == "reprojection_px" or not len(values):
+        return float(np.mean(values)) if len(values) else None
+    keys, first = np.unique(np.stack([points["scene"][rows], points["keypoint"][rows]]), axis=1, return_index=True)
+    if kind == "error_3d":
+        return float(np.median(values[first]))
+    scenes = keys[0]
+    return float(np.mean([values[first][scenes == scene].mean() for scene in np.unique(scenes)]))
 
 
 def recompute_from_curve(curve: Columns, name: str) -> float | None:

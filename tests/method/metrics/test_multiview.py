@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from harness.method.metrics._agreement import ray_distances
 from harness.method.metrics.base import Observations
-from harness.method.metrics.multiview import Multiview, held_out, ray_distances
+from harness.method.metrics.multiview import Multiview, held_out
 from harness.ops.geometry import project, zero123plus_cameras
 from harness.ops.tensors import generator
 
