@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 import shutil
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from tests.report import stores
 from tests.runner.executors import fake
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("operations", "method", "extending", "results", "contributing")))
+PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
 COMMANDS = sorted({(page, line) for page, text in TEXTS.items()
                    for line in re.findall(r"^    (python -m harness .*)$", text, re.MULTILINE)})
@@ -34,6 +34,7 @@ BLOCKS = [(page, number, block) for page, text in TEXTS.items()
 MISSING = {"/data/cub": "there is no folder /data/cub", "/models/sd15": "path '/models/sd15' is no folder",
            "postgresql": "postgresql", "--root renders": "there is no folder renders",
            "stablekeypoints_cub_001.yaml": "cub"}
+FILES = dict(re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```", TEXTS["docs/tutorial.md"], re.MULTILINE | re.DOTALL))
 FIGURES = {"name": "figures", "family": "biped", "views": 1}
 
 
@@ -49,7 +50,8 @@ def points(seed, spread):
 def recorded(tmp_path_factory):
     """Records of the experiments that the documents name."""
     results = tmp_path_factory.mktemp("recorded") / "results"
-    for experiment in ("fusion", "fusion-long", "tokens", "stablekeypoints_cub_001", "stablekeypoints_cub_002"):
+    for experiment in ("fusion", "fusion-long", "tokens", "stablekeypoints_cub_001", "stablekeypoints_cub_002",
+                       "photos"):
         for name, spread in (("none", 0.1), ("blend", 0.05)):
             for seed in range(2):
                 made = points(seed, spread)
@@ -60,6 +62,15 @@ def recorded(tmp_path_factory):
         (results / experiment / "experiment.json").write_text(json.dumps(layout))
     (results / "mlflow.db").touch()
     return results
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """The tutorial's photographs, made by its own script."""
+    folder = tmp_path_factory.mktemp("photographs")
+    with chdir(folder):
+        exec(compile(FILES["make_photos.py"], "make_photos.py", "exec"), {})
+    return folder / "photos"
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +109,7 @@ def evolution(store, record, scene=0, output=None):
 
 
 @pytest.fixture
-def place(recorded, earlier, tmp_path, monkeypatch):
+def place(recorded, earlier, photographs, tmp_path, monkeypatch):
     """A folder with those records, the shipped experiments and an earlier report; trials are replaced."""
     monkeypatch.chdir(tmp_path)
     for name in ("HARNESS_RESULTS", "HARNESS_DEBUG", "HARNESS_DATA", "MLFLOW_TRACKING_URI"):
@@ -116,6 +127,8 @@ def place(recorded, earlier, tmp_path, monkeypatch):
     Path("paper/fusion.json").write_text(earlier)
     blocks = dict(re.findall(r"^`([\w/.]+)`:\n\n```yaml\n(.*?)^```$", TEXTS["docs/extending.md"], re.M | re.S))
     Path("experiments/add.yaml").write_text(of_shipped_fusions(blocks["experiments/add.yaml"]))
+    Path("photos").symlink_to(photographs)
+    Path("photos.yaml").write_text(FILES["photos.yaml"])
     Path("hunt.yaml").write_text(next(block for page, _, block in BLOCKS if block.startswith("name: hunt")))
     return tmp_path
 
@@ -165,6 +178,21 @@ def test_a_yaml_block_is_an_experiment_or_a_part_of_one(page, number, block, tmp
         body += "trial: {steps: 10}\ngrid: {fusion: [none, concat], fusion.strength: [0.5, 1.0]}\n"
     (tmp_path / "block.yaml").write_text(head + body)
     assert load(tmp_path / "block.yaml").name
+
+
+def test_the_tutorial_shows_what_its_commands_say(place, photographs, capsys):
+    text = TEXTS["docs/tutorial.md"]
+    rows = (photographs / "keypoints.csv").read_text().splitlines()[:4]
+    assert "\n".join(["```text", *rows, "```"]) in text
+    assert main(["doctor", "--data", "folder", "--root", "photos"]) == 0
+    described = re.sub(r"in /\S+/photos,", "in .../photos,", capsys.readouterr().out)
+    assert f"```text\n{described}```" in text
+    few = place / "few" / "photos"
+    few.mkdir(parents=True)
+    for photo in sorted(photographs.glob("*.png"))[:20]:
+        shutil.copy(photo, few)
+    assert main(["plan", "photos.yaml", "--set", f"trial.data.root={few}"]) == 2
+    assert f"```text\n{capsys.readouterr().err}```" in text
 
 
 def test_the_readmes_experiment_runs(tmp_path, monkeypatch, random_models, capsys):

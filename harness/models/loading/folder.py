@@ -19,14 +19,16 @@ def load_parts(folder: Path, *, zero123plus: bool = False, dtype: torch.dtype = 
                expected: Expected | None = None) -> Parts:
     """Load a local diffusers folder, the UNet in ``dtype``; raise UsageError naming a missing or unfit part."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers.utils import is_accelerate_available
     from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
     folder = folder.expanduser()
     check_folder(folder, zero123plus, expected)
     _hide_progress_bars()
+    sparing = {"low_cpu_mem_usage": is_accelerate_available()}  # diffusers' default, without its advice to install it
     return Parts(
-        unet=_load(UNet2DConditionModel, folder, "unet", torch_dtype=dtype),
-        vae=_load(AutoencoderKL, folder, "vae", torch_dtype=torch.float32),
+        unet=_load(UNet2DConditionModel, folder, "unet", torch_dtype=dtype, **sparing),
+        vae=_load(AutoencoderKL, folder, "vae", torch_dtype=torch.float32, **sparing),
         text_encoder=_load(CLIPTextModel, folder, "text_encoder", dtype=torch.float32),
         tokenizer=_tokenizer(folder),
         scheduler=_scheduler(folder),

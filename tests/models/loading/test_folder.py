@@ -1,6 +1,7 @@
 """Opening diffusers folders: the layouts that are published, and every mistake with one line that names it."""
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def test_sharded_weights_load_without_accelerate(plain, random_folders, monkeypa
     monkeypatch.setattr(modeling_utils, "_LOW_CPU_MEM_USAGE_DEFAULT", False)
     layouts.shard(plain, "unet")
     assert_same(weights(plain), weights(random_folders["tiny_sd"]))
+
+
+def test_loading_without_accelerate_says_nothing(random_folders, monkeypatch, caplog):
+    from diffusers.models import modeling_utils
+
+    monkeypatch.setattr("diffusers.utils.is_accelerate_available", lambda: False)
+    monkeypatch.setattr(modeling_utils, "is_accelerate_available", lambda: False)
+    monkeypatch.setattr(logging.getLogger("diffusers"), "propagate", True)
+    load_parts(random_folders["tiny_sd"])
+    assert caplog.messages == []
 
 
 def test_half_precision_files_serve_where_there_are_no_others(plain, random_folders):
