@@ -46,7 +46,7 @@ def _serve(results: Path, output: Path, port: int, *, opens: bool) -> int:
     for name in ("SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), _end)
     with tempfile.TemporaryDirectory(prefix="harness-app-") as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads
+        os.environ.update(GRADIO_TEMP_DIR=uploads)
         from harness.app.page import serve
 
         page = serve(results, output, port, opens=opens)
