@@ -28,6 +28,7 @@ def test_a_section_meets_its_target_or_misses_it():
 def test_every_section_is_a_file_and_every_file_a_section():
     files = Path(bench.__file__).parent.joinpath("_bench").glob("[!_]*.py")
     assert {file.stem for file in files} == set(bench.SECTIONS)
+    assert set(bench.QUICK) == set(bench.SECTIONS) - set(bench.ON_REQUEST)
 
 
 def test_an_unknown_section_is_refused(capsys):
