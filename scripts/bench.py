@@ -30,7 +30,7 @@ ON_REQUEST = ("full_size",)
 QUICK: dict[str, dict[str, Any]] = {
     "coordinator": {"count": 10, "rounds": 1}, "workers": {"trials": 4, "rounds": 1, "steps": 20},
     "memory": {"count": 60}, "plan": {"seeds": 1, "rounds": 1}, "report": {"records": 400},
-    "data": {"photographs": 20_000}, "step": {"size": "quick", "tokens": (100,), "rounds": 3},
+    "data": {"photographs": 30_000}, "step": {"size": "quick", "tokens": (100,), "rounds": 3},
     "capture": {"size": "quick", "rounds": 7}, "fusion": {"size": "quick", "rounds": 3}, "selection": {"rounds": 3},
     "reading": {"scenes": 16, "copies": 2, "rounds": 3}, "start": {"rounds": 2},
     "trial": {"rounds": 2, "steps": 5, "optimise_scenes": 8, "fit_scenes": 8, "test_scenes": 8, "view_scenes": 1},
@@ -42,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="section", help=f"some of {', '.join(SECTIONS)} (all)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--quick", action="store_true", help="small sizes, under 5 minutes on two cores; only promises count, no target")
+    parser.add_argument("--quick", action="store_true", help="small sizes, under 5 minutes on two idle cores; targets, "
+                        "which are for full sizes, do not count")
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="write figures, machine and versions; "
                         "and FILE.md")
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="name what became slower since that --output")
