@@ -26,7 +26,7 @@ GOALS = {("small", 100): {"faster": 7.0, "less_memory": 9.0}, ("small", 500): {"
          ("sd15", 500): {"faster": 4.5, "less_memory": 8.0, "to_plain_forward": 1.45}}
 
 
-def measure(size: str = "small", tokens: tuple[int, ...] = (100, 500), rounds: int = 5) -> dict[str, Any]:
+def measure(size: str = "small", tokens: tuple[int, ...] = (100, 500), rounds: int = 3) -> dict[str, Any]:
     """Return, for each number of tokens, each case's time and memory, and our gain on the reference."""
     groups, gains = {}, {}
     for count in tokens:
