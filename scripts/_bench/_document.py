@@ -65,8 +65,8 @@ def _gain(gain: Mapping[str, Any]) -> str:
     parts = [f"{words} {gain[key]:g}" + (f" (goal {goal[key]:g})" if key in goal else "") for key, words in (
         ("faster", "The reference takes, in units of ours, time"), ("less_memory", "and memory"),
         ("to_plain_forward", "ours is, in plain forward passes,"), ("to_floor", "and in floors"))]
-    return f"{', '.join(parts)}. Equal to the reference: maps to {gain['maps_apart']:g}, gradients to " \
-           f"{gain['gradients_apart']:g} of the largest."
+    return (f"{', '.join(parts)}. Equal to the reference: maps to {gain['maps_apart']:g}, gradients to "
+            f"{gain['gradients_apart']:g} of the largest.")
 
 
 def _plain(value: Any) -> str:

@@ -129,19 +129,24 @@ def equivariance(maps: Tensor, warped: Tensor, theta: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Found:
-    """The loss of one step, with its tokens and their maps in the image."""
+    """The loss of one step, with its tokens, every token's map in the image, and how little it is like a Gaussian."""
 
     loss: Tensor
     chosen: Tensor
     maps: Tensor
+    divergence: Tensor
 
 
 def loss(unet: Any, store: Store, noisy: tuple[Tensor, Tensor], theta: Tensor, tokens: Tensor, *, sigma: float,
-         candidates: int, keypoints: int, timestep: int = 0) -> Found:
-    """Return the loss of an image and its warped copy, with the weights 100 and 1000."""
+         candidates: int, keypoints: int, timestep: int = 0, best: Tensor | None = None) -> Found:
+    """Return the loss of an image and its warped copy, with the weights 100 and 1000.
+
+    ``best`` replaces the candidates that the ranking finds.
+    """
     maps = token_maps(unet, store, noisy[0], tokens, timestep)
     warped = token_maps(unet, store, noisy[1], tokens, timestep)
-    best = ranking(maps, sigma, min(candidates, len(tokens)))
+    divergences = divergence(maps, sigma)
+    best = divergences.topk(min(candidates, len(tokens)), largest=False).indices if best is None else best
     chosen = furthest(warped, best, keypoints)
     total = 100 * sharpening(maps[chosen], sigma) + 1000 * equivariance(maps[chosen], warped[chosen], theta)
-    return Found(total, chosen, maps[chosen])
+    return Found(total, chosen, maps, divergences)
