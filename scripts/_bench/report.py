@@ -6,13 +6,12 @@ Records are synthetic, as large as those of six-view trials. The command runs in
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from _bench._commands import run
 from harness.config.spec import RESULTS_VERSION, Choice, TrialSpec
 
 SECONDS, MEGABYTES, GROWTH = 20.0, 1000.0, 1.3
@@ -46,20 +45,9 @@ def _report(records: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="bench-report-") as folder:
         results = Path(folder)
         fill(results, records)
-        return run([sys.executable, "-m", "harness", "report", "many", "--results", str(results), "--output",
-                    str(results / "paper")])
-
-
-def run(command: list[str]) -> dict[str, float]:
-    """Return a command's wall-clock and CPU seconds and its peak memory; raise RuntimeError if it fails."""
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)  # Popen itself can no longer read it
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return {"seconds": round(time.perf_counter() - began, 2), "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
-            "megabytes": round(usage.ru_maxrss / 1024, 1)}
+        found = run([sys.executable, "-m", "harness", "report", "many", "--results", str(results), "--output",
+                     str(results / "paper")])
+    return {name: round(value, 2) for name, value in found.items()}
 
 
 def fill(results: Path, records: int) -> None:

@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import bench
-from _bench import coordinator, memory, plan
+from _bench import coordinator, data, memory, plan
 
 from harness.runner.executors.inline import Inline
 from harness.store.mlflow_tracker import Tracker
@@ -28,6 +29,7 @@ def test_a_section_meets_its_target_or_misses_it():
 def test_every_section_is_a_file_and_every_file_a_section():
     files = Path(bench.__file__).parent.joinpath("_bench").glob("[!_]*.py")
     assert {file.stem for file in files} == set(bench.SECTIONS)
+    assert set(bench.QUICK) == set(bench.SECTIONS) - set(bench.ON_REQUEST)
 
 
 def test_an_unknown_section_is_refused(capsys):
@@ -55,6 +57,12 @@ def test_a_run_of_the_bench_finishes_its_trials(tmp_path):
     with coordinator.journal(tmp_path) as noted:
         coordinator.run(tmp_path / "results", "few", 2, Inline("_chaos.trials:run"), lambda store: Tracker())
         assert len(coordinator.gaps(noted)) == 1
+
+
+def test_the_memory_of_an_index_is_without_that_of_the_process_that_starts_it():
+    block = b"x" * 200_000_000
+    done = subprocess.run([sys.executable, "-c", f"{data.PEAK}print(peak())"], check=True, capture_output=True)
+    assert float(done.stdout) < 100 < len(block) / 2**20
 
 
 @pytest.mark.slow
