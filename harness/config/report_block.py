@@ -36,7 +36,8 @@ def read_report(value: Located | None, axes: tuple[str, ...], trials: Sequence[T
         if not any(all(dotted.matches(dotted.get(trial, path, ABSENT), baseline[path].plain) for path in paths)
                    for trial in plain):
             words = " and ".join(f"{path} = {baseline[path].plain}" for path in paths)
-            raise UsageError(f"{baseline[paths[-1]].where}: report.baseline: no trial has {words}")
+            raise UsageError(f"{baseline[paths[-1]].where}: report.baseline: no trial has {words}; set "
+                             "another one, or none with --set 'report.baseline={}'")
     columns, tests = (_scores(block[key], f"report.{key}") if key in block else () for key in ("columns", "tests"))
     effects = _words(block["effects"], "report.effects") if "effects" in block else ()
     for path in effects:
