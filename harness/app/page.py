@@ -64,11 +64,11 @@ def build(offered: dict[str, Source], output: Path) -> Any:
         gr.Markdown("# What do the tokens look at?")
         kept = gr.State()
         with gr.Row():
-            with gr.Column(scale=1, min_width=320):
+            with gr.Column(scale=1, min_width=360):
                 source = gr.Dropdown(list(offered), value=first.name, label="Trial, or model with untrained tokens")
                 scene = gr.Slider(0, first.spec.test_scenes - 1, value=0, step=1, label="Test scene of its data")
                 photo = gr.File(file_types=list(SUFFIXES), label="Or a photograph of your own (at most 20 MB)",
-                                height=120)
+                                height=170)
                 preview = gr.HTML()
                 controls = _controls(first)
                 with gr.Row():

@@ -3,7 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.app import draw, html, look as module
+from harness.app import draw, html
+from harness.app import look as module
 from harness.app.keep import keep
 from harness.app.look import Choices, chosen_spec, look
 from harness.app.sources import Source, sources, untrained_spec
