@@ -3,7 +3,7 @@
 ``__main__``      the `harness` command: picks a command, turns errors into one line and an exit code
 ``cli/``          one file per command; files that start with ``_`` hold shared flags and screens
 ``api``           what a notebook uses: `harness.load` and `harness.run`, whose names this module lends
-``app/``          the web app, an optional extra
+``app/``          the local web page of `harness app`; only ``app/page`` imports Gradio
 ``runner/``       the coordinator: runs planned trials, retries, records; ``executors/``: where they run
 ``search/``       which trial is next: a grid's, or the one that an Optuna study proposes
 ``report/``       tables, figures, pages and pictures from records; statistics and verification

@@ -48,7 +48,8 @@ def _points(evolution: "Evolution", strip: Strip, tied: tuple[int, ...], view: i
     from harness.ops.maps import peaks
 
     found = peaks(strip.levels[0].maps[view]).numpy()[strip.tokens]  # (J 2)
-    keypoint = {j: k for k, j in enumerate(tied) if j >= 0}
+    annotated = evolution.truth_yx.shape[2]  # none in a photograph
+    keypoint = {j: k for k, j in enumerate(tied) if j >= 0 and k < annotated}
     truth = [(tuple(evolution.truth_yx[0, view, keypoint[j]].tolist()), bool(evolution.visible[0, view, keypoint[j]]))
              if j in keypoint else UNSEEN for j in strip.tokens]
     places, visible = zip(*truth, strict=True)

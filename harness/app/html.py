@@ -56,8 +56,9 @@ def picture(look: Look) -> str:
         if look.painted is None:
             return ""
         return _out(_figure(_webp(canvas(look.painted.numpy())), look.doing, "painted views"))
-    marks = "dot and ring: the peak of a token's map; white ring: the keypoint that it is tied to, where visible" \
-        if any(j >= 0 for j in look.agreement.tied) else "dot and ring: the peak of a token's map"  # type: ignore[union-attr]
+    marks = "dot and ring: the peak of a token's map"
+    if look.agreement and any(j >= 0 for j in look.agreement.tied) and look.evolution.truth_yx.shape[2]:
+        marks += "; white ring: the keypoint that it is tied to, where visible"
     return _out(_figure(_webp(draw.picture(look)), f"{marks}. A token's maps share one scale over the views.",
                         "picture with points and maps"))
 

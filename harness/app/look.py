@@ -131,8 +131,8 @@ def look(source: Source, choices: Choices) -> Iterator[Look]:
         name = f"photograph{', painted views' if session.model.needs_condition else ''}"
     subject = Subject(passes, split, choices.scene if image is None else 0, views, held.tokens, held.kept, held.gates)
     unchanged = source.store is not None and image is None and spec == source.spec
-    yield from _levels(subject, held, choices, _Frame(name, session.data.keypoint_names if image is None else (),
-                                                      0.1 if image is None else 0.4, unchanged))
+    yield from _levels(subject, held, choices, _Frame(name, session.data.keypoint_names, 0.1 if image is None else 0.4,
+                                                      unchanged))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The page: its controls, and what each of them calls. The only file that imports Gradio."""
 
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -64,11 +65,11 @@ def build(offered: dict[str, Source], output: Path) -> Any:
         gr.Markdown("# What do the tokens look at?")
         kept = gr.State()
         with gr.Row():
-            with gr.Column(scale=1, min_width=320):
+            with gr.Column(scale=1, min_width=360):
                 source = gr.Dropdown(list(offered), value=first.name, label="Trial, or model with untrained tokens")
                 scene = gr.Slider(0, first.spec.test_scenes - 1, value=0, step=1, label="Test scene of its data")
                 photo = gr.File(file_types=list(SUFFIXES), label="Or a photograph of your own (at most 20 MB)",
-                                height=120)
+                                height=170)
                 preview = gr.HTML()
                 controls = _controls(first)
                 with gr.Row():
@@ -149,14 +150,22 @@ def _run(offered: dict[str, Source], output: Path, *values: Any) -> Iterator[lis
             with _ONE:
                 step = next(steps, None)
                 drawn = [] if step is None else [html.picture(step), html.evolution(step), html.analysis(step)]
-        except REFUSED as error:
-            yield [html.message(str(error)), "", "", "", unsaved, gr.Button(interactive=False), None]
+        except Exception as error:  # every error becomes one line, as on the command line
+            yield [html.message(_told(error)), "", "", "", unsaved, gr.Button(interactive=False), None]
             return
         if step is None:
             return
         done = step.is_done
         yield [html.progress(step.share, step.doing), *drawn, unsaved, gr.Button(interactive=done),
                (step, source, choices) if done else None]
+
+
+def _told(error: Exception) -> str:
+    """Return an error in one line; of a fault of the harness the terminal shows the rest."""
+    if isinstance(error, REFUSED):
+        return str(error)
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}; this is a bug, the terminal shows where"
 
 
 def _save(held: tuple[Look, Source, Choices], output: Path) -> list[Any]:

@@ -42,11 +42,10 @@ def main(args: argparse.Namespace) -> int:
 
 def _serve(results: Path, output: Path, port: int, *, opens: bool) -> int:
     """Serve the page until interrupted; uploads lie in a folder that is gone then."""
-    os.environ.update(QUIET)
     for name in ("SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), _end)
     with tempfile.TemporaryDirectory(prefix="harness-app-") as uploads:
-        os.environ.update(GRADIO_TEMP_DIR=uploads)
+        os.environ.update(QUIET | {"GRADIO_TEMP_DIR": uploads})
         from harness.app.page import serve
 
         page = serve(results, output, port, opens=opens)

@@ -111,6 +111,13 @@ def test_a_photograph_is_looked_at_or_its_painted_views_are(source, photo, model
     assert "keypoint" not in html.picture(end)
 
 
+def test_on_a_photograph_a_trials_tokens_keep_their_names_and_have_no_true_keypoint(recorded, photo):
+    end = last(look(recorded(), Choices(photograph=photo, levels=2)))
+    assert any(j >= 0 for j in end.agreement.tied)
+    assert "white ring" not in html.picture(end)
+    assert any("tied to" in head for head, _ in draw.described(end))
+
+
 def test_the_strength_of_a_fusion_changes_the_painted_views(source, photo):
     painted = [[step.painted for step in look(source(), Choices(photograph=photo, fusion="concat", strength=strength,
                                                                 levels=2)) if step.painted is not None][-1]

@@ -30,6 +30,10 @@ def evolution(places, sigma_px):
                      torch.full(points.shape[:2], 32.0), (SIDE, SIDE))
 
 
+def test_of_a_single_view_no_share_of_views_is_told():
+    assert words._where("upper left", 1.0, 1, 0.0) == "Its point is in the upper left of the view."
+
+
 def described(places, sigma_px):
     found = evolution(places, sigma_px)
     own = found.located.points_yx.numpy()  # the keypoint's recorded points are the token's
