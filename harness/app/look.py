@@ -153,7 +153,8 @@ def _levels(subject: Subject, held: Tokens, choices: Choices, frame: _Frame) -> 
     painting = _few(subject.view_timesteps, choices.levels) if _can_paint(subject) else []
     scene = subject.split.part(slice(subject.scene, subject.scene + 1))
     located = _located(passes, scene, held, places)
-    tracks = {LOCALISING: (LOCALISING_SOURCE, list[Level]())}
+    over = LOCALISING_SOURCE if choices.photograph is None else LOCALISING_SOURCE.replace("true ones", "clean ones")
+    tracks = {LOCALISING: (over, list[Level]())}
     agreed = few(held.agreement, places)
     work = [(LOCALISING, own), *((LOCALISING, t) for t in others), *((VIEW, t) for t in painting)]
     for done, (name, timestep) in enumerate(work, 1):

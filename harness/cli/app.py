@@ -30,8 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Serve the page on this machine alone, until interrupted."""
     if importlib.util.find_spec("gradio") is None:
-        raise UsageError("the app needs Gradio; pip install 'keypoint-harness[app]', or pip install -e '.[app]' in a "
-                         "clone")
+        raise UsageError("the app needs Gradio: pip install -e '.[app]'")
     results = results_of(args)
     demand_no_file(args.output, "--output")
     if args.port is not None:

@@ -115,6 +115,7 @@ def test_on_a_photograph_a_trials_tokens_keep_their_names_and_have_no_true_keypo
     end = last(look(recorded(), Choices(photograph=photo, levels=2)))
     assert any(j >= 0 for j in end.agreement.tied)
     assert "white ring" not in html.picture(end)
+    assert "true" not in end.picture[0].source
     assert any("tied to" in head for head, _ in draw.described(end))
 
 

@@ -57,7 +57,7 @@ def test_without_gradio_one_line_names_the_extra(calls, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["app"]) == 2
     told = capsys.readouterr().err
-    assert "pip install 'keypoint-harness[app]'" in told
+    assert "pip install -e '.[app]'" in told
     assert len(told.splitlines()) == 1
     assert not calls
 
