@@ -15,7 +15,7 @@ from _bench._turns import once, paired
 
 STAGES = {  # function of `harness.method.trial` -> stage
     "open_session": "load", "_splits": "encode", "optimise": "optimise", "capture_residuals": "check capture",
-    "_view_quality": "view errors", "exhibit": "exhibit",
+    "view_errors": "view errors", "_painted": "generated views", "exhibit": "exhibit",
 }
 READINGS = {"of": "read trained tokens", "untrained": "read untrained tokens"}
 

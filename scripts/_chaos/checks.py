@@ -10,6 +10,7 @@ from typing import Any
 from _chaos import trials
 from _chaos.coordinator import source_of
 from harness.config.load import load
+from harness.store.mlflow_scores import grouped
 from harness.store.mlflow_server import connect, default_uri
 from harness.store.store import Store
 
@@ -73,7 +74,7 @@ def _mlflow(store: Store, finished: Mapping[str, Any]) -> dict[str, int]:
             break
     done = [run for run in runs if run.info.status == "FINISHED" and run.data.tags.get("harness.id")]
     count = Counter(run.data.tags["harness.id"] for run in done)
-    wrong = sum(not math.isclose(run.data.metrics.get("pck_at_0.1", math.nan),
+    wrong = sum(not math.isclose(run.data.metrics.get(grouped("pck@0.1"), math.nan),
                                  finished[run.data.tags["harness.id"]]["scores"]["pck@0.1"])
                 for run in done if run.data.tags["harness.id"] in finished)
     return {"MLflow runs finished": len(done), "MLflow runs killed": sum(run.info.status == "KILLED" for run in runs),
