@@ -11,6 +11,7 @@ from harness.config.spec import Choice, TrialSpec
 from harness.method import session
 from harness.method.session import Session
 from harness.runner.executors import worker_handle
+from tests.browser import launched
 from tests.tiny_folders import save_tiny
 
 
@@ -21,6 +22,13 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["HARNESS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
     os.environ.pop("HARNESS_CACHE") if before is None else os.environ.update(HARNESS_CACHE=before)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium."""
+    with launched() as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True, scope="session")

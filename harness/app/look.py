@@ -15,19 +15,18 @@ from harness.config.spec import Choice, TrialSpec
 from harness.errors import UsageError
 from harness.method.encode import Split
 from harness.method.evolution import LOCALISING, LOCALISING_SOURCE, VIEW, Evolution, Level, Subject, Track
-from harness.method.generate import sample_views
+from harness.method.generate import paint
 from harness.method.localise import Located, locate
 from harness.method.passes import Passes
 from harness.method.session import Session, arithmetic, open_session
 from harness.method.trial import scored_split
-from harness.ops.euler_ancestral import draw_noise, schedule
 from harness.ops.tensors import generator
 from harness.report.evolution.agreement import Agreement
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.models.pipelines.diffusion import Condition
+    from harness.models.pipelines.parts import Condition
 
 PAINT_STEPS = 12  # denoising steps of the views that are painted from a photograph
 PAINTED_VIEWS = 6
@@ -203,11 +202,9 @@ def _encoded(session: Session, image: "Tensor") -> "tuple[Tensor, Condition]":
 
 def _painted(passes: Passes, held: Tokens, latents: "Tensor", condition: "Condition") -> "Iterator[Tensor]":
     """Yield the views' latents after each step from pure noise, guided by the tokens as the fusion does it."""
+    fewer = replace(passes, spec=replace(passes.spec, sampling_steps=PAINT_STEPS))
     shape = (1, PAINTED_VIEWS, *latents.shape[2:])
-    levels = schedule(passes.model.parts.scheduler.config, PAINT_STEPS)
-    reference = None if condition.latents is None else condition.latents.shape
-    draws = draw_noise(generator("painted views"), shape, PAINT_STEPS, reference).to(latents)
-    steps = sample_views(passes, condition, levels, draws, held.tokens, held.kept, held.gates)
+    steps = paint(fewer, condition, shape, generator("painted views"), held.tokens, held.kept, held.gates)
     while True:
         with arithmetic(exact=passes.spec.precision != "tf32"):
             painted = next(steps, None)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli._options import demand_no_file
+from harness.cli._options import demand_own_folder
 from harness.config.spec import TrialSpec
 from harness.errors import SOME_FAILED, UsageError
 from harness.report.evolution.files import FOLDER, NUMBERS, files
@@ -55,7 +55,7 @@ def write_evolution(store: Store, record: Mapping[str, Any], scene: int = 0, out
     if found.problem:
         raise Unfaithful(f"trial {trial}: {found.problem}: these are not the maps of its scores; nothing is drawn")
     place = output or folder / FOLDER
-    _demand_own(place)
+    demand_own_folder(place, NUMBERS)
     title = f"{record['experiment']} {trial[:8]}: {evolution.scene_name}"
     try:
         write_folder(place, files(evolution, found, trial, title))
@@ -78,10 +78,3 @@ def unchanged_spec(record: Mapping[str, Any]) -> TrialSpec:
         raise UsageError(f"trial {trial}: its {' and '.join(changed)} changed since it was recorded; its maps cannot "
                          "be captured again")
     return spec
-
-
-def _demand_own(place: Path) -> None:
-    """Raise UsageError for a folder that holds other files, which would be lost."""
-    demand_no_file(place, "--output")
-    if place.is_dir() and any(place.iterdir()) and not (place / NUMBERS).is_file():
-        raise UsageError(f"--output {place}: holds other files; name a new folder")

@@ -45,6 +45,13 @@ def demand_no_file(folder: Path, what: str) -> None:
             return
 
 
+def demand_own_folder(folder: Path, marker: str) -> None:
+    """Raise UsageError if a folder to be replaced is a file, or holds files but not ``marker``: it is not ours."""
+    demand_no_file(folder, "--output")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).is_file():
+        raise UsageError(f"--output {folder}: holds other files; name a new folder")
+
+
 def format_counts(statuses: Iterable[str]) -> str:
     """Return the number of each status as text, such as `2 failed, 4 finished`."""
     return ", ".join(f"{count} {status}" for status, count in sorted(Counter(statuses).items())) or "none"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import takewhile
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,14 @@ def shipped() -> tuple[str, ...]:
 
 def question(experiment: str) -> str:
     """Return the question that an experiment asks: the first line of its leading comment, "" if none."""
-    first = _read(find(experiment)).partition("\n")[0]
-    return first.lstrip("# ").rstrip() if first.startswith("#") else ""
+    return next(iter(heading(find(experiment))), "")
+
+
+def heading(path: Path) -> list[str]:
+    """Return the lines of the comment at the head of an experiment's file, without the one for editors."""
+    lines = takewhile(lambda line: line.startswith("#"), _read(path).splitlines())
+    return [text for line in lines if (text := line.lstrip("# ").rstrip())
+            and not text.startswith("yaml-language-server:")]
 
 
 def _relative(path: Path) -> str:

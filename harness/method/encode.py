@@ -14,7 +14,8 @@ from harness.data.base import Dataset, Rules, Scene
 from harness.errors import UsageError
 from harness.method import cache
 from harness.models.pipelines import sides
-from harness.models.pipelines.diffusion import Condition, Diffusion
+from harness.models.pipelines.diffusion import Diffusion
+from harness.models.pipelines.parts import Condition
 from harness.ops.geometry import Cameras
 from harness.ops.tensors import generator
 from harness.ops.warps import random_affine, warp

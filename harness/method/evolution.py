@@ -15,7 +15,7 @@ from harness.method.generate import NoisyViews, guided_by_estimate, predict, wat
 from harness.method.localise import Located, captured_maps, locate
 from harness.method.passes import Passes
 from harness.method.session import arithmetic, open_session
-from harness.method.trial import TOLERANCE, scored_split
+from harness.method.trial import TOLERANCE, scored_split, stored_gates
 from harness.models.attention.capture import Residual
 from harness.models.pipelines.diffusion import Diffusion
 from harness.ops.tensors import Latents
@@ -112,11 +112,6 @@ def evolve(spec: TrialSpec, stored: Mapping[str, Tensor], scene: int = 0, option
         located = locate(passes, first, tokens, kept, len(first))
     return Evolution(scene, shown.name, tuple(kept.tolist()), session.data.keypoint_names,
                      tuple(tracks), located, first.truth_yx, first.visible, first.normaliser_px, first.size_px)
-
-
-def stored_gates(stored: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Return the fusion's gates among the tensors of tokens.safetensors."""
-    return {name.removeprefix("gate."): gate.to(device) for name, gate in stored.items() if name.startswith("gate.")}
 
 
 def noise_share(model: Diffusion, timestep: int) -> float:

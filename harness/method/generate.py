@@ -14,7 +14,7 @@ from harness.method.metrics.views import psnr, ssim
 from harness.method.passes import Passes, reference_noise
 from harness.models.attention.capture import Captured, token_maps
 from harness.models.attention.fused import FusePass
-from harness.models.pipelines.diffusion import Condition
+from harness.models.pipelines.parts import Condition
 from harness.ops.euler_ancestral import Draws, Schedule, draw_noise, euler_ancestral, schedule
 from harness.ops.tensors import Images, Latents, Maps, generator
 from harness.ops.warps import warp
@@ -159,17 +159,25 @@ def sample_views(passes: Passes, condition: Condition, levels: Schedule, draws: 
     yield from euler_ancestral(predict, levels, draws)
 
 
+def paint(passes: Passes, condition: Condition, shape: Sequence[int], noise: torch.Generator, tokens: Tensor,
+          kept: Tensor, gates: Mapping[str, Tensor]) -> Iterator[Latents]:
+    """Yield latents of ``shape`` (1 V c h w) after each of ``sampling_steps``, with all noise drawn from ``noise``."""
+    steps, model = passes.spec.sampling_steps, passes.model
+    reference = None if condition.latents is None else condition.latents.shape
+    draws = draw_noise(noise, shape, steps, reference)
+    like = torch.empty(0, device=model.device)
+    return sample_views(passes, condition, schedule(model.parts.scheduler.config, steps), draws.to(like), tokens, kept,
+                        gates)
+
+
 def painted_views(passes: Passes, split: Split, count: int, tokens: Tensor, kept: Tensor, gates: Mapping[str, Tensor]
                   ) -> Images:
     """Return the generated views (M V 3 h w) of the first ``count`` scenes; a scene's noise is always the same."""
-    spec, model, images = passes.spec, passes.model, []
-    levels = schedule(model.parts.scheduler.config, spec.sampling_steps)
+    images = []
     for scene in range(count):
-        clean, condition = split.latents[scene:scene + 1], split.condition[scene:scene + 1]
-        shape = None if condition.latents is None else condition.latents.shape
-        draws = draw_noise(generator("generated views", scene), clean.shape, spec.sampling_steps, shape)
-        *_, latents = sample_views(passes, condition, levels, draws.to(clean), tokens, kept, gates)  # (1 V c h w)
-        images.append(model.decode(latents).cpu())
+        noise = generator("generated views", scene)
+        *_, latents = paint(passes, split.condition[[scene]], (1, *split.latents.shape[1:]), noise, tokens, kept, gates)
+        images.append(passes.model.decode(latents).cpu())  # (1 V 3 h w)
     return torch.cat(images)
 
 

@@ -14,7 +14,8 @@ from harness.models.attention import capture
 from harness.models.attention.canvas import assemble
 from harness.models.attention.capture import CapturePass
 from harness.models.attention.fused import FusePass
-from harness.models.pipelines.diffusion import Condition, Diffusion, Timestep
+from harness.models.pipelines.diffusion import Diffusion, Timestep
+from harness.models.pipelines.parts import Condition
 from harness.ops.tensors import Latents, Maps, generator
 
 

@@ -1,6 +1,6 @@
 """Keypoints in space from one photograph: the views that a trial's generator paints of it, and its tokens in them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,13 +10,12 @@ from torch import Tensor
 from harness import registry
 from harness.config.spec import TrialSpec
 from harness.errors import UsageError
-from harness.method.generate import painted_split, sample_views
+from harness.method.generate import paint, painted_split
 from harness.method.localise import locate
 from harness.method.metrics._agreement import by_point
 from harness.method.passes import Passes
 from harness.method.session import arithmetic, open_session
-from harness.models.pipelines.zero123plus import squared
-from harness.ops.euler_ancestral import draw_noise, schedule
+from harness.method.trial import stored_gates
 from harness.ops.geometry import triangulate, zero123plus_cameras
 from harness.ops.tensors import generator
 
@@ -43,13 +42,14 @@ class Lifted:
         return float(self.reprojection_px.mean()) / self.views.shape[-1]
 
 
-def lift(spec: TrialSpec, stored: Mapping[str, Tensor], photograph: Float[Tensor, "3 h w"], seed: int = 0) -> Lifted:
+def lift(spec: TrialSpec, stored: Mapping[str, Tensor], read: Callable[[int], Tensor], seed: int = 0) -> Lifted:
     """Paint the six views of a photograph with a trial's model, fusion and tokens, and triangulate the kept tokens.
 
     Args:
         spec: The trial's setting; its model must paint views from a condition image.
         stored: The tensors of its tokens.safetensors.
-        photograph: An image in [0, 1].
+        read: Returns the photograph's square (3 h w in [0, 1]) for a side in pixels, that of the data's condition
+            images.
         seed: Of the generator's noise.
 
     Raises:
@@ -62,28 +62,19 @@ def lift(spec: TrialSpec, stored: Mapping[str, Tensor], photograph: Float[Tensor
         raise UsageError(f"trial of model {spec.model.name!r} on {split.latents.shape[1]} views: only a model that "
                          "paints six views from a condition image can show a photograph from other sides")
     tokens, kept = stored["tokens"].to(model.device), stored["kept"].to(model.device)
-    gates = {name.removeprefix("gate."): gate.to(model.device) for name, gate in stored.items()
-             if name.startswith("gate.")}
+    gates = stored_gates(stored, model.device)
     passes = Passes(model, registry.build("fusion", spec.fusion.name, spec.fusion.knobs), spec)
-    shown = _as_condition(session.data.scene("test", 0).condition, photograph)
+    example = session.data.scene("test", 0).condition
+    assert example is not None  # the test split was encoded with it
+    shown = read(example.shape[-1])
     with torch.no_grad(), arithmetic(exact=spec.precision != "tf32"):
         condition = model.encode_condition(shown[None])
-        levels = schedule(model.parts.scheduler.config, spec.sampling_steps)
-        shape = None if condition.latents is None else condition.latents.shape
-        draws = draw_noise(generator("photograph", seed), split.latents.shape, spec.sampling_steps, shape)
-        *_, latents = sample_views(passes, condition, levels, draws.to(split.latents), tokens, kept, gates)
+        noise = generator("photograph", seed)
+        *_, latents = paint(passes, condition, split.latents.shape, noise, tokens, kept, gates)
         views = model.decode(latents).cpu()  # (1 V 3 h w)
         located = locate(passes, painted_split(passes, replace(split, condition=condition), views), tokens, kept)
     return _lifted(session.data.camera_version or "v1.2", shown, views[0], kept.cpu(),
                    located.points_yx[0][:, kept.cpu()])
-
-
-def _as_condition(example: Float[Tensor, "3 hc wc"] | None, photograph: Float[Tensor, "3 h w"]
-                  ) -> Float[Tensor, "3 hc wc"]:
-    """Return the photograph as large as the condition images of the trial's data."""
-    assert example is not None
-    fitted: Tensor = squared(photograph[None], example.shape[-1])[0]
-    return fitted
 
 
 def _lifted(version: str, photograph: Tensor, views: Tensor, kept: Tensor, points_yx: Float[Tensor, "V J 2"]) -> Lifted:

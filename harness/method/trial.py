@@ -164,6 +164,11 @@ def _kept_tokens(optimised: Optimised, trained: Readout) -> dict[str, Tensor]:
     return {"tokens": optimised.tokens, "initial": optimised.initial, "kept": trained.kept, **gates}
 
 
+def stored_gates(stored: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Return the fusion's gates among the tensors of tokens.safetensors."""
+    return {name.removeprefix("gate."): gate.to(device) for name, gate in stored.items() if name.startswith("gate.")}
+
+
 def _cost(model: Diffusion, spec: TrialSpec, optimising: float, started: float) -> dict[str, float]:
     """Return seconds, peak memory of the process (and of the GPU) in MB, and the number of optimised parameters."""
     cost = {

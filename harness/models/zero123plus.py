@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from harness.models.loading.published import ZERO123PLUS_RELEASES, Published, Release
-from harness.models.pipelines.diffusion import Diffusion, Parts
+from harness.models.pipelines.diffusion import Diffusion
+from harness.models.pipelines.parts import Parts
 from harness.models.pipelines.zero123plus import Switches, Zero123Plus
 from harness.registry import knob
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from harness.models.loading.published import ZERO123PLUS_RELEASES, Published, Release
-from harness.models.pipelines.diffusion import Diffusion, Parts
+from harness.models.pipelines.diffusion import Diffusion
+from harness.models.pipelines.parts import Parts
 from harness.models.pipelines.zero123plus import UNetAlone
 from harness.registry import knob
 

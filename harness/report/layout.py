@@ -1,13 +1,14 @@
 """The layout of an experiment's report beside its records, and the report that the records make with it."""
 
-import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.config.load import heading
 from harness.config.spec import Experiment, Published, ReportSpec, TrialSpec
+from harness.errors import UsageError
 from harness.report.inputs import Report, ReportInputs, make_report
 from harness.report.tables.notes import listing
 from harness.store import lock
@@ -43,20 +44,18 @@ def layout_of(experiment: Experiment) -> ReportLayout:
 
 def write_layout(store: Store, experiment: Experiment, trials: Iterable[Planned]) -> None:
     """Write the experiment as it is run now to LAYOUT."""
-    content = {"name": experiment.name, "source": experiment.source, "question": question(Path(experiment.source)),
+    content = {"name": experiment.name, "source": experiment.source, "question": _question(experiment.source),
                "axes": experiment.axes, "seeds": experiment.seeds, "report": asdict(experiment.report),
                "trials": {trial.id: trial.spec.to_dict() for trial in trials}}
     replace_file(store.folder / LAYOUT, json.dumps(content, indent=1).encode())
 
 
-def question(path: Path) -> str:
-    """Return the comment at the head of an experiment's file, which says what it is for; "" if there is none."""
+def _question(source: str) -> str:
+    """Return what an experiment's file says at its head; "" for a file that is gone."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        return " ".join(heading(Path(source)))
+    except UsageError:
         return ""
-    head = (line.lstrip("# ").rstrip() for line in itertools.takewhile(lambda line: line.startswith("#"), lines))
-    return " ".join(line for line in head if line and not line.startswith("yaml-language-server:"))
 
 
 def read_layout(store: Store) -> ReportLayout | None:

@@ -12,7 +12,8 @@ from _bench._turns import device
 from harness.config.spec import Choice, TrialSpec
 from harness.method.encode import Split
 from harness.method.passes import Passes
-from harness.models.pipelines.diffusion import Condition, Diffusion, Parts
+from harness.models.pipelines.diffusion import Diffusion
+from harness.models.pipelines.parts import Condition, Parts
 from harness.ops.tensors import generator
 from harness.ops.warps import random_affine
 from harness.registry import build

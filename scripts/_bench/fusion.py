@@ -12,7 +12,7 @@ from harness import registry
 from harness.method.optimise import initial_tokens
 from harness.method.passes import Passes
 from harness.models.attention.canvas import assemble
-from harness.models.pipelines.diffusion import Condition
+from harness.models.pipelines.parts import Condition
 from harness.registry import build
 
 VIEWS, TOKENS = 6, 16

@@ -16,7 +16,7 @@ from harness.method.forward import draw_batch, forward
 from harness.method.losses.base import Loss
 from harness.method.optimise import initial_tokens, optimise
 from harness.method.selection.gaussian_fps import GaussianFps
-from harness.models.pipelines.diffusion import Condition
+from harness.models.pipelines.parts import Condition
 from harness.ops.tensors import generator
 from harness.registry import build
 

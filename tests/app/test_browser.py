@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.report.html.test_browser import CHROMIUM, DESKTOP, FLAGS
+from tests.browser import DESKTOP, NEEDED
 
 SECONDS = 120  # for one step of the page, on two busy cores
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path"),
-              pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="Gradio is not installed")]
+pytestmark = [*NEEDED, pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="Gradio is not installed")]
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +43,17 @@ def link(place):
 
 
 @pytest.fixture
-def page(link):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        context = browser.new_context(viewport=DESKTOP)
-        context.set_default_timeout(SECONDS * 1000)
-        opened = context.new_page()
-        asked: list[str] = []
-        opened.on("request", lambda request: asked.append(request.url))
-        opened.goto(link)
-        opened.get_by_role("button", name="Look").wait_for()
-        yield opened
-        browser.close()
-        assert [url for url in asked if not url.startswith((link, "data:", "blob:"))] == []
+def page(link, browser):
+    context = browser.new_context(viewport=DESKTOP)
+    context.set_default_timeout(SECONDS * 1000)
+    opened = context.new_page()
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(link)
+    opened.get_by_role("button", name="Look").wait_for()
+    yield opened
+    context.close()
+    assert [url for url in asked if not url.startswith((link, "data:", "blob:"))] == []
 
 
 def test_from_a_photograph_to_the_four_outputs(page, place):

@@ -109,7 +109,7 @@ def test_the_question_is_the_comment_at_the_head_of_the_file(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("# Does it work?\n#  In short.\n# yaml-language-server: $schema=schema.json\n\nname: a  # the\n"
                     "# no part of it\n")
-    assert layout.question(path) == "Does it work? In short."
+    assert layout._question(str(path)) == "Does it work? In short."
     path.write_text("name: a\n# later\n")
-    assert layout.question(path) == ""
-    assert layout.question(tmp_path / "missing.yaml") == ""
+    assert layout._question(str(path)) == ""
+    assert layout._question(str(tmp_path / "missing.yaml")) == ""

@@ -7,7 +7,7 @@ from harness import registry
 from harness.method.fusion.base import Guidance
 from harness.method.passes import Passes
 from harness.models.attention.fused import Layout, layer_maps
-from harness.models.pipelines.diffusion import Condition
+from harness.models.pipelines.parts import Condition
 from tests.conftest import open_session, small_spec
 
 FUSIONS = registry.names("fusion")

@@ -5,7 +5,7 @@ import torch
 from harness.method.encode import Split
 from harness.method.evaluate import assign_keypoints, hold_out
 from harness.method.localise import Located
-from harness.models.pipelines.diffusion import Condition
+from harness.models.pipelines.parts import Condition
 
 HEAD, TAIL = (0.2, 0.2), (0.8, 0.8)
 

@@ -9,7 +9,7 @@ from harness.method.evaluate import mean_pose
 from harness.method.generate import view_errors
 from harness.method.passes import Passes, reference_noise
 from harness.method.trial import run
-from harness.models.pipelines.diffusion import Condition
+from harness.models.pipelines.parts import Condition
 from harness.ops.tensors import generator
 from tests.conftest import open_session, small_spec
 

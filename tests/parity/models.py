@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from harness.models.pipelines.diffusion import Diffusion, Parts
+from harness.models.pipelines.diffusion import Diffusion
+from harness.models.pipelines.parts import Parts
 from harness.models.pipelines.zero123plus import Zero123Plus
 from tests.parity.golden import FOLDER, INDEX, Case
 

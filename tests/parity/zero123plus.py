@@ -9,7 +9,7 @@ from harness.models.attention.canvas import assemble, split
 from harness.models.attention.hooks import Pass, attend, heads
 from harness.models.attention.reference import ReadPass, WritePass
 from harness.models.pipelines import zero123plus
-from harness.models.pipelines.diffusion import Condition
+from harness.models.pipelines.parts import Condition
 from harness.ops.euler_ancestral import Draws, schedule
 from harness.registry import build
 from tests.conftest import small_spec

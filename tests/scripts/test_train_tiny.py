@@ -24,7 +24,7 @@ from _train_tiny import (
 )
 
 from harness.models.attention.canvas import assemble
-from harness.models.pipelines.diffusion import Condition, Parts
+from harness.models.pipelines.parts import Condition, Parts
 from harness.models.pipelines.zero123plus import Zero123Plus
 
 WORDS = ["a", "an", "with", ",", "biped", "red", "left", "right", "upper", "arm", "head"]

@@ -14,14 +14,14 @@ import pytest
 
 from harness.store.mlflow_tracker import sync
 from harness.store.store import Store
-from tests.report.html.test_browser import CHROMIUM, FLAGS
+from tests.browser import NEEDED
 from tests.runner.executors import fake
 from tests.store.test_mlflow_experiment import QUESTION, save
 
 SECONDS = 90  # for one page, on two busy cores
 SETTINGS = ("strength=0.3", "strength=0.5")
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")]
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +49,6 @@ def link(tmp_path_factory):
     with socket.socket() as other:
         assert other.connect_ex(("127.0.0.1", port)) != 0
     shutil.rmtree(results)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

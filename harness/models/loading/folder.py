@@ -8,7 +8,7 @@ import torch
 from harness.errors import UsageError, shorten
 from harness.models.loading.check import Expected, check_folder
 from harness.models.loading.files import fingerprint, read_json, variant, without_marks
-from harness.models.pipelines.diffusion import Parts
+from harness.models.pipelines.parts import Parts
 
 __all__ = ["SHIPPED", "Expected", "fingerprint", "load_parts"]
 

@@ -11,7 +11,8 @@ from harness.models.loading import hub
 from harness.models.loading.check import check_folder
 from harness.models.loading.files import PLAIN, ZERO123PLUS, fingerprint, up_layers
 from harness.models.loading.folder import Expected, load_parts
-from harness.models.pipelines.diffusion import DTYPES, Diffusion, Parts
+from harness.models.pipelines.diffusion import DTYPES, Diffusion
+from harness.models.pipelines.parts import Parts
 from harness.models.pipelines.sides import multiple_of_folder
 from harness.registry import knob
 

@@ -17,7 +17,8 @@ from harness.models.attention.canvas import assemble, split
 from harness.models.attention.capture import Enough
 from harness.models.attention.hooks import Pass
 from harness.models.attention.reference import ReadPass, WritePass
-from harness.models.pipelines.diffusion import Condition, Diffusion, Parts, Timestep, for_each
+from harness.models.pipelines.diffusion import Diffusion, Timestep, for_each
+from harness.models.pipelines.parts import Condition, Parts
 from harness.ops.tensors import Images, Latents
 from harness.registry import knob
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from harness.models.loading.folder import load_parts
-from harness.models.pipelines.diffusion import Condition
+from harness.models.pipelines.parts import Condition
 from harness.models.pipelines.zero123plus import Switches, UNetAlone, Zero123Plus, squared
 
 OFF = Switches(scaling=False, embedding=False, reference="none")

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.browser import DESKTOP, NEEDED, PHONE, demand_accessible, offline
 from tests.report import stores
-from tests.report.html.test_browser import CHROMIUM, DESKTOP, PHONE, RULES, browser  # noqa: F401  a fixture
 from tests.report.html.test_pages import picture
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")]
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +32,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_axe_finds_nothing_wrong_pictures_show_and_nothing_is_fetched(pages, browser, scheme, size):  # noqa: F811
-    from axe_playwright_python.sync_playwright import Axe
-
+def test_axe_finds_nothing_wrong_pictures_show_and_nothing_is_fetched(pages, browser, scheme, size):
     for path in pages:
-        context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
-        page = context.new_page()
-        asked: list[str] = []
-        page.on("request", lambda request, asked=asked: asked.append(request.url))
-        page.goto(path.as_uri())
-        found = Axe().run(page, options=RULES).response["violations"]
-        assert [(each["id"], each["help"], each["nodes"][0]["html"][:200]) for each in found] == []
-        page.evaluate("document.querySelectorAll('img').forEach(each => each.loading = 'eager')")
-        page.wait_for_function("[...document.images].every(each => each.complete)")
-        assert page.evaluate("[...document.images].filter(each => !each.naturalWidth).length") == 0
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        assert all(address.startswith("file:") for address in asked)
-        context.close()
+        with offline(browser, path, scheme, size, ("file:",)) as page:
+            demand_accessible(page)
+            page.evaluate("document.querySelectorAll('img').forEach(each => each.loading = 'eager')")
+            page.wait_for_function("[...document.images].every(each => each.complete)")
+            assert page.evaluate("[...document.images].filter(each => !each.naturalWidth).length") == 0
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")  # with pictures, too

@@ -3,22 +3,15 @@
 Needs Chromium, on the path or where CHROMIUM names it, and is left out where there is none.
 """
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.browser import DESKTOP, NEEDED, PHONE, demand_accessible, offline
 from tests.report import stores
 from tests.report.html.test_pages import picture
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")]
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -32,35 +25,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [results / "fake" / "report.html", *sorted((results / "fake" / "report-trials").glob("*.html"))[:1]]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_axe_finds_nothing_wrong_and_nothing_is_fetched(pages, browser, scheme, size):
-    from axe_playwright_python.sync_playwright import Axe
-
     for path in pages:
-        context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
-        page = context.new_page()
-        asked: list[str] = []
-        page.on("request", lambda request, asked=asked: asked.append(request.url))
-        page.goto(path.as_uri())
-        for unfold in (False, True):
-            if unfold:
-                page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-            found = Axe().run(page, options=RULES).response["violations"]
-            assert [(each["id"], each["help"], each["nodes"][0]["html"][:200]) for each in found] == []
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        assert all(url.startswith(("file:", "data:")) for url in asked)
-        context.close()
+        with offline(browser, path, scheme, size, ("file:", "data:")) as page:
+            demand_accessible(page)
+            page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+            demand_accessible(page)
 
 
 def test_every_part_of_a_page_can_be_reached_with_the_keyboard(pages, browser):
