@@ -25,7 +25,7 @@ def square(path: Path, side_px: int) -> "Tensor":
     try:
         size = path.stat().st_size
     except OSError:
-        raise UsageError(f"{path.name}: it is no longer there; choose it again") from None
+        raise UsageError(f"{path.name}: there is no such file; choose one that is there") from None
     if size > MOST_BYTES:
         raise UsageError(f"{path.name}: {size / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} MB are taken")
     try:

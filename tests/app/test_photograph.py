@@ -46,5 +46,5 @@ def test_limits_of_bytes_pixels_and_sides(tmp_path, monkeypatch):
     monkeypatch.setattr(photograph, "MOST_BYTES", 10)
     with pytest.raises(UsageError, match="MB are taken"):
         square(path, 32)
-    with pytest.raises(UsageError, match=r"gone\.png: it is no longer there"):
+    with pytest.raises(UsageError, match=r"gone\.png: there is no such file"):
         square(tmp_path / "gone.png", 32)
