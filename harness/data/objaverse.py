@@ -146,7 +146,7 @@ class Objaverse(ObjectData):
             return
         try:
             version = json.loads(path.read_text())["version"]
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             raise UsageError(f"{path}: cannot be read: {error}") from error
         if version != self.version:
             raise UsageError(f"{path}: rendered with the cameras of {version}; data.version is {self.version}")

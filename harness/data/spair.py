@@ -112,7 +112,7 @@ def _annotation(path: Path, digest: Any) -> tuple[dict[int, tuple[float, float]]
         raise UsageError(f"{path}, bndbox: {annotation['bndbox']} is no box x1, y1, x2, y2")
     points = {}
     for keypoint, place in annotation["kps"].items():
-        if not keypoint.isdecimal():
+        if not keypoint.isdecimal() or len(keypoint) > 9:
             raise UsageError(f"{path}, kps: {keypoint!r} is no keypoint's id")
         x, y = (-1.0, -1.0) if place is None else _numbers(place, 2, f"{path}, kps {keypoint}")
         if min(x, y) >= 0:  # NaN and -1 mean "not visible", like null

@@ -67,7 +67,7 @@ def read_layout(store: Store) -> ReportLayout | None:
         cited = tuple(Published(**figure) for figure in report.get("published", ()))
         spec = ReportSpec(baseline=report["baseline"], published=cited, **words)
         return ReportLayout(spec, list(content["trials"].values()) or None)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -17,7 +17,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Return the mapping in a JSON file, None if the file cannot be read or holds something else."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -30,13 +30,14 @@ def read(path: Path, files: Files) -> Annotations:
     if not is_coco(document):
         raise UsageError(f"{path}: not a COCO file: it needs the lists images, annotations and categories")
     category, names = _category(path, document["categories"])
-    images = {entry.get("id"): entry for entry in document["images"] if isinstance(entry, dict)}
+    images = {_identity(entry.get("id"), f"{path}: an image"): entry
+              for entry in document["images"] if isinstance(entry, dict)}
     best: dict[Any, Mapping[str, Any]] = {}
     crowded = set()
     for entry in document["annotations"]:
         if not isinstance(entry, dict) or entry.get("category_id") != category or entry.get("iscrowd"):
             continue
-        image = entry.get("image_id")
+        image = _identity(entry.get("image_id"), f"{path}, annotation {entry.get('id')}: its image")
         if image not in images:
             raise UsageError(f"{path}: annotation {entry.get('id')} is of image {image}, which the file does not list")
         crowded |= {image} if image in best else set()
@@ -56,6 +57,13 @@ def read(path: Path, files: Files) -> Annotations:
     return Annotations(points, names, digest([content]), str(path), remark if crowded else (), places, sizes_px)
 
 
+def _identity(value: Any, what: str) -> str | int | float | None:
+    """Return an id; raise UsageError if it is neither number nor text."""
+    if value is not None and not isinstance(value, str | int | float):
+        raise UsageError(f"{what} has the id {value!r}; an id is a number or a text")
+    return value
+
+
 def _category(path: Path, categories: list[Any]) -> tuple[Any, tuple[str, ...]]:
     """Return the id and the keypoint names of the one category that has keypoints."""
     fitting = [entry for entry in categories if isinstance(entry, dict) and entry.get("keypoints")]
@@ -63,6 +71,8 @@ def _category(path: Path, categories: list[Any]) -> tuple[Any, tuple[str, ...]]:
         named = ", ".join(repr(entry.get("name")) for entry in fitting)
         raise UsageError(f"{path}: {len(fitting)} categories have keypoints{f' ({named})' if named else ''}; one is "
                          "needed")
+    if not isinstance(fitting[0]["keypoints"], list):
+        raise UsageError(f"{path}: category {fitting[0].get('name')!r}: keypoints is no list of names")
     names = tuple(map(str, fitting[0]["keypoints"]))
     if len(set(names)) < len(names):
         raise UsageError(f"{path}: category {fitting[0].get('name')!r} has a keypoint name twice")
@@ -86,4 +96,4 @@ def _weight(entry: Mapping[str, Any]) -> tuple[int, float]:
     values, box = entry.get("keypoints"), entry.get("bbox")
     labelled = sum(bool(value) for value in values[2::3]) if isinstance(values, list) else 0
     sides = box[2:4] if isinstance(box, list) and len(box) == 4 else (0, 0)
-    return labelled, float(sides[0]) * float(sides[1])
+    return labelled, float(sides[0] * sides[1]) if all(isinstance(side, int | float) for side in sides) else 0.0

@@ -6,6 +6,8 @@ from typing import Any
 
 from harness.errors import UsageError
 
+DIGITS = 150  # the product of two such integers still is a float
+
 
 def read_bytes(path: Path, source: str) -> bytes:
     """Return a file's content; raise UsageError if it is missing or empty."""
@@ -19,11 +21,18 @@ def read_bytes(path: Path, source: str) -> bytes:
 
 
 def parse_json(content: bytes, path: Path) -> Any:
-    """Return the content of a JSON file; raise UsageError if it is truncated or not JSON."""
+    """Return the content of a JSON file; raise UsageError if it is truncated or not JSON.
+
+    An integer that no float holds becomes infinite, as 1e999 does.
+    """
     try:
-        return json.loads(content)
-    except ValueError as error:  # bad JSON and bad UTF-8 alike
+        return json.loads(content, parse_int=_integer)
+    except (ValueError, RecursionError) as error:  # bad JSON, bad UTF-8, lists in lists without end
         raise UsageError(f"{path}: not a JSON file: {error}") from error
+
+
+def _integer(text: str) -> int | float:
+    return int(text) if len(text) <= DIGITS else float(text)
 
 
 def parse_lines(content: bytes, path: Path) -> list[str]:

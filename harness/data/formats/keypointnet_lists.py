@@ -19,7 +19,7 @@ def read_annotations(path: Path, number: str, source: str) -> dict[str, dict[int
             model = str(entry["model_id"])
             points = {int(item["semantic_id"]): ([float(x) for x in item["xyz"]], int(item["pcd_info"]["point_index"]))
                       for item in entry["keypoints"]}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UsageError(f"{path}: entry {place}: {type(error).__name__}: {error}") from error
         if model in keypoints:
             raise UsageError(f"{path}: entry {place}: model {model} is listed twice")

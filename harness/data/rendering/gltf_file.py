@@ -40,7 +40,7 @@ class Document:
         try:
             self.json: Node = json.loads(blob.decode("utf-8-sig"))
             version = str(self.json.get("asset", {}).get("version", "2.0"))
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             refuse(f"cannot be read: {error}")
         if not version.startswith("2"):
             refuse(f"is glTF {version}, only glTF 2 is supported")

@@ -127,7 +127,7 @@ def tensor_names(path: Path) -> list[str]:
             header = json.loads(file.read(length))
             entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
             end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-        except (ValueError, AttributeError, KeyError, TypeError, IndexError):
+        except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError):
             raise UsageError(f"model file {path}: its header is damaged") from None
     if not isinstance(end, int) or 8 + length + end != size:
         raise UsageError(f"model file {path}: {size} bytes, but its header describes {8 + length + end}; download it "

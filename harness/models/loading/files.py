@@ -105,7 +105,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return a configuration file's content; raise UsageError if it is missing or not JSON."""
     try:
         content = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise UsageError(f"model file {path}: missing, or not JSON") from None
     if not isinstance(content, dict):
         raise UsageError(f"model file {path}: not a JSON object")

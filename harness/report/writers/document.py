@@ -52,7 +52,7 @@ def parse(text: str, name: str) -> Mapping[str, Any]:
     """Return the document in a text; raise UsageError, with ``name`` for the text, if it is none."""
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{name}: is no JSON: {error}") from None
     missing = [key for key in KEYS if not isinstance(content, dict) or key not in content]
     if missing:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from harness.data.folder import Folder
 from harness.errors import UsageError
+from tests.data.odd_json import refusals
 
 POINTS = {"0.png": {"nose": (3.0, 5.0), "tail": (30.0, 12.5)}, "sub/1.png": {"nose": (4.0, 6.0)}}
 HEADER = "image,keypoint,x,y,visible\n"
@@ -181,3 +182,16 @@ def test_a_float_image_of_no_known_range_is_refused(tmp_path):
     data = Folder(root=str(tmp_path), test_share=0.0, share_train=True)
     with pytest.raises(UsageError, match=r"f.tiff: float pixels from 0 to 4000; expected \[0, 1\] or \[0, 255\]"):
         data.scene("fit", 0)
+
+
+@pytest.mark.parametrize("name", ["person_keypoints.json", "0.json"])
+def test_odd_values_anywhere_are_read_or_named_in_one_line(name, tmp_path):
+    pictures(tmp_path)
+    coco(tmp_path) if name != "0.json" else labelme(tmp_path)
+    assert refusals(tmp_path / name, lambda: Folder(root=str(tmp_path), annotations=name).read()) > 50
+
+
+def test_lists_in_lists_without_end_are_no_annotations(tmp_path):
+    (pictures(tmp_path) / "coco.json").write_text("[" * 200_000)
+    with pytest.raises(UsageError, match="not a JSON file"):
+        Folder(root=str(tmp_path), annotations="coco.json").photos  # noqa: B018
