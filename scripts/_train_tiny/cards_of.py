@@ -53,6 +53,15 @@ def of_tiny_sd(folder: Path, runs: Path, captions: Captions, scenes: Pictures, c
         "sd_grounding": card.last_mean(log, "grounding"), "sd_measured": card.table(measured)})
 
 
+def _curve(log: list[dict[str, float]], count: int = 6) -> str:
+    """Return table rows of what was watched along a further run, the last one at its end."""
+    watched = [line for line in log if "guess_db" in line]
+    rows = watched[::-1][:: max(1, len(watched) // count)][::-1]
+    return "\n".join(
+        f"| {line['canvases']:,} | {line['error@200']:.4f} | {line['error@600']:.4f} | {line['error@800']:.4f} | "
+        f"{100 * line['worth@600']:.1f} % | {line['guess_db']:+.2f} | {line['pck@0.1']:.3f} |" for line in rows)
+
+
 def picture_canvases(scenes: Pictures, made: Tensor, path: Path) -> None:
     """Save the photographs of a few scenes, each beside the generated views (n 6 3 64 64) above the true ones."""
     assert scenes.conditions is not None
@@ -65,9 +74,9 @@ def picture_canvases(scenes: Pictures, made: Tensor, path: Path) -> None:
     card.sheet(rows, path)
 
 
-def of_tiny_zero123plus(folder: Path, runs: Path, scenes: Pictures, mean: Tensor, counts: tuple[int, int]) -> None:
-    """Write tiny_zero123plus's card."""
-    log = card.exported(card.lines(runs / "zero123plus.log"))
+def of_tiny_zero123plus(folder: Path, run: Path, scenes: Pictures, mean: Tensor, singles: int) -> None:
+    """Write tiny_zero123plus's card; ``run`` is the folder of the further run that the weights came out of."""
+    log = card.exported(card.lines(run / "steady.log"))
     model = Zero123Plus(load_parts(folder, zero123plus=True), "fp32", "cpu")
     scores, made = measure.canvas_scores(model, scenes, mean)
     picture_canvases(scenes, made, folder / "canvases.png")
@@ -75,8 +84,8 @@ def of_tiny_zero123plus(folder: Path, runs: Path, scenes: Pictures, mean: Tensor
     gain = measure.condition_gain(model, scenes)
     measured["denoising error at timestep 600 with another scene's condition"] = f"{100 * gain:+.1f} %"
     card.write(folder, {
-        "canvas_steps": measure.CANVAS_STEPS, "canvas_guidance": measure.CANVAS_GUIDANCE, "sizes": sizes(folder),
-        "single": counts[0], "six": counts[1], "run_steps": log[-1]["step"], "minutes": card.minutes(log),
-        "canvases": zero123plus.CANVASES, "singles": zero123plus.SINGLES, "scenes": len(scenes),
+        "canvas_steps": measure.SAMPLINGS[-1][0], "canvas_guidance": measure.SAMPLINGS[-1][1], "sizes": sizes(folder),
+        "single": singles, "six": log[-1]["scenes"], "canvases": log[-1]["canvases"], "scenes": len(scenes),
+        "curve": _curve(log),
         **{key: card.last_mean(log, key) for key in ("denoising", "alone", "grounding", "alone_grounding")},
         "measured": card.table({**measured, **_localised(log)})})

@@ -16,7 +16,7 @@ from harness.models.pipelines.zero123plus import Zero123Plus
 
 SAMPLES = 64
 SD_STEPS, SD_GUIDANCE = 40, 3.0
-CANVAS_STEPS, CANVAS_GUIDANCE = 24, 2.0
+SAMPLINGS = ((24, 2.0), (12, 1.0))  # steps and guidance of generated canvases; the last are what experiments use
 WINDOW_PX = 2
 SHADES = (0.35, 0.5, 0.65, 0.8, 1.0)
 
@@ -102,10 +102,10 @@ def psnr_db(made: Tensor, truth: Tensor) -> float:
 
 
 @torch.no_grad()
-def paint(model: Zero123Plus, conditions: Tensor, guidance: float = CANVAS_GUIDANCE) -> Tensor:
+def paint(model: Zero123Plus, conditions: Tensor, steps: int, guidance: float) -> Tensor:
     """Return six generated views (n 6 3 64 64) for condition images (n 3 64 64), by ancestral Euler sampling."""
     sampler = EulerAncestralDiscreteScheduler.from_config(model.parts.scheduler.config, timestep_spacing="trailing")
-    sampler.set_timesteps(CANVAS_STEPS)
+    sampler.set_timesteps(steps)
     draws = torch.Generator().manual_seed(11)
     known = model.encode_condition(conditions)
     nothing = model.no_condition(known)
@@ -152,13 +152,14 @@ def condition_gain(model: Zero123Plus, card: Pictures, timestep: int = 600) -> f
 
 @torch.no_grad()
 def canvas_scores(model: Zero123Plus, card: Pictures, mean: Tensor) -> tuple[dict[str, float], Tensor]:
-    """Return PSNRs of generated views, of the mean training canvas, of copies of the condition; and the views."""
+    """Return PSNRs of generated views, of the mean training canvas, of copies of the condition; and the last views."""
     assert card.conditions is not None
     truth, conditions = card.images.float() / 255, card.conditions.float() / 255
-    made = torch.cat([paint(model, batch) for batch in conditions.split(8)])
+    scores = {}
+    for steps, guidance in SAMPLINGS:
+        made = torch.cat([paint(model, batch, steps, guidance) for batch in conditions.split(8)])
+        scores[f"generated, {steps} steps, guidance {guidance:g}"] = psnr_db(made, truth)
     expected = torch.cat([expect(model, batch) for batch in conditions.split(8)])
-    scores = {"generated": psnr_db(made, truth), "one-step estimate": psnr_db(expected, truth),
-              "mean canvas": psnr_db(mean.expand_as(truth), truth),
-              "condition copied": psnr_db(conditions[:, None].expand_as(truth), truth),
-              "autoencoder alone": psnr_db(model.decode(model.encode(truth)), truth)}
-    return scores, made
+    return scores | {"one-step estimate": psnr_db(expected, truth), "mean canvas": psnr_db(mean.expand_as(truth), truth),
+                     "condition copied": psnr_db(conditions[:, None].expand_as(truth), truth),
+                     "autoencoder alone": psnr_db(model.decode(model.encode(truth)), truth)}, made

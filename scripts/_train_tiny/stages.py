@@ -188,11 +188,11 @@ def write_card_sd(arguments: Namespace) -> None:
 
 
 def write_card_zero123plus(arguments: Namespace) -> None:
-    """Measure tiny_zero123plus and write its card."""
+    """Measure tiny_zero123plus, which came out of the further run, and write its card."""
     scenes = data.pictures(arguments.runs, 6, HELD_OUT_SIX, "card")
     mean = data.pictures(arguments.runs, 6, SIX_VIEWS).images.float().mean(0) / 255
-    cards_of.of_tiny_zero123plus(arguments.weights / "tiny_zero123plus", arguments.runs, scenes, mean,
-                                 (SINGLE_VIEWS, SIX_VIEWS))
+    cards_of.of_tiny_zero123plus(arguments.weights / "tiny_zero123plus", arguments.runs / arguments.name, scenes, mean,
+                                 SINGLE_VIEWS)
 
 
 def score_zero123plus(arguments: Namespace) -> None:

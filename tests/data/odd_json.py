@@ -13,8 +13,8 @@ ODD = (None, True, "x", "", [], {}, [[]], -1, 10**400, float("inf"), float("nan"
 def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place of a JSON document, the whole and inner ones too."""
     yield path
-    inner = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    for key, value in inner:
+    lists = enumerate(document) if isinstance(document, list) else ()
+    for key, value in document.items() if isinstance(document, dict) else lists:
         yield from places(value, (*path, key))
 
 
@@ -40,5 +40,6 @@ def refusals(file: Path, read: Callable[[], object]) -> int:
                 read()
             except UsageError as error:
                 refused += 1
-                assert "\n" not in str(error), (path, value)
+                long = "\n" in str(error)
+                assert not long, (path, value)
     return refused
