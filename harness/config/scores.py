@@ -36,7 +36,7 @@ PATTERNS: tuple[tuple[str, str, From], ...] = (
     (r"entropy(_\w+)?|effective_area(_untrained)?", "minimize", "test"),
     (r"nvs_loss(_forced|_baseline|@t\d+)?", "minimize", "test"),
     (r"psnr|ssim", "maximize", "test"),
-    (rf"generated_pck(_true)?{ALPHA}", "maximize", "labels"),
+    (rf"generated_pck(_true|_mean_pose)?{ALPHA}", "maximize", "labels"),
     (r"generated_(reprojection_px|error_3d|pmpjpe)(_true)?", "minimize", "labels"),
 )
 NAMED = ("pck_fit@0.1", "pck_fit@0.05", "pck_fit@0.2", "nvs_loss", "psnr", "ssim", "entropy", "peak_mass",

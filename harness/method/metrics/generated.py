@@ -22,6 +22,7 @@ class Generated(Metric):
     as `reprojection_px`, which needs no truth; ``generated_error_3d``, the median distance of the triangulated points
     from the true ones; ``generated_pmpjpe``, their mean distance after a similarity alignment per scene, a mean over
     scenes of four points or more. The same with ``_true`` are of the true views: what a perfect painter would reach.
+    ``generated_pck_mean_pose@<alpha>`` is what the mean pose reaches on them: keypoints in the views must beat it.
     """
 
     def __call__(self, observed: Observations) -> dict[str, float]:
@@ -30,8 +31,7 @@ class Generated(Metric):
         if painted is None:
             return {}
         first = observed_first(observed, len(painted.visible))
-        return {name: value for suffix, views in (("", painted), ("_true", first))
-                for name, value in _scores(views, suffix).items()}
+        return _scores(painted, "") | _scores(first, "_true") | _pck(first, "mean_pose", "_mean_pose")
 
 
 def painted_only(observed: Observations) -> Observations | None:
@@ -97,8 +97,7 @@ def _scores(observed: Observations, suffix: str) -> dict[str, float]:
     if not observed.scored:
         return {}
     columns = by_keypoint(observed)
-    scores = {f"generated_pck{suffix}@{alpha:g}": share(hits(columns["error"], observed.normaliser_px, alpha),
-                                                       observed.visible) for alpha in ALPHAS}
+    scores = _pck(observed, "", suffix)
     if "reprojection" in columns:
         scores |= _mean("generated_reprojection_px" + suffix, columns["reprojection"])
     if "error_3d" in columns:
@@ -108,6 +107,14 @@ def _scores(observed: Observations, suffix: str) -> dict[str, float]:
         aligned = columns["aligned_3d"][:, 0].nanmean(-1)  # (M K) -> (M)
         scores |= _mean("generated_pmpjpe" + suffix, aligned)
     return scores
+
+
+def _pck(observed: Observations, prediction: str, suffix: str) -> dict[str, float]:
+    if not observed.scored or prediction not in observed.predictions:
+        return {}
+    error = errors_px(observed.predictions[prediction], observed.truth_yx, observed.size_px).nan_to_num(nan=torch.inf)
+    return {f"generated_pck{suffix}@{alpha:g}": share(hits(error, observed.normaliser_px, alpha), observed.visible)
+            for alpha in ALPHAS}
 
 
 def _mean(name: str, values: Tensor) -> dict[str, float]:

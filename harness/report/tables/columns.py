@@ -186,7 +186,8 @@ TABLES = (
     ),
     TableLayout(
         "generated", "Keypoints in generated views", lambda _: GENERATED, ("generated_pck@0.1",),
-        note="Each score in the generated views, then in the true views of the same scenes, as a perfect painter would "
+        (Reference("mean pose", {r"generated_pck@(.*)": r"generated_pck_mean_pose@\1"}),),
+        "Each score in the generated views, then in the true views of the same scenes, as a perfect painter would "
         "give it. reproj.: found points against their triangulated point, without truth; P-MPJPE: 3D error after a "
         "similarity alignment per scene; 3D in scene units.",
     ),

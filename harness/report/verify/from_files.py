@@ -66,12 +66,12 @@ def _agreement(points: Columns, name: str) -> float | None:
 
 
 def _generated(points: Columns, name: str) -> float | None:
-    """Return a score of generated views, or with `_true` of the true views of the same scenes."""
+    """Return a score of generated views, or of the true views or the mean pose in the same scenes."""
     if "error_generated" not in points:
         return None
     rows = ~np.isnan(points["error_generated"])
-    kind = name.removeprefix("generated_").replace("_true", "")
-    end = "" if "_true" in name else "_generated"
+    kind = name.removeprefix("generated_").replace("_true", "").replace("_mean_pose", "")
+    end = "_mean_pose" if "_mean_pose" in name else "" if "_true" in name else "_generated"
     match = re.fullmatch(r"pck@([\d.]+)", kind)
     if match:
         rows = rows & np.asarray(points["visible"], dtype=bool)

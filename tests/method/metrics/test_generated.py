@@ -136,6 +136,7 @@ def test_the_true_views_scores_are_those_of_all_scenes_if_all_are_painted(settin
     for name, other in {"generated_pck_true@0.1": "pck@0.1", "generated_reprojection_px_true": "reprojection_px",
                         "generated_error_3d_true": "error_3d"}.items():
         assert result.scores[name] == pytest.approx(result.scores[other], rel=1e-12), name
+    assert result.scores["generated_pck_mean_pose@0.1"] == result.scores["pck_mean_pose@0.1"]
 
 
 @pytest.mark.usefixtures("random_models")
