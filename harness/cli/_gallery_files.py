@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from harness.cli import _report_files
 from harness.cli._options import demand_no_file
 from harness.cli._trial_files import reader
+from harness.config.setting_texts import canonical
 from harness.config.spec import ReportSpec
 from harness.errors import UsageError
 from harness.report.evolution.files import FOLDER, NUMBERS
 from harness.report.gallery import pages, words
 from harness.report.gallery.pages import Folder
 from harness.report.inputs import Columns
-from harness.report.tables.rows import Group, canonical, group_records
+from harness.report.tables.rows import Group, group_records
 from harness.store import lock
 from harness.store.atomic_files import make_folder, replace_file_unsynced, replace_folder_unsynced
 from harness.store.parquet_json import read_json, to_plain_json

@@ -15,6 +15,13 @@ def get(plain: Any, path: str, missing: Any = None) -> Any:
     return plain
 
 
+def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Return dotted path and value of every setting inside a value."""
+    if not isinstance(value, Mapping):
+        return [(path, value)]
+    return [leaf for key, inner in value.items() for leaf in leaves(inner, f"{path}.{key}" if path else str(key))]
+
+
 def matches(setting: Any, expected: Any) -> bool:
     """Return whether a setting is the expected one. A choice's name, or a list of losses, matches with any knobs.
 

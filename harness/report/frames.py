@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.config.dotted import leaves
 from harness.errors import UsageError, nearest
 from harness.report.tables.cells import Table
-from harness.report.tables.rows import Record, leaves
+from harness.report.tables.rows import Record
 from harness.store.parquet_json import read_table
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.config.setting_texts import canonical
 from harness.config.spec import ReportSpec
 from harness.report.tables.build import Table, build
 from harness.report.tables.empty import why_empty
-from harness.report.tables.rows import Record, canonical
+from harness.report.tables.rows import Record
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,8 @@ from functools import cached_property
 
 from harness.config.ids import Ids
 from harness.config.spec import Experiment
-from harness.search.trial_source import Fingerprinter, Fingerprints, Labels, PlannedTrial, TrialSource
+from harness.search.labels import Labels
+from harness.search.trial_source import Fingerprinter, Fingerprints, PlannedTrial, TrialSource
 from harness.store.store import Store
 
 
@@ -24,7 +25,7 @@ class Grid(TrialSource):
 
     def __iter__(self) -> Iterator[PlannedTrial]:
         """Yield every trial of the plan with its present status in the store."""
-        in_store, ids, labels, planned = self._store.started_ids(), Ids(), Labels(self._experiment.axes), set()
+        in_store, ids, labels, planned = self._store.started_ids(), Ids(), self._labels, set()
         for spec in self._experiment.trials:
             fingerprints = self._fingerprints(spec)
             trial = ids.of(spec, fingerprints["data"], fingerprints["weights"])
@@ -32,6 +33,10 @@ class Grid(TrialSource):
                 planned.add(trial)
                 status = self._store.status(trial) if trial in in_store else "missing"
                 yield PlannedTrial(trial, spec, labels.of(spec), fingerprints, status)
+
+    @cached_property
+    def _labels(self) -> Labels:
+        return Labels(self._experiment.axes, self._experiment.trials)
 
     @property
     def total(self) -> int:

@@ -1,7 +1,7 @@
 """The interface of a source of trials (a grid or a search), and what both need to plan a trial."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -97,35 +97,3 @@ class Fingerprints:
                 self._compute = fingerprints
             self._by_choice[choice] = self._compute(spec)
         return self._by_choice[choice]
-
-
-class Labels:
-    """Labels of consecutive trials: only the settings that differ from the last trial's are formatted again."""
-
-    def __init__(self, axes: Sequence[str]) -> None:
-        self._axes = [(axis, *axis.split(".")) for axis in dict.fromkeys((*axes, "seed"))]
-        self._last: list[Any] = [None] * len(self._axes)
-        self._words = [""] * len(self._axes)
-
-    def of(self, spec: TrialSpec) -> str:
-        """Return the trial's values on the axes, such as `fusion=spatial seed=0`."""
-        for place, (axis, first, *rest) in enumerate(self._axes):
-            value = getattr(spec, first, None)
-            if value is not self._last[place]:
-                self._last[place], self._words[place] = value, _axis_value(axis, value, rest)
-        return " ".join(filter(None, self._words))
-
-
-def _axis_value(axis: str, value: Any, rest: Sequence[str]) -> str:
-    """Return one axis and its value, "" if the trial has no such setting."""
-    if isinstance(value, tuple) and value and isinstance(value[0], Choice):  # losses
-        value = {loss.name: loss.knobs for loss in value}
-    elif isinstance(value, Choice) and rest:
-        value = value.knobs
-    for key in rest:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    if isinstance(value, Choice):
-        value = value.name
-    elif isinstance(value, Mapping):
-        value = "+".join(value)
-    return "" if value is None else f"{axis}={value}"

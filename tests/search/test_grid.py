@@ -1,10 +1,12 @@
 """The plan of a grid: order, ids and the trials left to run."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.config.spec import Choice, Experiment, ReportSpec
 from harness.search.grid import Grid
-from harness.search.trial_source import Labels
+from harness.search.labels import Labels
 from harness.store.store import Store
 from tests.runner.executors import fake
 
@@ -79,3 +81,13 @@ def test_a_label_names_choices_knobs_and_losses():
     axes = ("fusion", "fusion.alpha", "fusion.beta", "losses", "losses.sharpening.weight", "steps")
     assert Labels(axes).of(spec) == ("fusion=fake fusion.alpha=0.25 losses=sharpening losses.sharpening.weight=100.0 "
                                  "steps=4 seed=3")
+
+
+def test_labels_of_one_name_say_the_knobs_that_tell_them_apart():
+    specs = [fake.spec(0, alpha=alpha) for alpha in (0.25, 0.5)]
+    specs += [replace(specs[0], losses=(Choice("sharpening", {"weight": weight}),)) for weight in (1.0, 3.0)]
+    labels = Labels(("fusion", "losses"), specs)
+    texts = [labels.of(spec) for spec in specs]
+    assert len(set(texts)) == 4
+    assert texts[1] == "fusion=fake alpha=0.5 losses=sharpening weight=100 seed=0"
+    assert Labels(("fusion", "fusion.alpha"), specs).of(specs[0]) == "fusion=fake fusion.alpha=0.25 seed=0"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.config.setting_texts import canonical
 from harness.report.compare import setting_changes
 from harness.report.statistics import (
     Interval,
@@ -17,7 +18,7 @@ from harness.report.statistics import (
     two_way_interval,
 )
 from harness.report.tables.columns import TABLES, Column
-from harness.report.tables.rows import ORIGINS, Group, Record, canonical, varying_settings
+from harness.report.tables.rows import ORIGINS, Group, Record, varying_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from harness.config.setting_texts import canonical
 from harness.config.spec import RESULTS_CHANGES
 from harness.report.tables.cells import EFFECTS
-from harness.report.tables.rows import Record, canonical, row_name
+from harness.report.tables.rows import Record, row_name
 
 Document = Mapping[str, Any]
 Row = Mapping[str, Any]

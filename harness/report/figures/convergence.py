@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.config.setting_texts import canonical
 from harness.report.figures._bands import DrawnLine, cut_note, draw_lines, seed_line
 from harness.report.figures._base import Kind
 from harness.report.figures._source import FigureRow, FigureSource, scope
 from harness.report.figures._style import COLUMN_IN, PAGE_IN, SHARE, draw_legend, height_in
 from harness.report.inputs import Columns
-from harness.report.tables.rows import canonical
 from harness.report.verify.from_files import SPAN, loss_at_last_weights, moving_average
 
 if TYPE_CHECKING:

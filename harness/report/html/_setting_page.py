@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from harness.config.setting_texts import ABSENT
 from harness.report.compare import setting_changes
 from harness.report.html._addresses import anchor
 from harness.report.html._templates import fill
 from harness.report.statistics import mean_interval
-from harness.report.tables.rows import ABSENT, Group, Record
+from harness.report.tables.rows import Group, Record
 
 ORIGIN = ("command", "git_commit", "git_dirty", "device", "threads", "python", "torch", "diffusers", "platform")
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from harness.config.setting_texts import canonical
 from harness.config.spec import RESULTS_VERSION, ReportSpec
 from harness.report.statistics import Interval, mean_interval
 from harness.report.tables.cells import Cell, Difference, Row, Table, format_interval
@@ -13,7 +14,7 @@ from harness.report.tables.effects import effects_table, why_none
 from harness.report.tables.legends import legend
 from harness.report.tables.notes import listing, shared_notes
 from harness.report.tables.published import uncited_note, with_published
-from harness.report.tables.rows import Group, Record, canonical, group_records
+from harness.report.tables.rows import Group, Record, group_records
 from harness.report.tables.values import RowValues, row_values
 
 __all__ = ["Cell", "Difference", "Row", "Table", "build"]

@@ -6,6 +6,8 @@ from statistics import fmean
 
 import numpy as np
 
+from harness.config.dotted import leaves
+from harness.config.setting_texts import canonical, without
 from harness.report.statistics import (
     effect_size,
     holm,
@@ -17,7 +19,6 @@ from harness.report.statistics import (
 from harness.report.statistics.paired import ALPHA
 from harness.report.tables.cells import Difference
 from harness.report.tables.columns import Column
-from harness.report.tables.rows import canonical, leaves, without
 from harness.report.tables.values import RowValues
 
 Place = tuple[int, int]  # row, column

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.config import dotted
+from harness.config.setting_texts import ABSENT, canonical, without
 from harness.config.spec import ReportSpec
 from harness.report.statistics import effect_size, mean_interval, probability_of_improvement, sign_flip
 from harness.report.statistics.paired import ALPHA
@@ -12,7 +13,7 @@ from harness.report.tables.cells import EFFECTS, Cell, Difference, Row, Table, f
 from harness.report.tables.columns import TABLES, Column
 from harness.report.tables.comparisons import corrected
 from harness.report.tables.notes import average, listing, star_notes
-from harness.report.tables.rows import ABSENT, Group, canonical, group_records, without
+from harness.report.tables.rows import Group, group_records
 
 SCORES = ("pck@0.1", "pck_regressed@0.1", "nme", "entropy", "nvs_loss")  # columns in addition to the tested scores
 MISSING = object()

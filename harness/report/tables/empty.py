@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.config.dotted import leaves
+from harness.config.setting_texts import canonical
 from harness.config.spec import RESULTS_VERSION
 from harness.report.tables.notes import MOST_NAMED
-from harness.report.tables.rows import Record, canonical, leaves
+from harness.report.tables.rows import Record
 
 Values = dict[str, dict[str, str]]  # setting -> the texts of its values, by their canonical form
 

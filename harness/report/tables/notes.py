@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.config.setting_texts import canonical
 from harness.report.statistics import seeds_needed
 from harness.report.statistics.paired import ALPHA
 from harness.report.tables.cells import Difference
-from harness.report.tables.rows import Group, Record, canonical, describe_specs
+from harness.report.tables.rows import Group, Record, describe_specs
 
 MOST_NAMED = 4
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.config.setting_texts import ABSENT, canonical
 from harness.config.spec import Published
 from harness.report.statistics import Interval
 from harness.report.tables.cells import Cell, Row, Table, format_interval
 from harness.report.tables.notes import listing
-from harness.report.tables.rows import ABSENT, Group, canonical, is_baseline
+from harness.report.tables.rows import Group, is_baseline
 from harness.report.tables.values import labels_of
 
 

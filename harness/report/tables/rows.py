@@ -1,20 +1,17 @@
 """Groups trials into rows, equal in everything but the seed, and labels the rows."""
 
-import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from harness.config import dotted
+from harness.config.setting_texts import ABSENT, canonical, texts_of, without
 from harness.config.spec import ReportSpec
 from harness.report.tables.columns import measured_by
 
 Record = Mapping[str, Any]
-ABSENT = "\N{EM DASH}"
-_encode = json.JSONEncoder(sort_keys=True, default=list).encode
 ORIGINS = {"data": "data", "weights": "weights"}  # fingerprint -> column head, for rows that differ in it alone
 
 
@@ -59,11 +56,6 @@ def row_name(heads: Sequence[str], labels: Sequence[str], joint: str = " ", *, i
     named = [label if is_reference and i == 0 else f"{head}={label}"
              for i, (head, label) in enumerate(zip(heads, labels, strict=True)) if label not in ("", ABSENT)]
     return joint.join(named)
-
-
-def canonical(value: Any) -> str:
-    """Return a text that is equal for equal settings, also after a round trip through JSON."""
-    return _encode(value)
 
 
 def setting(spec: Mapping[str, Any]) -> str:
@@ -115,12 +107,12 @@ def varying_settings(specs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _columns(specs: Sequence[Mapping[str, Any]], requested: Sequence[str]) -> list[tuple[str, list[str]]]:
-    columns = [(path, _texts([dotted.get(spec, path) for spec in specs])) for path in requested]
+    columns = [(path, texts_of([dotted.get(spec, path) for spec in specs])) for path in requested]
     for key in dict.fromkeys(key for spec in specs for key in spec if key != "seed"):
         inner = [path.removeprefix(f"{key}.") for path in requested if path.startswith(f"{key}.")]
         rest = [without(spec.get(key), inner) for spec in specs]
         if key not in requested and _differ(rest):
-            columns.append((key, _texts(rest)))
+            columns.append((key, texts_of(rest)))
     return columns
 
 
@@ -128,65 +120,6 @@ def _differ(values: Sequence[Any]) -> bool:
     """Return whether values differ; a list equals a tuple of the same items."""
     first = values[0] if values else None
     return any(value != first and canonical(value) != canonical(first) for value in values)
-
-
-def _texts(values: Sequence[Any]) -> list[str]:
-    """Return one setting's values as texts; of a mapping only the knobs that differ."""
-    mappings = [value for value in values if isinstance(value, Mapping)]
-    same = bool(values) and len(mappings) == len(values)
-    shared = set.intersection(*(set(value) for value in mappings)) if same else set()
-    leaves_by_kind: dict[Any, dict[str, set[str]]] = {}
-    for value in mappings:
-        by_path = leaves_by_kind.setdefault(_kind(value), {})
-        for path, leaf in leaves(value):
-            by_path.setdefault(path, set()).add(canonical(leaf))
-    # A knob that only some values of a kind have differs too.
-    counts = Counter(_kind(value) for value in mappings)
-    present = Counter((_kind(value), path) for value in mappings for path, _ in leaves(value))
-    differing = {kind: {path for path, texts in by_path.items()
-                        if len(texts) > 1 or present[kind, path] < counts[kind]}
-                 for kind, by_path in leaves_by_kind.items()}
-    texts = [_text(value, differing.get(_kind(value), set()), shared) for value in values]
-    if len(set(texts)) < len(set(map(canonical, values))):  # floats that are equal when rounded
-        texts = [_text(value, differing.get(_kind(value), set()), shared, exact=True) for value in values]
-    return texts
-
-
-def _text(value: Any, differing: Set[str] = frozenset(), shared: Set[str] = frozenset(), *, exact: bool = False) -> str:
-    if value is None:
-        return ABSENT
-    if isinstance(value, list | tuple):
-        return " ".join(map(str, value)) or "none"
-    if not isinstance(value, Mapping):
-        return f"{value:g}" if isinstance(value, float) and not exact else str(value)
-    knobs = [f"{path}={_text(leaf, exact=exact)}" for path, leaf in leaves(value) if path in differing]
-    if "name" in value:
-        return " ".join([str(value["name"]), *knobs])
-    names = [name for name in value if name not in shared] or list(value)
-    prefix = f"{names[0]}." if len(names) == 1 else ""
-    return " ".join([" + ".join(names), *(text.removeprefix(prefix) for text in knobs)])
-
-
-def _kind(value: Any) -> Any:
-    """Return a value's variant without knobs: its name, or the set of its losses."""
-    if not isinstance(value, Mapping):
-        return None
-    return value["name"] if "name" in value else frozenset(value)
-
-
-def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
-    """Return dotted path and value of every setting inside a value."""
-    if not isinstance(value, Mapping):
-        return [(path, value)]
-    return [leaf for key, inner in value.items() for leaf in leaves(inner, f"{path}.{key}" if path else str(key))]
-
-
-def without(value: Any, paths: Sequence[str]) -> Any:
-    """Return a value without the settings at these dotted paths."""
-    if not isinstance(value, Mapping):
-        return value
-    inner = {key: [path.removeprefix(f"{key}.") for path in paths if path.startswith(f"{key}.")] for key in value}
-    return {key: without(item, inner[key]) for key, item in value.items() if key not in paths}
 
 
 def _head(path: str, paths: Sequence[str]) -> str:
@@ -203,6 +136,6 @@ def _short(path: str) -> str:
 
 def describe_specs(specs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the differing settings of each spec as text, knobs included, to name trials without a row."""
-    columns = [[f"{path}={text}" for text in _texts([dotted.get(spec, path) for spec in specs])]
+    columns = [[f"{path}={text}" for text in texts_of([dotted.get(spec, path) for spec in specs])]
                for path in varying_settings(specs)]
     return [", ".join(texts) for texts in zip(*columns, strict=True)]
