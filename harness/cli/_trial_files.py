@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.report.inputs import Columns, ReadFile
 from harness.report.tables.rows import Record
-from harness.store.parquet_json import read_table
+from harness.store.parquet_json import as_arrays, read_table
 from harness.store.store import Store
 
 
@@ -14,7 +14,6 @@ def reader(results: Path) -> ReadFile:
     The function raises UsageError for a file that cannot be read.
     """
     def read(record: Record, name: str) -> Columns:
-        table = read_table(Store(results, record["experiment"]).path(record["id"]) / f"{name}.parquet")
-        return {column: table[column].to_numpy() for column in table.column_names}
+        return as_arrays(read_table(Store(results, record["experiment"]).path(record["id"]) / f"{name}.parquet"))
 
     return read

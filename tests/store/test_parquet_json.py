@@ -1,10 +1,12 @@
 import math
+import subprocess
+import sys
 
 import pyarrow
 import pytest
 
 from harness.errors import UsageError
-from harness.store.parquet_json import read_json, read_parquet, to_parquet, to_plain_json
+from harness.store.parquet_json import read_json, read_parquet, read_table, to_parquet, to_plain_json
 
 
 def test_a_table_reads_back_and_columns_of_several_lengths_are_refused(tmp_path):
@@ -37,3 +39,18 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path, damage):
     path.unlink()
     with pytest.raises(UsageError, match=r"/points\.parquet: there is no such file$"):
         read_parquet(path)
+
+
+def test_arrays_are_pyarrows_own_and_pandas_stays_out(tmp_path):
+    columns = {"count": [3, 1], "error": [0.5, math.inf], "gap": [None, 2.5], "seen": [True, False], "name": ["a", "b"],
+               "none": [None, 4], "doubt": [None, True]}
+    (tmp_path / "t.parquet").write_bytes(to_parquet(columns))
+    code = ("import sys; from pathlib import Path; from harness.store.parquet_json import as_arrays, read_table\n"
+            "arrays = as_arrays(read_table(Path(sys.argv[1])))\n"
+            "print({name: array.tolist() for name, array in arrays.items()}, 'pandas' in sys.modules)")
+    run = subprocess.run([sys.executable, "-c", code, tmp_path / "t.parquet"], capture_output=True, text=True,
+                         check=True)
+    expected = {name: array.to_numpy().tolist() for name, array in
+                zip(columns, read_table(tmp_path / "t.parquet").columns, strict=True)}
+    assert run.stdout == f"{expected} False\n"
+    assert columns.keys() == expected.keys()

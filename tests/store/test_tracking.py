@@ -73,7 +73,7 @@ def test_an_experiment_reads_back_from_mlflow(store):
     finished, failed = sorted(children.values(), key=lambda run: run.info.status, reverse=True)
     assert (count, parent.info.status, parent.info.run_name) == (2, "FAILED", "quick")
     assert (finished.info.status, failed.info.status) == ("FINISHED", "FAILED")
-    assert finished.info.run_name == "fusion=fake seed=1"
+    assert finished.info.run_name == "fake 0.3 seed=1"
     assert finished.data.params == {"seed": "1", "model": "fake", "data": "fake", "fusion": "fake",
                                     "selection": "fake", "losses": "sharpening", "tokens": "128", "keypoints": "16",
                                     "steps": "4", "learning_rate": "0.02"}
@@ -83,7 +83,7 @@ def test_an_experiment_reads_back_from_mlflow(store):
     assert math.isnan(finished.data.metrics["2_error/nme"])
     assert finished.data.metrics["5_cost/seconds_total"] == 0.25
     assert {name: finished.data.tags[name] for name in ("setting", "seed", "status")} == {
-        "setting": "fusion=fake", "seed": "1", "status": "finished"}
+        "setting": "fusion=fake strength=0.3", "seed": "1", "status": "finished"}
     curve = client.get_metric_history(finished.info.run_id, "curve/loss")
     assert [(point.step, point.value) for point in curve] == [(1, 4.0), (2, 3.0), (3, 2.0), (4, 2.0)]
     assert {name for name in finished.data.tags if name.startswith("harness.")} == {f"harness.{name}" for name in (
