@@ -1,6 +1,6 @@
 """Compare samplers on an experiment's search: do they find better settings than random search in as many trials?
 
-    python scripts/compare_samplers.py                                   # tpe and random on the shipped sweep, 6 seeds
+    python scripts/compare_samplers.py                                   # tpe and random on sweep_keypoints, 6 seeds
     python scripts/compare_samplers.py hunt.yaml --samplers tpe cmaes random --seeds 8 --trials 40
 
 Each sampler seed is a separate search, in its own folder, with the same number of trials. With the same seed all
@@ -37,7 +37,8 @@ from harness.store.store import Store  # noqa: E402
 def main(argv: list[str] | None = None) -> int:
     """Run the searches that are left and print the comparison; return the exit code of `sweep`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", nargs="?", default="sweep", help="an experiment with a 'search' block (sweep)")
+    parser.add_argument("experiment", nargs="?", default="sweep_keypoints",
+                        help="an experiment with a 'search' block (sweep_keypoints)")
     parser.add_argument("--samplers", nargs="+", default=["tpe", "random"], metavar="NAME",
                         help="the first one is compared with each of the others (tpe random)")
     parser.add_argument("--seeds", type=int, default=6, metavar="N", help="sampler seeds, from 0 (6)")

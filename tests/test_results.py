@@ -54,7 +54,7 @@ def test_stars_are_those_of_the_report(name):
 
 
 def test_what_is_said_of_samplers_stands_in_their_comparison():
-    section = next(part for part in WORDS.split("\n## ") if "`sweep`" in part)
+    section = next(part for part in WORDS.split("\n## ") if "`sweep_keypoints`" in part)
     said = set(NUMBER.findall(section))
     assert said
     assert said - set(NUMBER.findall((FOLDER / "samplers.md").read_text())) == set()
