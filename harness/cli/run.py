@@ -25,7 +25,7 @@ from harness.store import mlflow_tracker
 from harness.store.store import Store
 
 TABLES = _report_files.SUFFIXES.values()
-PRINTED = ("pck", "views")  # the tables that a run prints; the report files contain all tables
+PRINTED = ("pck", "views", "generated")  # the tables that a run prints; the report files contain all tables
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
