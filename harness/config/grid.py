@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 from typing import Any, overload
 
-from harness.config.idle import DECISIVE, acting_fusion, idle_remark
+from harness.config.idle import DECISIVE, effective, idle_remark
 from harness.config.located_yaml import Located
 from harness.config.settings import TOGETHER, Settings, assign_all, check_together, resolve, resolve_field
 from harness.config.spec import TrialSpec
@@ -23,7 +23,7 @@ Digits = tuple[int, ...]  # the index of a value for each axis
 class Cells(Sequence[TrialSpec]):
     """The trials of a grid, in the order written, seeds innermost. Slices are tuples.
 
-    Cells whose fusion cannot act are all the baseline's trial; ``remark`` is a line about them, or "".
+    Cells with settings that cannot act are the trial without them; ``remark`` is a line about them, or "".
 
     Raises UsageError for a value that is not valid, and for a point that is listed twice.
     """
@@ -74,7 +74,7 @@ class Cells(Sequence[TrialSpec]):
 
     @property
     def remark(self) -> str:
-        """A line about fusions that cannot act in some cells, "" if all can."""
+        """A line about settings that cannot act in some cells, "" if all can."""
         values = {setting: self._values[setting].values() for setting in DECISIVE if setting in self._values}
         return idle_remark(_with(self._first, dict(zip(values, point, strict=True)))
                            for point in product(*values.values()))
@@ -113,8 +113,8 @@ class Cells(Sequence[TrialSpec]):
 
 
 def _effective(spec: TrialSpec) -> TrialSpec:
-    fusion = acting_fusion(spec)
-    return spec if fusion is spec.fusion else _with(spec, {"fusion": fusion})
+    changes = effective(spec)
+    return _with(spec, changes) if changes else spec
 
 
 def _with(spec: TrialSpec, changes: Mapping[str, Any]) -> TrialSpec:

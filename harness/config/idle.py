@@ -1,13 +1,26 @@
-"""Fusions that cannot act: such trials compute the baseline, so they are planned as the baseline, once."""
+"""Settings that cannot act: a trial with them equals one without, so it is planned as that one, once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import Any
 
 from harness.config.located_yaml import Located
 from harness.config.settings import normalise, resolve_field
-from harness.config.spec import Choice, TrialSpec
+from harness.config.spec import ADDED, Choice, TrialSpec
 
-DECISIVE = ("fusion", "losses", "view_scenes", "generated_scenes")  # settings that `acting_fusion` reads
+CONTEXT = ("context", "context_file", "context_softmax", "text_bias", "text_tokens")
+DECISIVE = ("fusion", "losses", "view_scenes", "generated_scenes", *CONTEXT)  # settings that `effective` reads
+
+
+def effective(spec: TrialSpec) -> Mapping[str, Any]:
+    """Return the settings of a trial that cannot act, with the values that its result depends on."""
+    fusion = acting_fusion(spec)
+    values: dict[str, Any] = {} if fusion is spec.fusion else {"fusion": fusion}
+    if spec.context == "replace":
+        values |= {"text_tokens": 0, "text_bias": 0.0} | ({} if spec.context_file else {"context_softmax": "joint"})
+    elif spec.context_softmax == "separate":
+        values["text_bias"] = 0.0  # equal logits of a whole softmax cancel
+    return {name: value for name, value in values.items() if getattr(spec, name) != value}
 
 
 def acting_fusion(spec: TrialSpec) -> Choice:
@@ -16,14 +29,21 @@ def acting_fusion(spec: TrialSpec) -> Choice:
 
 
 def idle_remark(specs: Iterable[TrialSpec]) -> str:
-    """Return a line about the fusions that cannot act in some of these trials, "" if there are none.
+    """Return a line about settings that cannot act in some of these trials, "" if there are none.
 
-    `none` at several strengths is no mistake, as in a grid of fusions and strengths; it runs once without a word.
+    `none` at several strengths is no mistake, as in a grid of fusions and strengths; it runs once without a word. So
+    do settings of the text in trials without text, if they act in others.
     """
-    idle = [spec.fusion for spec in specs if spec.fusion != acting_fusion(spec)]
-    names = sorted({fusion.name for fusion in idle} - {"none"})
-    return (f"fusion {', '.join(names)} has no effect where no view is painted (no nvs loss, view_scenes and "
-            "generated_scenes 0): such trials are equal, and run once, as fusion=none") if names else ""
+    idle = [(spec, effective(spec)) for spec in specs]
+    names = sorted({spec.fusion.name for spec, changes in idle if "fusion" in changes} - {"none"})
+    acting = {name for spec, changes in idle for name in CONTEXT
+              if name not in changes and getattr(spec, name) != ADDED.get(name)}
+    context = sorted({name for _, changes in idle for name in changes if name in CONTEXT} - acting)
+    remarks = [f"fusion {', '.join(names)} has no effect where no view is painted (no nvs loss, view_scenes and "
+               "generated_scenes 0): such trials are equal, and run once, as fusion=none"] if names else []
+    remarks += [f"{', '.join(context)}: no effect without text beside the tokens (context concat), of the bias nor "
+                "with context_softmax separate: such trials are equal, and run once"] if context else []
+    return "; ".join(remarks)
 
 
 @cache

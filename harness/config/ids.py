@@ -6,7 +6,7 @@ from dataclasses import fields
 from operator import is_, itemgetter
 from typing import Any
 
-from harness.config.spec import RESULTS_VERSION, TrialSpec, to_json
+from harness.config.spec import ADDED, RESULTS_VERSION, TrialSpec, to_json
 
 
 class Ids:
@@ -30,10 +30,11 @@ class Ids:
         for i, same in enumerate(map(is_, values, self._last_values)):
             if not same:
                 name = self._names[i]
-                self._texts[i] = to_json({name: spec.plain(name)})[1:-1]
+                value = spec.plain(name)
+                self._texts[i] = "" if name in ADDED and value == ADDED[name] else to_json({name: value})[1:-1]
         self._last_values = values
         if (data_fingerprint, weights_fingerprint) != self._fingerprints:
             self._fingerprints = data_fingerprint, weights_fingerprint
             self._rest = to_json([*self._fingerprints, RESULTS_VERSION])[1:]
-        text = f"[{{{','.join(self._texts)}}},{self._rest}"
+        text = f"[{{{','.join(filter(None, self._texts))}}},{self._rest}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]

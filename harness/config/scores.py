@@ -44,7 +44,8 @@ NAMED = ("pck_fit@0.1", "pck_fit@0.05", "pck_fit@0.2", "nvs_loss", "psnr", "ssim
          "peak_memory_mb")  # choices in an error message
 
 
-RECORDED = r"visible_points|attention_residual|row_sum_residual"  # scores of a report that no search optimises
+# Scores of a report that no search optimises.
+RECORDED = r"group_(share|entropy)_\w+|visible_points|attention_residual|row_sum_residual"
 REPORTED = (*(f"pck{kind}@{alpha}" for kind in ("", "_regressed", "_oracle", "_heldout", "_untrained", "_mean_pose")
               for alpha in ("0.05", "0.1", "0.2")), "nme", "reprojection_px", "reprojection_relative", "spread_3d",
             "error_3d", "generated_pck@0.1", "generated_reprojection_px", "generated_error_3d", "generated_pmpjpe",

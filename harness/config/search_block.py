@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.config.enqueue_block import read_enqueue
-from harness.config.idle import acting_fusion
+from harness.config.idle import effective
 from harness.config.located_yaml import Located
 from harness.config.scores import find_score
 from harness.config.settings import assign_all, check_knobs, describe, expect_mapping, fill_defaults, locate, resolve
@@ -50,7 +50,7 @@ def resolve_params(search: SearchSpec, params: Params, seed: int = 0) -> TrialSp
     A fusion that cannot act is the baseline, so that the search pays for both once.
     """
     spec = read_params(search, params)
-    return replace(spec, seed=seed, fusion=acting_fusion(spec))
+    return replace(spec, seed=seed, **effective(spec))
 
 
 def read_params(search: SearchSpec, params: Params) -> TrialSpec:

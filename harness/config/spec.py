@@ -52,6 +52,11 @@ class TrialSpec:
     sigma_px: float = knob(1.5, "spread of the Gaussian target, in map pixels", low=0.1, high=64.0)
     view_pass: str = knob("batch", "views through the UNet one by one, or as one canvas", choices=("batch", "canvas"))
     context: str = knob("replace", "tokens alone, or after the 77 text tokens", choices=("replace", "concat"))
+    text_tokens: int = knob(0, "text tokens that stay with context concat, from the first on; 0: all", low=0, high=1000)
+    text_bias: float = knob(0.0, "added to the text's logits with context concat", low=-100.0, high=100.0)
+    context_file: str = knob("", "safetensors file of further embeddings beside the tokens", path=True)
+    context_softmax: str = knob("joint", "one softmax over text, further embeddings and tokens, or one for each",
+                                choices=("joint", "separate"))
     resize: str = knob("logits", "resize before the softmax, or after it", choices=("logits", "maps"))
     loss_level: str = knob("per_view", "map losses on each view, or on the canvas", choices=("per_view", "grid"))
     precision: str = knob("fp32", "arithmetic of the frozen model", choices=PRECISIONS)
@@ -110,9 +115,15 @@ class TrialSpec:
         return id_of(self.to_dict(), data_fingerprint, weights_fingerprint)
 
 
+# Settings that came after results version 2, with the value that a trial without them had. Ids and settings of records
+# leave them out at that value, so that a trial that finished before is still known.
+ADDED: Mapping[str, Any] = {"text_tokens": 0, "text_bias": 0.0, "context_file": "", "context_softmax": "joint"}
+
+
 def id_of(spec: Mapping[str, Any], data_fingerprint: str, weights_fingerprint: str) -> str:
     """Return the trial's id from a spec as plain data, such as a record holds."""
-    plain = [spec, data_fingerprint, weights_fingerprint, RESULTS_VERSION]
+    known = {name: value for name, value in spec.items() if name not in ADDED or value != ADDED[name]}
+    plain = [known, data_fingerprint, weights_fingerprint, RESULTS_VERSION]
     return hashlib.sha256(to_json(plain).encode()).hexdigest()[:16]
 
 

@@ -8,10 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.method.encode import Split
-from harness.method.metrics.attention import statistics
+from harness.method.metrics.attention import entropy, statistics
 from harness.method.passes import Diverged, Passes, on_canvas
 from harness.method.selection.base import Selection
+from harness.models.attention.canvas import split as split_canvas
 from harness.models.attention.capture import Captured, CapturePass, native_maps
+from harness.models.attention.groups import group_maps
 from harness.ops.maps import peaks
 from harness.ops.matching import most_frequent
 from harness.ops.tensors import Maps
@@ -51,6 +53,7 @@ def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -
 def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"], examples: int = 0) -> Located:
     """Return every token's point, the kept tokens' map statistics, and their maps in the first ``examples`` scenes."""
     views, points, parts, example_maps = split.latents.shape[1], [], [], []
+    canvas = passes.spec.view_pass == "canvas"
     for rows in _batches(split, passes):
         captured, maps = captured_maps(passes, split, rows, tokens)  # (B V N H W)
         if not bool(maps.isfinite().all()):
@@ -58,7 +61,7 @@ def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"]
         # Points, statistics and example maps.
         points.append(peaks(maps).cpu())  # (B V N 2)
         per_resolution = _entropy_per_resolution(captured.captured, maps, kept, passes)
-        parts.append(statistics(maps[:, :, kept]) | per_resolution)
+        parts.append(statistics(maps[:, :, kept]) | per_resolution | _group_statistics(captured, views, canvas=canvas))
         if rows.start < examples:
             example_maps.append(maps[: examples - rows.start, :, kept].float().cpu())  # (b V J H W)
     joined = {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}  # (B V J) -> (M V J)
@@ -97,10 +100,29 @@ def _entropy_per_resolution(captured: list[Captured], maps: Maps, kept: Tensor, 
         native = native.reshape(scenes, views, tokens, -1)  # -> (B V N h*w)
         if native.shape[-1] == 1:  # a single position has no entropy
             continue
-        entropy = statistics(native[:, :, kept, None])["entropy"]  # (B V J 1 h*w) -> (B V J)
+        spread = entropy(native[:, :, kept, None])  # (B V J 1 h*w) -> (B V J)
         rows, columns = layer.size[0] // (3 if shared > 1 else 1), layer.size[1] // (2 if shared > 1 else 1)
-        layers_by_size.setdefault(f"entropy_{rows}x{columns}", []).append(entropy)
+        layers_by_size.setdefault(f"entropy_{rows}x{columns}", []).append(spread)
     return {name: torch.stack(parts).mean(0) for name, parts in layers_by_size.items()}
+
+
+def _group_statistics(captured: CapturePass, views: int, *, canvas: bool) -> dict[str, Float[Tensor, "B V 1"]]:
+    """Return each context group's share of the attention, and the spatial entropy of its map, means over layers.
+
+    The shares, ``group_share_<name>``, sum to 1. {} if the tokens stand alone, or if each group has its own softmax.
+    """
+    groups = captured.groups
+    if len(groups.names) < 2 or groups.separate:
+        return {}
+    shares, entropies = [], []
+    for layer in captured.captured:
+        maps = group_maps(layer.query, layer.key, layer.scale, groups).unflatten(-1, layer.size)  # (I G h w)
+        by_view = split_canvas(maps, views) if canvas else maps.unflatten(0, (-1, views))  # -> (B V G h w)
+        shares.append(by_view.mean((-2, -1)))
+        entropies.append(entropy(by_view))
+    means = {"share": torch.stack(shares).mean(0), "entropy": torch.stack(entropies).mean(0)}  # (B V G)
+    return {f"group_{kind}_{name}": values[..., [place]] for kind, values in means.items()
+            for place, name in enumerate(groups.names)}
 
 
 def _batches(split: Split, passes: Passes) -> Iterator[slice]:

@@ -14,6 +14,8 @@ from harness.models.attention import capture
 from harness.models.attention.canvas import assemble
 from harness.models.attention.capture import CapturePass
 from harness.models.attention.fused import FusePass
+from harness.models.attention.groups import Beside
+from harness.models.loading.embeddings import read_embeddings
 from harness.models.pipelines.diffusion import Diffusion, Timestep
 from harness.models.pipelines.parts import Condition
 from harness.ops.tensors import Latents, Maps, generator
@@ -46,6 +48,14 @@ class Passes:
         """True if the tokens can change the view pass at all."""
         return self.fusion.strength > 0 and self.spec.fusion.name != "none"
 
+    @property
+    def beside(self) -> Beside:
+        """What stands in the keypoint pass's context beside the tokens."""
+        spec = self.spec
+        further = read_embeddings(spec.context_file, self.model.width) if spec.context_file else ()
+        return Beside(spec.context == "concat", spec.text_tokens, spec.text_bias, further,
+                      spec.context_softmax == "separate")
+
     def keypoint(self, noisy: Latents, tokens: Float[Tensor, "N D"], condition: Condition, *,
                  check: bool = False) -> CapturePass:
         """Run the keypoint pass on noisy views and return what it captured; the condition's noise is always the same.
@@ -60,7 +70,7 @@ class Passes:
             assert condition.latents is not None
             reference = noise.to(condition.latents).expand_as(condition.latents)  # (c h w) -> (C*B c h w)
         return self.model.keypoint_pass(noisy, tokens, spec.timestep, layers=self.layers,
-                                        canvas=spec.view_pass == "canvas", concat=spec.context == "concat", check=check,
+                                        canvas=spec.view_pass == "canvas", beside=self.beside, check=check,
                                         condition=condition, reference_noise=reference)
 
     def maps(self, clean: Latents, tokens: Float[Tensor, "N D"], condition: Condition,

@@ -63,8 +63,9 @@ class Readings:
     def _text(self, passes: Passes, tokens: Tensor) -> str:
         """Return everything that decides a readout, as text."""
         settings = {name: value for name, value in passes.spec.to_dict().items() if name not in TRAINING}
-        digest = hashlib.sha256(tokens.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
-        return repr((self._key, passes.options.micro_batch, settings, digest))
+        states = tokens, *(embeddings for _, embeddings in passes.beside.further)
+        digests = [hashlib.sha256(state.detach().cpu().contiguous().numpy().tobytes()).hexdigest() for state in states]
+        return repr((self._key, passes.options.micro_batch, settings, *digests))
 
     def _once(self, text: str, read: Callable[[], Readout]) -> Readout:
         if text not in self._kept:

@@ -1,6 +1,7 @@
 """A session, shared by the trials of one process: the loaded model, encoded scenes, readouts, unguided predictions."""
 
 import gc
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,12 +17,15 @@ from harness.errors import UsageError
 from harness.method.encode import Encoder
 from harness.method.generate import Unguided
 from harness.method.readings import Readings
+from harness.models.loading.embeddings import embeddings_digest
 from harness.models.pipelines.diffusion import Diffusion
 
 
 def fingerprints(spec: TrialSpec) -> dict[str, str]:
     """Return the fingerprints of data and weights, part of the trial's id; loads no model."""
     weights = registry.build("models", spec.model.name, spec.model.knobs).fingerprint()
+    if spec.context_file:  # its content decides the result as the weights do
+        weights = hashlib.sha256(f"{weights} {embeddings_digest(spec.context_file)}".encode()).hexdigest()[:12]
     return {"data": dataset(spec.data).fingerprint(), "weights": weights}
 
 

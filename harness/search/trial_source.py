@@ -69,16 +69,17 @@ class Fingerprints:
         self._compute, self._checks = compute, compute is None
         self._compatible: set[tuple[Any, ...]] = set()  # settings that passed the check with the last data and model
         self._by_choice: dict[str, Mapping[str, str]] = {}
-        self._last: tuple[Choice, Choice, Mapping[str, str]] | None = None
+        self._last: tuple[Choice, Choice, str, Mapping[str, str]] | None = None
 
     def __call__(self, spec: TrialSpec) -> Mapping[str, str]:
         """Return the trial's fingerprints, by `data` and `weights`."""
-        if self._last is None or spec.data is not self._last[0] or spec.model is not self._last[1]:
-            self._last = spec.data, spec.model, self._of_choice(spec)
+        last = self._last
+        if last is None or (spec.data, spec.model, spec.context_file) != last[:3]:
+            self._last = last = spec.data, spec.model, spec.context_file, self._of_choice(spec)
             self._compatible.clear()
         if self._checks:  # neighbours in a grid share most of the check: 100,000 cells are planned in seconds
             self._check(spec)
-        return self._last[2]
+        return last[3]
 
     def _check(self, spec: TrialSpec) -> None:
         from harness.method.compatibility import check, checked_settings
@@ -89,7 +90,7 @@ class Fingerprints:
             self._compatible.add(part)
 
     def _of_choice(self, spec: TrialSpec) -> Mapping[str, str]:
-        choice = json.dumps([spec.data.to_dict(), spec.model.to_dict()], sort_keys=True)
+        choice = json.dumps([spec.data.to_dict(), spec.model.to_dict(), spec.context_file], sort_keys=True)
         if choice not in self._by_choice:
             if self._compute is None:
                 from harness.method.trial import fingerprints

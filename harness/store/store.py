@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.config.spec import RESULTS_VERSION, TrialSpec
+from harness.config.spec import ADDED, RESULTS_VERSION, TrialSpec
 from harness.store import lock
 from harness.store.atomic_files import make_folder, recover, replace_file, replace_file_unsynced, size_of, write_folder
 from harness.store.parquet_json import read_json, read_parquet, to_parquet, to_plain_json
@@ -224,6 +224,8 @@ class Store:
             return stale_record(record), ""
         for key, empty in LATER.items():
             record.setdefault(key, empty())
+        if isinstance(record.get("spec"), dict):
+            record["spec"] = {**record["spec"], **{k: v for k, v in ADDED.items() if k not in record["spec"]}}
         problem = find_fault(record) or find_edit(record) or self._find_wrong_size(trial, record["files"])
         if problem:
             return {}, problem

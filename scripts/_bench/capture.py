@@ -37,7 +37,7 @@ def measure(size: str = "small", rounds: int = 15) -> dict[str, Any]:
         maps(current)
 
     def to_the_last() -> None:
-        maps(model.keypoint_pass(image[:, None], context[0], 0, layers=layers, canvas=False, concat=False))
+        maps(model.keypoint_pass(image[:, None], context[0], 0, layers=layers, canvas=False))
 
     with torch.no_grad():
         seconds = turns({

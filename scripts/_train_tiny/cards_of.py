@@ -6,7 +6,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from _train_tiny import card, measure, tiny_sd, vae, zero123plus
+from _train_tiny import card, measure, tiny_sd, vae
 from _train_tiny.data import Pictures
 from _train_tiny.text import Captions
 from harness.models.loading.folder import load_parts

@@ -160,6 +160,7 @@ def canvas_scores(model: Zero123Plus, card: Pictures, mean: Tensor) -> tuple[dic
         made = torch.cat([paint(model, batch, steps, guidance) for batch in conditions.split(8)])
         scores[f"generated, {steps} steps, guidance {guidance:g}"] = psnr_db(made, truth)
     expected = torch.cat([expect(model, batch) for batch in conditions.split(8)])
-    return scores | {"one-step estimate": psnr_db(expected, truth), "mean canvas": psnr_db(mean.expand_as(truth), truth),
-                     "condition copied": psnr_db(conditions[:, None].expand_as(truth), truth),
-                     "autoencoder alone": psnr_db(model.decode(model.encode(truth)), truth)}, made
+    scores |= {"one-step estimate": psnr_db(expected, truth), "mean canvas": psnr_db(mean.expand_as(truth), truth),
+               "condition copied": psnr_db(conditions[:, None].expand_as(truth), truth),
+               "autoencoder alone": psnr_db(model.decode(model.encode(truth)), truth)}
+    return scores, made

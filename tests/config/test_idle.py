@@ -87,3 +87,18 @@ def test_a_trial_that_acts_keeps_its_own_choice(write):
     concat = Choice("concat", {"strength": 0.5})
     assert acting_fusion(replace(spec, fusion=concat)) == concat
     assert idle_remark([spec]) == ""
+
+
+def test_the_texts_settings_act_with_the_text_alone(write):
+    experiment = write("name: x\ngrid: {context: [replace, concat], text_bias: [0, -2], text_tokens: [0, 1], "
+                       "context_softmax: [joint, separate]}\n")
+    texts = [(spec.context, spec.text_bias, spec.text_tokens, spec.context_softmax) for spec in experiment.trials]
+    assert len(texts) == 16
+    assert set(texts) == {("replace", 0, 0, "joint"), *(("concat", bias, count, "joint") for bias in (0, -2)
+                                                        for count in (0, 1)),
+                          ("concat", 0, 0, "separate"), ("concat", 0, 1, "separate")}
+    assert experiment.remark == ""
+    alone = write("name: x\ntrial: {text_bias: -2}\ngrid: {text_tokens: [0, 1]}\n")
+    assert len({str(spec.to_dict()) for spec in alone.trials}) == 1
+    assert alone.remark.startswith("text_bias, text_tokens: no effect without text")
+    assert write("name: x\ngrid: {context: [replace, concat]}\n").remark == ""

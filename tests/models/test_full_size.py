@@ -9,6 +9,7 @@ from torch import nn
 from harness import registry
 from harness.method.passes import Passes
 from harness.models.attention.capture import token_maps
+from harness.models.attention.groups import Beside
 from harness.models.pipelines.diffusion import Diffusion
 from harness.models.pipelines.parts import Condition, Parts
 from harness.models.pipelines.zero123plus import Zero123Plus
@@ -82,7 +83,7 @@ def test_stable_diffusion():
     assert len(model.up_layers) == 9
     tokens = torch.randn(TOKENS, model.width, requires_grad=True)
     noisy = torch.randn(1, 1, 4, 64, 64)
-    passed = model.keypoint_pass(noisy, tokens, 0, layers=model.up_layers, canvas=False, concat=True)
+    passed = model.keypoint_pass(noisy, tokens, 0, layers=model.up_layers, canvas=False, beside=Beside(text=True))
     assert [layer.size for layer in passed.captured] == [(16, 16)] * 3 + [(32, 32)] * 3 + [(64, 64)] * 3
     assert sizes.take("attn2") == [(4096, 93), (1024, 93), (256, 93), (64, 93)]  # 77 of text and 16 tokens
     maps = token_maps(passed.captured[:4], (128, 128), tokens=TOKENS)
@@ -131,7 +132,7 @@ def test_zero123plus_finds_keypoints_on_the_canvas(canvas):
     sizes.seen.clear()
     tokens = torch.randn(TOKENS, model.width, requires_grad=True)
     layers = model.layers([0, 1, 2, 3])
-    passed = model.keypoint_pass(torch.randn(1, 6, 4, 40, 40), tokens, 50, layers=layers, canvas=True, concat=False)
+    passed = model.keypoint_pass(torch.randn(1, 6, 4, 40, 40), tokens, 50, layers=layers, canvas=True)
     assert [layer.size for layer in passed.captured] == [(30, 20)] * 3 + [(60, 40)]
     maps = token_maps(passed.captured, (32, 32), tokens=TOKENS, views=6)
     assert maps.shape == (1, 6, TOKENS, 32, 32)

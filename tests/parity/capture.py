@@ -27,7 +27,7 @@ def timestep_of(settings, noise_level):
 def keypoint_maps(model, clean, noise, tokens, timestep, layers, side):
     """(B V N side side), and what was captured."""
     passed = model.keypoint_pass(model.noised(clean, noise, timestep), tokens, timestep, layers=model.layers(layers),
-                                 canvas=False, concat=False)
+                                 canvas=False)
     return token_maps(passed.captured, (side, side), tokens=len(tokens)), passed.captured
 
 

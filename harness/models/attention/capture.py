@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from harness.models.attention.blocks import Layer, gradients, mean_maps, resample
 from harness.models.attention.canvas import layout
+from harness.models.attention.groups import Groups
 from harness.models.attention.hooks import Keys, Pass, Queries, attend, heads, project
 
 
@@ -84,27 +85,29 @@ class CapturePass(Pass):
     """Keeps queries and keys of chosen layers and stops the UNet after the last of them, unless ``whole``.
 
     With ``check`` it also compares explicit probabilities, in the maps' ``dtype``, with the layers' real outputs:
-    ``residual``.
+    ``residual``. ``groups`` says how attention is shared over the context; None: by one softmax.
     """
 
     def __init__(self, layers: Sequence[str], latent_size: tuple[int, int], *, whole: bool = False,
-                 check: bool = False, dtype: torch.dtype | None = None) -> None:
+                 check: bool = False, dtype: torch.dtype | None = None, groups: Groups | None = None) -> None:
         self.layers, self.latent_size, self.whole, self.check = list(layers), latent_size, whole, check
-        self.dtype = dtype
+        self.dtype, self.groups = dtype, groups or Groups((), ())
         self.captured: list[Captured] = []
         self.residual = Residual()
 
     def cross(self, layer: str, attention: Any, query: Queries, context: Tensor) -> Tensor:
         """Keep the layer's queries and keys, then attend as usual."""
         if layer in self.layers:
-            key = project(attention.to_k, attention, context)
+            key = project(attention.to_k, attention, self.groups.own(context))
             size = map_size(query.shape[2], self.latent_size)
-            self.captured.append(Captured(layer, query, key, attention.scale, size))
+            self.captured.append(Captured(layer, query, key, attention.scale, size, self.groups.bias))
             if len(self.captured) == len(self.layers) and not (self.whole or self.check):
                 raise Enough
-        output = attend(attention, query, context)
+        output = self.groups.attend(attention, query, context)
         if self.check and layer in self.layers:
-            found = compare(self.captured[-1], attention, context, output, self.dtype)
+            own = self.groups.own(context)
+            real = output if own is context else attend(attention, query, own)
+            found = compare(self.captured[-1], attention, own, real, self.dtype)
             self.residual = self.residual.joined(found)
             if len(self.captured) == len(self.layers) and not self.whole:
                 raise Enough

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.models.attention.capture import Enough
+from harness.models.attention.groups import Groups
 from harness.models.attention.hooks import Pass, Queries
 
 
@@ -17,10 +18,11 @@ class WritePass(Pass):
     """The condition pass: stores every self-attention's input under its layer's name.
 
     It raises `Enough` at the cross-attention ``until``: layers after the last captured one need no reference.
+    ``groups`` says how attention is shared over the context; None: by one softmax.
     """
 
-    def __init__(self, until: str = "") -> None:
-        self.until = until
+    def __init__(self, until: str = "", groups: Groups | None = None) -> None:
+        self.until, self.groups = until, groups or Groups((), ())
         self.stored: dict[str, Tensor] = {}
 
     def memory(self, layer: str, hidden: Tensor) -> Tensor:
@@ -29,10 +31,10 @@ class WritePass(Pass):
         return hidden
 
     def cross(self, layer: str, attention: Any, query: Queries, context: Tensor) -> Tensor:
-        """Attend as usual."""
+        """Attend as the views do."""
         if layer == self.until:
             raise Enough
-        return super().cross(layer, attention, query, context)
+        return self.groups.attend(attention, query, context)
 
 
 class ReadPass(Pass):

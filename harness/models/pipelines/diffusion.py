@@ -14,6 +14,7 @@ from harness.errors import UsageError
 from harness.models.attention.canvas import assemble, split
 from harness.models.attention.capture import CapturePass, Enough, up_layers
 from harness.models.attention.fused import Layout
+from harness.models.attention.groups import Beside, Groups, joined
 from harness.models.attention.hooks import Hooks, Pass
 from harness.models.pipelines import sides
 from harness.models.pipelines.parts import Condition, Parts
@@ -147,21 +148,20 @@ class Diffusion:
         return [self.up_layers[index] for index in sorted(set(indices))]
 
     def keypoint_pass(self, noisy: Latents, tokens: Float[Tensor, "N D"], timestep: int, *, layers: Sequence[str],
-                      canvas: bool, concat: bool, check: bool = False, condition: Condition = Condition(),
+                      canvas: bool, beside: Beside = Beside(), check: bool = False, condition: Condition = Condition(),
                       reference_noise: Tensor | None = None) -> CapturePass:
         """Run the views with the tokens as context, up to the last captured layer; gradients reach the tokens.
 
-        ``condition`` enters the text if tokens follow it (``concat``), and the reference attention if there is one.
+        ``condition`` enters the text if that stands ``beside`` the tokens, and the reference attention if there is one.
         """
         views = assemble(noisy) if canvas else rearrange(noisy, "b v c h w -> (b v) c h w")
-        context = tokens[None].to(self.dtype)  # (N D) -> (1 N D)
-        if concat:
-            text = self._context(condition)  # (1 T D) or (B T D)
-            context = torch.cat([text, context.expand(len(text), -1, -1)], 1)  # -> (1 T+N D) or (B T+N D)
-        capturing = CapturePass(layers, (views.shape[-2], views.shape[-1]), check=check, dtype=self.map_dtype)
+        text = self._context(condition) if beside.text else None  # (1 T D) or (B T D)
+        context, groups = joined(beside, text, tokens.to(self.dtype))
+        capturing = CapturePass(layers, (views.shape[-2], views.shape[-1]), check=check, dtype=self.map_dtype,
+                                groups=groups)
         level = torch.full((len(noisy),), timestep, device=noisy.device)
         current = self._reference(capturing, for_each(context, len(noisy)), level, condition, reference_noise,
-                                  layers[-1])
+                                  layers[-1], groups)
         with suppress(Enough):
             self._run(views, timestep, for_each(context, len(views)), current)
         return capturing
@@ -171,7 +171,7 @@ class Diffusion:
         return False
 
     def _reference(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
-                   reference_noise: Tensor | None, until: str = "") -> Pass:
+                   reference_noise: Tensor | None, until: str = "", groups: Groups | None = None) -> Pass:
         """Return the pass in which views also attend to the condition image; ``inner`` itself in a plain model."""
         return inner
 

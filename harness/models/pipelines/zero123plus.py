@@ -15,6 +15,7 @@ from torch import Tensor
 
 from harness.models.attention.canvas import assemble, split
 from harness.models.attention.capture import Enough
+from harness.models.attention.groups import Groups
 from harness.models.attention.hooks import Pass
 from harness.models.attention.reference import ReadPass, WritePass
 from harness.models.pipelines.diffusion import Diffusion, Timestep, for_each
@@ -137,19 +138,19 @@ class Zero123Plus(Diffusion):
         return self.switches.keypoints_need_condition(concat)
 
     def _reference(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
-                   reference_noise: Tensor | None, until: str = "") -> Pass:
+                   reference_noise: Tensor | None, until: str = "", groups: Groups | None = None) -> Pass:
         if self.switches.reference != "both":
             return inner
-        return self._with_reference(inner, context, timestep, condition, reference_noise, until)
+        return self._with_reference(inner, context, timestep, condition, reference_noise, until, groups)
 
     @torch.no_grad()
     def _with_reference(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
-                        noise: Tensor | None, until: str = "") -> ReadPass:
+                        noise: Tensor | None, until: str = "", groups: Groups | None = None) -> ReadPass:
         """Run the noised condition image, with the same context, and return the pass that attends to it."""
         assert condition.latents is not None
         noise = torch.zeros_like(condition.latents) if noise is None else noise
         noisy = self.noised(condition.latents, noise, timestep)
-        writing = WritePass(until)
+        writing = WritePass(until, groups)
         with suppress(Enough):
             self._run(noisy, timestep, context.detach(), writing)
         return ReadPass(writing.stored, inner)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from harness.models.attention.groups import Beside
 from harness.models.loading.folder import load_parts
 from harness.models.pipelines.parts import Condition
 from harness.models.pipelines.zero123plus import Switches, UNetAlone, Zero123Plus, squared
@@ -41,7 +42,8 @@ def keypoints(model, scene, *, canvas=True, concat=False):
     latents = model.noised(model.encode(scene["views"]), scene["noise"], 50)
     with torch.no_grad():
         passed = model.keypoint_pass(latents, scene["tokens"], 50, layers=model.up_layers[:2], canvas=canvas,
-                                     concat=concat, condition=condition, reference_noise=scene["reference"])
+                                     beside=Beside(text=concat), condition=condition,
+                                     reference_noise=scene["reference"])
     return passed.captured[-1].query
 
 
