@@ -13,7 +13,7 @@ from harness.report.evolution.numbers import numbers
 from harness.report.figures._base import to_bytes
 from harness.report.gallery import words
 from harness.report.pictures import sheet
-from harness.report.pictures.evolution import Strip, animated, frames, noise_label
+from harness.report.pictures.evolution import Strip, animated, frames
 from harness.report.pictures.sheet import GAP_PX, INK, MARGIN_PX, PAPER
 from harness.report.pictures.tiles import marked, photo
 
@@ -30,7 +30,7 @@ def picture(look: Look) -> Image.Image:
     evolution, tied = _captured(look)
     track, level = look.picture
     strip = Strip(evolution, type(track)(track.name, track.source, (level,)), tied)
-    lines = sheet.wrapped(f"{evolution.scene_name}, {noise_label(level.noise)}", 16, strip.width_px)
+    lines = sheet.wrapped(f"{evolution.scene_name}, {level.at}", 16, strip.width_px)
     top = MARGIN_PX + 20 * len(lines) + HEADS_PX
     image = Image.new("RGB", (strip.width_px + 2 * MARGIN_PX, top + strip.views * (strip.size[1] + GAP_PX) + MARGIN_PX),
                       PAPER)

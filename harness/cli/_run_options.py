@@ -21,7 +21,7 @@ TAG = re.compile(r"[\w.-]{1,250}(=.{0,5000})?")  # within MLflow's limits
 
 
 def add_policy(parser: argparse.ArgumentParser) -> None:
-    """Declare --retries, --timeout, --max-failures and --probe."""
+    """Declare --retries, --timeout, --max-failures, --probe and --snapshots."""
     group = parser.add_argument_group("failures")
     group.add_argument("--retries", type=_count, default=2, metavar="N",
                        help="how often a trial that broke or took too long is tried again (2)")
@@ -31,6 +31,8 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
                        help="stop after so many failed trials in a row; 0 never does (5)")
     parser.add_argument("--probe", type=_count, default=0, metavar="N",
                         help="show PCK on the fit split every N steps; costs time, changes no result")
+    parser.add_argument("--snapshots", type=_count, default=0, metavar="N",
+                        help="keep the tokens of every N-th step, for `show --evolution`; changes no result")
 
 
 def add_note(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +45,7 @@ def add_note(parser: argparse.ArgumentParser) -> None:
 
 def policy_of(args: argparse.Namespace) -> Policy:
     """Return the policy of the flags."""
-    return Policy(args.retries, args.timeout, args.max_failures, args.probe)
+    return Policy(args.retries, args.timeout, args.max_failures, args.probe, args.snapshots)
 
 
 def exit_code(summary: Summary) -> int:

@@ -137,6 +137,7 @@ class RunOptions:
     """How a trial is computed. Results are the same up to rounding, so the id does not depend on it."""
 
     probe_every: int = 0  # steps between readings of PCK on the fit split while it runs; 0: none
+    snapshot_every: int = 0  # steps between tokens that are kept to be looked at; 0: none
     micro_batch: int = 0  # scenes per backward pass; 0: all of scenes_per_step at once
 
 

@@ -1,7 +1,7 @@
 """The evolution of a finished trial's attention as noise goes, captured anew from the trial's own stored tokens."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,7 +12,7 @@ from harness.config.spec import RunOptions, TrialSpec
 from harness.errors import UsageError
 from harness.method.encode import Split
 from harness.method.generate import NoisyViews, guided_by_estimate, predict, watched_maps
-from harness.method.localise import Located, captured_maps, locate
+from harness.method.localise import Located, captured_maps, groups_by_view, locate
 from harness.method.passes import Passes
 from harness.method.session import arithmetic, open_session
 from harness.method.trial import TOLERANCE, scored_split, stored_gates
@@ -21,10 +21,11 @@ from harness.models.pipelines.diffusion import Diffusion
 from harness.ops.tensors import Latents
 
 NOISE = (1.0, 0.95, 0.9, 0.85, 0.75, 0.65, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)  # shares of noise that are shown
-LOCALISING, VIEW = "localising pass", "view pass"  # names of the tracks
+LOCALISING, VIEW, OPTIMISING = "localising pass", "view pass", "optimisation"  # names of the tracks
 LOCALISING_SOURCE = "the tokens' attention to the noisy views, drawn over the true ones"
 ENTERED_SOURCE = "the view pass's own attention to the tokens, over its estimate of the clean views"
 ESTIMATE_SOURCE = "the localising pass on the view pass's estimate of the clean views; no token enters the view pass"
+OPTIMISING_SOURCE = "the kept tokens' attention in the localising pass after so many steps, drawn over the true views"
 APART = 0.02  # shares closer than this to one of a score are left out
 DESCRIBED = 40  # test scenes on which the tokens are described
 
@@ -49,11 +50,30 @@ class Level:
     pictures: Float[Tensor, "V 3 h w"]
     under: Float[Tensor, "V 3 _ _"]
     maps: Float[Tensor, "V J H W"]
+    step: int | None = None  # of the tokens, in a track over optimisation steps
+
+    @property
+    def at(self) -> str:
+        """The place in its track, in words."""
+        return f"noise remaining {100 * self.noise:.0f}%" if self.step is None else f"after {self.step} steps"
+
+    @property
+    def mark(self) -> str:
+        """The same in short."""
+        return f"{100 * self.noise:.0f}%" if self.step is None else str(self.step)
+
+    @property
+    def key(self) -> str:
+        """The same in a file: the timestep, or the step."""
+        return f"t{self.timestep}" if self.step is None else f"s{self.step}"
 
 
 @dataclass(frozen=True)
 class Track:
-    """One pass over the noise levels, from most noise to least; ``source`` says what was captured."""
+    """One pass over the noise levels, from most noise to least; ``source`` says what was captured.
+
+    Or, if its levels have a ``step``, the localising pass at the trial's noise level over the steps of optimisation.
+    """
 
     name: str
     source: str
@@ -65,6 +85,7 @@ class Evolution:
     """One test scene's attention over noise levels, and the readout of the first test scenes: captured tensors only.
 
     ``located`` holds every token's point and the kept tokens' maps in M scenes, as the trial's scores had them.
+    ``groups`` is each context group's share of the first captured layer's attention; {} if the tokens stand alone.
     """
 
     scene: int
@@ -77,6 +98,7 @@ class Evolution:
     visible: Bool[Tensor, "M V K"]
     normaliser_px: Float[Tensor, "M V"]
     size_px: tuple[int, int]
+    groups: Mapping[str, Float[Tensor, "V h w"]] = field(default_factory=dict)
 
 
 def evolve(spec: TrialSpec, stored: Mapping[str, Tensor], scene: int = 0, options: RunOptions = RunOptions()
@@ -107,11 +129,16 @@ def evolve(spec: TrialSpec, stored: Mapping[str, Tensor], scene: int = 0, option
     if spec.view_scenes:
         levels, sources = zip(*map(subject.view_level, subject.view_timesteps), strict=True)
         tracks.append(Track(VIEW, sources[-1], levels))
+    if between := _snapshots(stored):
+        snapshots = {0: stored["initial"], **between, spec.steps: stored["tokens"]}
+        tracks.append(Track(OPTIMISING, OPTIMISING_SOURCE, tuple(
+            replace(subject, tokens=after.to(device)).localising_step(step) for step, after in snapshots.items())))
     first = split.part(slice(0, DESCRIBED))
     with torch.no_grad(), arithmetic(exact=spec.precision != "tf32"):
         located = locate(passes, first, tokens, kept, len(first))
     return Evolution(scene, shown.name, tuple(kept.tolist()), session.data.keypoint_names,
-                     tuple(tracks), located, first.truth_yx, first.visible, first.normaliser_px, first.size_px)
+                     tuple(tracks), located, first.truth_yx, first.visible, first.normaliser_px, first.size_px,
+                     subject.group_shares())
 
 
 def noise_share(model: Diffusion, timestep: int) -> float:
@@ -169,6 +196,24 @@ class Subject:
             return _level(passes, timestep, own, captured.residual, noisy, maps[:, :, self.kept], self.views)
 
     @torch.no_grad()
+    def group_shares(self) -> dict[str, Float[Tensor, "V h w"]]:
+        """Return each group's share of the attention where the first captured layer looks, if there are several."""
+        passes, rows = self.passes, slice(self.scene, self.scene + 1)
+        with arithmetic(exact=passes.spec.precision != "tf32"):
+            captured, _ = captured_maps(passes, self.split, rows, self.tokens, check=True)
+        demand_faithful(captured.residual, passes.spec.precision, passes.spec.timestep)
+        if len(captured.groups.names) < 2 or captured.groups.separate:
+            return {}
+        canvas = passes.spec.view_pass == "canvas"
+        shares = groups_by_view(captured, captured.captured[0], self.split.latents.shape[1], canvas=canvas)
+        return dict(zip(captured.groups.names, shares[0].float().cpu().unbind(1), strict=True))  # (V G h w)
+
+    def localising_step(self, step: int) -> Level:
+        """Return the keypoint pass of the trial's noise level, of tokens after so many steps of optimisation."""
+        spec = self.passes.spec
+        return replace(self.localising_level(spec.timestep), step=step, scored=step == spec.steps)
+
+    @torch.no_grad()
     def view_level(self, timestep: int) -> tuple[Level, str]:
         """Return the view pass at a noise level, with the noise of its scores, and what was captured."""
         passes, spec, scene = self.passes, self.passes.spec, self.scene
@@ -185,6 +230,12 @@ class Subject:
                 maps, residual, source = own.maps, captured.residual, ESTIMATE_SOURCE
             scored = timestep in spec.view_timesteps and scene < spec.view_scenes
             return _level(passes, timestep, scored, residual, own.estimate, maps), source
+
+
+def _snapshots(stored: Mapping[str, Tensor]) -> dict[int, Tensor]:
+    """Return the kept snapshots of the tokens by step, in order."""
+    return {step: stored[f"step.{step}"]
+            for step in sorted(int(name.removeprefix("step.")) for name in stored if name.startswith("step."))}
 
 
 def demand_faithful(residual: Residual, precision: str, timestep: int) -> None:

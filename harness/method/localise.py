@@ -106,6 +106,12 @@ def _entropy_per_resolution(captured: list[Captured], maps: Maps, kept: Tensor, 
     return {name: torch.stack(parts).mean(0) for name, parts in layers_by_size.items()}
 
 
+def groups_by_view(captured: CapturePass, layer: Captured, views: int, *, canvas: bool) -> Float[Tensor, "B V G h w"]:
+    """Return each context group's share of one layer's attention, at the layer's own resolution."""
+    maps = group_maps(layer.query, layer.key, layer.scale, captured.groups).unflatten(-1, layer.size)  # (I G h w)
+    return split_canvas(maps, views) if canvas else maps.unflatten(0, (-1, views))
+
+
 def _group_statistics(captured: CapturePass, views: int, *, canvas: bool) -> dict[str, Float[Tensor, "B V 1"]]:
     """Return each context group's share of the attention, and the spatial entropy of its map, means over layers.
 
@@ -116,8 +122,7 @@ def _group_statistics(captured: CapturePass, views: int, *, canvas: bool) -> dic
         return {}
     shares, entropies = [], []
     for layer in captured.captured:
-        maps = group_maps(layer.query, layer.key, layer.scale, groups).unflatten(-1, layer.size)  # (I G h w)
-        by_view = split_canvas(maps, views) if canvas else maps.unflatten(0, (-1, views))  # -> (B V G h w)
+        by_view = groups_by_view(captured, layer, views, canvas=canvas)
         shares.append(by_view.mean((-2, -1)))
         entropies.append(entropy(by_view))
     means = {"share": torch.stack(shares).mean(0), "entropy": torch.stack(entropies).mean(0)}  # (B V G)

@@ -54,6 +54,7 @@ class Optimised:
     gates: dict[str, Tensor]
     curve: dict[str, list[float]]
     seconds: float
+    snapshots: dict[int, Tensor] = field(default_factory=dict)  # tokens (N D) after some steps, counted from 1
 
 
 def initial_tokens(count: int, width: int, seed: int) -> Float[Tensor, "N D"]:
@@ -76,6 +77,8 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
     draws = generator("optimise", spec.seed)
     view_draws = generator("optimise view pass", spec.seed) if "nvs" in losses else None
     curve: dict[str, list[float]] = {}
+    snapshots: dict[int, Tensor] = {}
+    every = passes.options.snapshot_every
     started = time.perf_counter()
     for step in range(spec.steps):
         # Forward: draw scenes and noise, run both passes.
@@ -95,12 +98,15 @@ def optimise(passes: Passes, split: Split, selection: Selection, losses: Mapping
         # Record the step, and probe the tokens if due; a probe does not count as a step's time.
         for name, value in {"step": float(step), **values}.items():
             curve.setdefault(name, []).append(value)
+        if every and (step + 1) % every == 0:
+            snapshots[step + 1] = tokens.detach().to("cpu", copy=True)
         seconds = time.perf_counter() - started
         scores = probe(step + 1, tokens.detach())
         started = time.perf_counter() - seconds
         on_step(Step(step + 1, spec.steps, values, seconds, scores))
     final_gates = {name: gate.detach().cpu() for name, gate in gates.items()}
-    return Optimised(initial, tokens.detach().cpu(), final_gates, curve, time.perf_counter() - started)
+    return Optimised(initial, tokens.detach().cpu(), final_gates, curve, time.perf_counter() - started,
+                     snapshots)
 
 
 def _read(terms: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> tuple[dict[str, float], dict[str, bool]]:

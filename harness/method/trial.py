@@ -161,6 +161,7 @@ def _painted(passes: Passes, session: Session, test: Split, trained: Readout, ga
 def _kept_tokens(optimised: Optimised, trained: Readout) -> dict[str, Tensor]:
     """Return the tensors of tokens.safetensors."""
     gates = {f"gate.{name}": gate for name, gate in optimised.gates.items()}
+    gates |= {f"step.{step}": tokens for step, tokens in optimised.snapshots.items()}
     return {"tokens": optimised.tokens, "initial": optimised.initial, "kept": trained.kept, **gates}
 
 

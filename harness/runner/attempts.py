@@ -22,13 +22,15 @@ class Policy:
     """The number of retries, the time limit of an attempt, and the limit at which a run gives up.
 
     ``timeout`` is in seconds from the start of an attempt, None for no limit. ``failures_in_a_row`` counts trials that
-    failed after their last attempt, 0 for no limit. ``probe_every`` is in steps, 0 for the source's own choice.
+    failed after their last attempt, 0 for no limit. ``probe_every`` is in steps, 0 for the source's own choice;
+    ``snapshot_every`` too, 0 for never.
     """
 
     retries: int = 2
     timeout: float | None = None
     failures_in_a_row: int = 5
     probe_every: int = 0
+    snapshot_every: int = 0
 
 
 @dataclass

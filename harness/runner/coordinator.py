@@ -158,7 +158,7 @@ class Coordinator:
         trial = self.source.next()
         if trial is None:
             return None
-        options = self.source.options()
+        options = replace(self.source.options(), snapshot_every=self.policy.snapshot_every)
         if self.policy.probe_every:
             options = replace(options, probe_every=self.policy.probe_every)
         record = self.store.record(trial.id) if trial.status in CONTINUED else None

@@ -20,6 +20,8 @@ class NoiseCurves(Chart):
 
     tracks: tuple[Track, ...]
     title: ClassVar[str] = "Attention as noise goes"
+    axis: ClassVar[str] = AXIS
+    limits: ClassVar[Mapping[str, Any]] = {"xlim": (102, -2)}
 
     @property
     def caption(self) -> str:
@@ -38,19 +40,42 @@ class NoiseCurves(Chart):
         for axes, (score, label) in zip(both, (("entropy", "normalised entropy"), ("peak_mass", "peak mass")),
                                         strict=True):
             for track, look in zip(self.tracks, looks(len(self.tracks)), strict=True):
-                noise = [100 * level["noise_remaining"] for level in track["levels"]]
+                noise = [self.place(level) for level in track["levels"]]
                 values = [level[score] for level in track["levels"]]
                 axes.plot(noise, values, **look.line, label=track["name"], marker=look.marker, markersize=3.5,
                           markerfacecolor="white")
                 scored = [i for i, level in enumerate(track["levels"]) if level["scored"]]
                 axes.plot([noise[i] for i in scored], [values[i] for i in scored], color=look.colour,
                           linestyle="none", marker=look.marker, markersize=4.5)
-            axes.set(xlabel=AXIS, ylabel=label, xlim=(102, -2))
+            axes.set(xlabel=self.axis, ylabel=label, **self.limits)
         both[0].legend(loc="best")
+
+    def place(self, level: Mapping[str, Any]) -> float:
+        """Return a level's place on the horizontal axis."""
+        return 100 * float(level["noise_remaining"])
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per pass and level."""
         return [{"pass": track["name"], **level} for track in self.tracks for level in track["levels"]]
+
+
+@dataclass(frozen=True)
+class StepCurves(NoiseCurves):
+    """Entropy and peak mass of the kept tokens' maps over the steps of optimisation."""
+
+    title: ClassVar[str] = "Attention during optimisation"
+    axis: ClassVar[str] = "step"
+    limits: ClassVar[Mapping[str, Any]] = {}
+
+    @property
+    def caption(self) -> str:
+        """Return the caption."""
+        return ("Mean over the finally kept tokens and the views of one test scene, at the trial's noise level. "
+                "Filled: the tokens of the trial's scores.")
+
+    def place(self, level: Mapping[str, Any]) -> float:
+        """Return a level's place on the horizontal axis."""
+        return float(level["step"])
 
 
 @dataclass(frozen=True)

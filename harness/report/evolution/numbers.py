@@ -27,7 +27,8 @@ def numbers(evolution: "Evolution", agreement: Agreement, trial: str) -> dict[st
                       "entropy_off": agreement.entropy_off, "view_entropy_off": agreement.view_entropy_off},
         "tracks": [{
             "name": track.name, "source": track.source,
-            "levels": [{"timestep": level.timestep, "noise_remaining": level.noise, "scored": level.scored,
+            "levels": [{"timestep": level.timestep, "step": level.step, "noise_remaining": level.noise,
+                        "scored": level.scored,
                         "attention_residual": level.residual.attention, "row_sum_residual": level.residual.rows,
                         **{name: float(values.mean()) for name, values in _statistics(level.maps).items()}}
                        for level in track.levels],
@@ -50,8 +51,8 @@ def rows(evolution: "Evolution") -> dict[str, list[Any]]:
             points, statistics = peaks(level.maps), _statistics(level.maps)  # (V J 2), (V J)
             for view in range(len(level.maps)):
                 for j, token in enumerate(evolution.kept):
-                    row = {"pass": track.name, "timestep": level.timestep, "noise_remaining": level.noise,
-                           "scored": level.scored, "view": view, "token": token,
+                    row = {"pass": track.name, "timestep": level.timestep, "step": level.step,
+                           "noise_remaining": level.noise, "scored": level.scored, "view": view, "token": token,
                            "y": float(points[view, j, 0]), "x": float(points[view, j, 1]),
                            **{name: float(values[view, j]) for name, values in statistics.items()}}
                     for name, value in row.items():
@@ -140,7 +141,7 @@ def _covered(evolution: "Evolution", maps: np.ndarray, points: np.ndarray) -> li
 def _over_noise(evolution: "Evolution", correlations: Mapping[str, np.ndarray], j: int) -> dict[str, Any]:
     """Return by pass one token's correlation of each level with the last, and the noise at which it has settled."""
     found: dict[str, Any] = {}
-    for track in evolution.tracks:
+    for track in (track for track in evolution.tracks if track.levels[0].step is None):
         values = correlations[track.name][:, -1, j]
         below = np.flatnonzero(values < SETTLED)
         first = min(int(below[-1]) + 1, len(values) - 1) if len(below) else 0

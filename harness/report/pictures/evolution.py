@@ -84,11 +84,6 @@ class Strip:
             image.paste(tile, (MARGIN_PX + LABEL_PX + column * (self.size[0] + GAP_PX), top))
 
 
-def noise_label(noise: float) -> str:
-    """Return the label of a noise level, such as "noise remaining 75%"."""
-    return f"noise remaining {100 * noise:.0f}%"
-
-
 def frames(evolution: "Evolution", track: "Track", tied: Sequence[int], title: str) -> list[Image.Image]:
     """Return one picture per noise level: a row per view, the noisy view or the estimate and the tokens' maps."""
     strip = Strip(evolution, track, tied)
@@ -99,7 +94,8 @@ def frames(evolution: "Evolution", track: "Track", tied: Sequence[int], title: s
     for number, level in enumerate(track.levels):
         image = Image.new("RGB", (width, top + strip.views * (strip.size[1] + GAP_PX) + MARGIN_PX), PAPER)
         image.paste(heads, (0, 0))
-        _bar(image, heads.height, level.noise, level.scored)
+        share = level.noise if level.step is None else number / (len(track.levels) - 1)
+        _bar(image, heads.height, level.at, share, level.scored)
         strip.write_heads(image, heads.height + NOISE_PX, _under(track))
         for view in range(strip.views):
             label = f"view {view}" if strip.views > 1 else ""
@@ -116,11 +112,12 @@ def still(evolution: "Evolution", track: "Track", tied: Sequence[int], title: st
     top = heads.height + 22 + HEADS_PX
     image = Image.new("RGB", (width, top + len(track.levels) * (strip.size[1] + GAP_PX) + MARGIN_PX), PAPER)
     image.paste(heads, (0, 0))
-    words = "rows: noise remaining; *: a level of the trial's scores"
+    words = ("rows: noise remaining; *: a level of the trial's scores" if track.levels[0].step is None else
+             "rows: steps of optimisation; *: the tokens of the trial's scores")
     ImageDraw.Draw(image).text((MARGIN_PX, heads.height), words, FAINT, sheet.font(13))
     strip.write_heads(image, top - HEADS_PX, _under(track))
     for number, level in enumerate(track.levels):
-        label = f"{100 * level.noise:.0f}%{' *' if level.scored else ''}"
+        label = f"{level.mark}{' *' if level.scored else ''}"
         strip.paste_row(image, top + number * (strip.size[1] + GAP_PX), strip.row(number, view), label)
     return sheet.png(image)
 
@@ -154,12 +151,12 @@ def _heading(strip: Strip, track: "Track", title: str, width: int) -> Image.Imag
     return image
 
 
-def _bar(image: Image.Image, top: int, noise: float, scored: bool) -> None:
-    """Draw the label of a noise level and a bar as long as its share of noise."""
+def _bar(image: Image.Image, top: int, label: str, share: float, scored: bool) -> None:
+    """Draw the label of a level and a bar as long as its share of noise, or of the steps."""
     draw = ImageDraw.Draw(image)
-    draw.text((MARGIN_PX, top), noise_label(noise), INK, sheet.font(24))
-    note = "the trial's scores were computed at this level" if scored else ""
+    draw.text((MARGIN_PX, top), label, INK, sheet.font(24))
+    note = "the trial's scores were computed here" if scored else ""
     draw.text((MARGIN_PX + BAR_PX + 14, top + 38), note, FAINT, sheet.font(13))
     box = (MARGIN_PX, top + 40, MARGIN_PX + BAR_PX, top + 52)
     draw.rectangle(box, (226, 226, 224))
-    draw.rectangle((*box[:2], MARGIN_PX + round(BAR_PX * noise), box[3]), (188, 55, 84))
+    draw.rectangle((*box[:2], MARGIN_PX + round(BAR_PX * share), box[3]), (188, 55, 84))

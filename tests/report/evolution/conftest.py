@@ -1,5 +1,6 @@
 import pytest
 
+from harness.config.spec import RunOptions
 from harness.method import evolution, trial
 from harness.store.store import Store
 from tests.conftest import small_spec
@@ -14,9 +15,9 @@ def _few_levels(monkeypatch):
 @pytest.fixture
 def recorded(tmp_path, random_models):
     """Run and record a small trial; return its store and record."""
-    def record(fusion="none", **settings):
+    def record(fusion="none", snapshot_every=0, **settings):
         spec = small_spec(fusion=fusion, **settings)
-        result = trial.run(spec)
+        result = trial.run(spec, options=RunOptions(snapshot_every=snapshot_every))
         store = Store(tmp_path, "e")
         identity = spec.id(result.fingerprints["data"], result.fingerprints["weights"])
         store.save(identity, spec, result, {}, {})

@@ -24,7 +24,6 @@ from harness.models.attention.hooks import attend
 from harness.ops.maps import peaks
 from harness.report.evolution.agreement import agreement
 from harness.report.evolution.numbers import correlation, elongation
-from harness.report.pictures.evolution import noise_label
 from harness.store.parquet_json import read_parquet
 from tests.conftest import open_session, small_spec
 
@@ -79,7 +78,9 @@ def test_levels_hold_those_of_scores_and_fall():
     assert {50, 500} <= set(levels)
     assert levels == sorted(levels, reverse=True)
     assert any(abs(float(1 - model.alphas[level]) - 0.75) < 0.03 for level in levels)
-    assert noise_label(0.7504) == "noise remaining 75%"
+    level = evolution.Level(50, 0.7504, False, Residual(), *[torch.zeros(1, 3, 4, 4)] * 2, torch.zeros(1, 1, 4, 4))
+    assert (level.at, level.mark, level.key) == ("noise remaining 75%", "75%", "t50")
+    assert (replace(level, step=3).at, replace(level, step=3).key) == ("after 3 steps", "s3")
 
 
 def test_every_frame_is_of_its_level_and_depends_on_the_captured_maps(recorded):
@@ -193,3 +194,37 @@ def test_elongation_of_a_bar_and_of_a_disc():
     turned = bar.T
     found = elongation(np.stack([bar, turned, disc]).astype(float))
     assert found == pytest.approx([np.sqrt((16**2 - 1) / (4**2 - 1))] * 2 + [1.0], rel=0.02)
+
+
+def test_snapshots_change_no_score_and_no_id(recorded):
+    store, plain = recorded("concat", steps=5)
+    assert not [name for name in store.tokens(plain["id"]) if name.startswith("step.")]
+    _, kept = recorded("concat", snapshot_every=2, steps=5)
+    assert (kept["id"], kept["scores"]) == (plain["id"], plain["scores"])
+    assert {"step.2", "step.4"} == {name for name in store.tokens(plain["id"]) if name.startswith("step.")}
+
+
+def test_an_evolution_over_steps_ends_with_the_maps_of_the_scores(recorded):
+    store, record = recorded("concat", snapshot_every=2, steps=5)
+    place, found = write_evolution(store, record)
+    assert found.problem == ""
+    maps, numbers = load_file(place / "maps.safetensors"), json.loads((place / "evolution.json").read_text())
+    *_, track = numbers["tracks"]
+    assert [level["step"] for level in track["levels"]] == [0, 2, 4, 5]
+    assert [level["scored"] for level in track["levels"]] == [False, False, False, True]
+    assert torch.equal(maps["optimisation.s5"], maps[f"localising_pass.t{record['spec']['timestep']}"])
+    assert not torch.equal(maps["optimisation.s0"], maps["optimisation.s2"])
+    with Image.open(place / "optimisation.webp") as animation:
+        assert animation.n_frames == 4
+    assert {"optimisation_curves.png", "optimisation.png", "curves.png"} <= {path.name for path in place.iterdir()}
+
+
+def test_groups_of_the_context_have_a_picture_of_their_shares(recorded):
+    store, record = recorded(context="concat")
+    place, _ = write_evolution(store, record)
+    maps = load_file(place / "maps.safetensors")
+    torch.testing.assert_close(maps["group.text"] + maps["group.tokens"], torch.ones_like(maps["group.text"]))
+    with Image.open(place / "groups.png") as picture:
+        assert picture.height > 6 * 110
+    _, alone = recorded()
+    assert "groups.png" not in {path.name for path in write_evolution(store, alone)[0].iterdir()}
