@@ -1,6 +1,8 @@
 """Draw every experiment's answer in one figure: the PCK@0.1 that each choice adds to its experiment's baseline.
 
-    python scripts/answer.py        # from results/reference, into results/reference/answer.svg and .csv
+    python scripts/answer.py
+
+Reads the reports in results/reference, and writes answer.svg and answer.csv there.
 """
 
 import csv
@@ -19,8 +21,8 @@ from harness.report.figures._style import COLOURS, FAINT, INK, PAPER, applied_st
 REFERENCE = ROOT / "results" / "reference"
 SCORE = "pck@0.1"
 QUESTIONS = {
-    "optimisation": "Optimise the tokens?", "loss_level": "One blob per view, or one on the canvas?", "tokens": "How many tokens?",
-    "fusion": "Feed tokens into the generator?", "consistency": "Make the views agree?",
+    "optimisation": "Optimise the tokens?", "loss_level": "One blob per view, or one on the canvas?",
+    "tokens": "How many tokens?", "fusion": "Feed tokens into the generator?", "consistency": "Make the views agree?",
     "precision": "Half precision?", "training_length": "How many steps?", "context": "Text beside the tokens?"}
 ROW_IN, WIDTH_IN = 0.17, 7.0
 
