@@ -80,7 +80,7 @@ def draw(rows: Sequence[Answer]) -> bytes:
             tick.set_fontweight("bold" if is_head else "normal")
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel("difference in PCK@0.1, mean and 95% interval; filled: p \N{LESS-THAN OR EQUAL TO} 0.05; "
+        axes.set_xlabel("difference in PCK@0.1, mean and 95% interval\nfilled: p \N{LESS-THAN OR EQUAL TO} 0.05; "
                         "diamonds: references, not tested",
                         color=FAINT)
         return file_bytes(figure, "svg")
