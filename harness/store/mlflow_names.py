@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.config import dotted
+from harness.config.spec import ADDED
 
 LONGEST_PARAM = 6000  # characters; MLflow truncates silently; record.json has the whole setting
 LONGEST_NAME = 24  # characters of a run's name that its column shows beside charts
@@ -107,7 +108,8 @@ def read_plan(text: bytes | None) -> dict[str, Any]:
 
 def setting_digest(spec: Spec, fingerprints: Mapping[str, str]) -> str:
     """Return a hash of a setting without its seed, with the fingerprints of its data and weights."""
-    plain = {key: value for key, value in spec.items() if key != "seed"}
+    plain = {key: value for key, value in spec.items()
+             if key != "seed" and (key not in ADDED or value != ADDED[key])}  # as in ids: runs of before keep theirs
     text = json.dumps([plain, {key: fingerprints.get(key) for key in ("data", "weights")}], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.config.spec import ADDED
 from harness.errors import UsageError
 from harness.report.inputs import Columns, ReadFile, Report
 from harness.report.statistics.paired import ALPHA
@@ -76,7 +77,8 @@ def verify(report: Report, read: ReadFile) -> Verification:
 
 def _id(record: Record) -> str:
     prints = record.get("fingerprints") or {}
-    content = [record["spec"], prints.get("data"), prints.get("weights"), record.get("results_version")]
+    spec = {name: value for name, value in record["spec"].items() if name not in ADDED or value != ADDED[name]}
+    content = [spec, prints.get("data"), prints.get("weights"), record.get("results_version")]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from harness.cli._trial_files import reader
-from harness.config.spec import ReportSpec
+from harness.config.spec import RESULTS_VERSION, Choice, ReportSpec, TrialSpec
 from harness.method.metrics.convergence import Convergence
 from harness.method.metrics.pck import Pck
 from harness.report.inputs import ReportInputs, make_report
@@ -22,7 +22,7 @@ from harness.report.verify.from_scores import (
     recompute_reachable,
     text_agrees,
 )
-from harness.report.verify.verify import verify
+from harness.report.verify.verify import _id, verify
 from harness.store.store import Store
 from tests.report.fakes import plain, record
 from tests.report.recorded import SPREADS, keep_all, observed, result
@@ -244,3 +244,11 @@ def test_a_text_says_its_numbers_or_not(text, expected):
 def test_a_share_and_a_largest_value_are_read_too():
     assert [text_agrees(text, 1 / 3, 0.9, 3) for text in ("1/3", "2/3", "1/2")] == [True, False, False]
     assert [text_agrees("1.9e-08", mean, None, 3) for mean in (1.92e-8, 1.96e-8)] == [True, False]
+
+
+def test_the_id_is_recomputed_without_settings_that_came_later_at_their_defaults():
+    spec = TrialSpec(Choice("tiny_sd"), Choice("figures"), Choice("none"), Choice("all"), (Choice("nvs"),))
+    for each in (spec, replace(spec, text_bias=-2.0)):
+        record = {"spec": each.to_dict(), "fingerprints": {"data": "d", "weights": "w"},
+                  "results_version": RESULTS_VERSION}
+        assert _id(record) == each.id("d", "w")
