@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,10 @@ QUESTIONS = {
     "optimisation": "Optimise the tokens?", "loss_level": "One blob per view, or one on the canvas?",
     "tokens": "How many tokens?", "fusion": "Feed tokens into the generator?", "consistency": "Make the views agree?",
     "precision": "Half precision?", "training_length": "How many steps?", "context": "Text beside the tokens?"}
+BASELINES = {"context": "tokens alone"}  # instead of a long list of settings
+PHRASES = {"text_tokens=0": "all text", "text_tokens=1": "first text token", "text_bias=0": "",
+           "text_bias=-4": "lowered by 4", "context_softmax=joint": "joint softmax",
+           "context_softmax=separate": "own softmax"}  # instead of settings
 ROW_IN, WIDTH_IN = 0.17, 7.0
 
 
@@ -47,12 +51,21 @@ def answers(folder: Path = REFERENCE) -> Iterator[Answer]:
         if not path.is_file():
             continue
         (table,) = (table for table in json.loads(path.read_text("utf-8"))["tables"] if table["name"] == "pck")
-        for row in table["rows"]:
-            cell = row["scores"].get(SCORE, {})
-            found = cell.get("difference")
-            if found and row["is_reference"] == (name == "optimisation"):
-                words = ", ".join(str(value) for value in row["setting"].values() if value != "\N{EM DASH}")
-                yield Answer(name, words, found["baseline"], found["mean"], found["half_width"], cell["star"])
+        rows = [row for row in table["rows"] if row["is_reference"] == (name == "optimisation")
+                and row["scores"].get(SCORE, {}).get("difference")]
+        for row in rows:
+            cell = row["scores"][SCORE]
+            found = cell["difference"]
+            yield Answer(name, _words(row["setting"], [each["setting"] for each in rows]),
+                         BASELINES.get(name, found["baseline"]), found["mean"], found["half_width"], cell["star"])
+
+
+def _words(setting: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> str:
+    """Return what tells a setting apart from the others: its one value, or name=value of each that varies."""
+    if len(setting) == 1:
+        return next(iter(setting.values()))
+    varying = [f"{key}={value}" for key, value in setting.items() if len({other[key] for other in others}) > 1]
+    return ", ".join(filter(None, (PHRASES.get(word, word) for word in varying)))
 
 
 def draw(rows: Sequence[Answer]) -> bytes:
