@@ -231,7 +231,7 @@ def test_a_plan_of_a_search_that_has_begun_counts_what_is_left_at_the_price_of_t
 
 def test_the_shipped_sweep_is_the_default(run: Command, capsys: pytest.CaptureFixture) -> None:
     assert run("sweep", "--dry-run") == 0
-    assert "losses.separation.weight" in capsys.readouterr().out
+    assert "fusion.concat.strength" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("arguments", "reason"), [

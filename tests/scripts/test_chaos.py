@@ -16,7 +16,8 @@ def test_nothing_is_lost_or_done_twice_when_workers_and_coordinators_are_killed(
     assert chaos.main([*size, "--folder", str(tmp_path), *(["--search"] if source == "search" else [])]) == 0
     found = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()[:-1])
     assert (found["planned"], found["finished"], found["MLflow runs finished"]) == ("24", "24", "24")
-    assert (found["coordinators killed"], found["starts of the coordinator"]) == ("1", "2")
+    assert found["coordinators killed"] == "1"
+    assert found["starts of the coordinator"] in ("2", "3")  # three kills may hit one trial: its retries are then spent
     assert int(found["workers killed"]) > 0
 
 
