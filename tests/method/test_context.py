@@ -8,6 +8,8 @@ from harness.errors import UsageError
 from harness.method import trial
 from harness.method.compatibility import check
 from harness.method.session import fingerprints
+from harness.models.attention.groups import TEXT, TOKENS
+from harness.models.loading.embeddings import RESERVED
 from tests.conftest import open_session, small_spec
 
 SPEC = {"model": "tiny_zero123plus", "fusion": "none", "view_scenes": 0, "losses": ("sharpening",)}
@@ -93,3 +95,7 @@ def test_vectors_of_another_width_are_named(sketch):
     path = sketch(sketch=torch.zeros(2, 5))
     with pytest.raises(UsageError, match=r"'sketch' has vectors of 5 numbers; this model's context has \d+"):
         trial.run(small_spec(**SPEC, context_file=path))
+
+
+def test_the_reserved_names_are_those_of_the_groups():
+    assert RESERVED == (TEXT, TOKENS)

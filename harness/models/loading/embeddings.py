@@ -11,8 +11,8 @@ from safetensors.torch import load
 from torch import Tensor
 
 from harness.errors import UsageError
-from harness.models.attention.groups import TEXT, TOKENS
 
+RESERVED = ("text", "tokens")  # the names of the harness's own groups
 Embeddings = tuple[tuple[str, Float[Tensor, "_ D"]], ...]
 
 
@@ -53,9 +53,9 @@ def _read(path: str, stamp: tuple[int, int]) -> Embeddings:
     if not tensors:
         raise UsageError(f"trial.context_file: {path}: holds no tensor")
     for name, states in tensors.items():
-        if name in (TEXT, TOKENS) or not name.isidentifier():
+        if name in RESERVED or not name.isidentifier():
             raise UsageError(f"trial.context_file: {path}: rename the tensor {name!r}: a group's name is a word of "
-                             f"letters, digits and _, other than {TEXT} and {TOKENS}")
+                             f"letters, digits and _, other than {' and '.join(RESERVED)}")
         if states.ndim != 2 or not len(states) or not states.is_floating_point() or not bool(states.isfinite().all()):
             raise UsageError(f"trial.context_file: {path}: {name!r} of shape {list(states.shape)}, {states.dtype}: "
                              "expected finite numbers of shape [tokens, width]")
