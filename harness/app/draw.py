@@ -18,7 +18,7 @@ from harness.report.pictures.sheet import GAP_PX, INK, MARGIN_PX, PAPER
 from harness.report.pictures.tiles import marked, photo
 
 if TYPE_CHECKING:
-    from harness.method.evolution import Evolution, Track
+    from harness.method.tracks import Evolution, Track
 
 HEADS_PX = 36
 MARKS = 1.7  # size of the points, against those of a report

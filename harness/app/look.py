@@ -14,11 +14,12 @@ from harness.app.tokens import Tokens, few, tokens_of
 from harness.config.spec import Choice, TrialSpec
 from harness.errors import UsageError
 from harness.method.encode import Split
-from harness.method.evolution import LOCALISING, LOCALISING_SOURCE, VIEW, Evolution, Level, Subject, Track
+from harness.method.evolution import LOCALISING, LOCALISING_SOURCE, VIEW, Subject
 from harness.method.generate import paint
 from harness.method.localise import Located, locate
 from harness.method.passes import Passes
 from harness.method.session import Session, arithmetic, open_session
+from harness.method.tracks import Evolution, Level, Track
 from harness.method.trial import scored_split
 from harness.ops.tensors import generator
 from harness.report.evolution.agreement import Agreement

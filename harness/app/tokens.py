@@ -7,11 +7,12 @@ import torch
 
 from harness import registry
 from harness.app.sources import Source
-from harness.method.evolution import Evolution, Unfaithful
+from harness.method.evolution import Unfaithful
 from harness.method.localise import choose, locate
 from harness.method.optimise import initial_tokens
 from harness.method.passes import Passes
 from harness.method.session import Session, arithmetic
+from harness.method.tracks import Evolution
 from harness.method.trial import localised_split, scored_split, stored_gates
 from harness.report.evolution.agreement import Agreement, agreement
 

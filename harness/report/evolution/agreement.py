@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from harness.method.evolution import Evolution
+    from harness.method.tracks import Evolution
 
 SAME_PLACE = 1e-6  # of a view's side: peaks are pixel centres, so they are equal or a pixel apart
 # Another processor or another number of threads rounds otherwise: a peak may move between two equal pixels.

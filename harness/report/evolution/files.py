@@ -14,7 +14,7 @@ from harness.store.parquet_json import to_parquet, to_plain_json
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.method.evolution import Evolution
+    from harness.method.tracks import Evolution
 
 FOLDER = "evolution"  # beside a trial's record
 NUMBERS = "evolution.json"

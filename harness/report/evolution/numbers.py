@@ -10,7 +10,7 @@ from harness.report.evolution.agreement import Agreement
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.method.evolution import Evolution, Track
+    from harness.method.tracks import Evolution, Track
 
 NEAR = 0.1  # of the normaliser: a map's mass so near to a keypoint covers it
 AT = 0.2  # of the normaliser: a point so near to a keypoint is at it

@@ -12,7 +12,7 @@ from harness.report.pictures.sheet import FAINT, GAP_PX, INK, MARGIN_PX, PAPER
 from harness.report.pictures.tiles import Colour, colours, heated, photo, spot
 
 if TYPE_CHECKING:
-    from harness.method.evolution import Evolution, Track
+    from harness.method.tracks import Evolution, Track
 
 MOST_TOKENS, MOST_VIEWS = 8, 6
 TILE_PX, WIDE_TILE_PX = 92, 150  # of several views, of one

@@ -18,6 +18,7 @@ from harness.errors import UsageError
 from harness.method import evolution, trial
 from harness.method.evolution import Unfaithful, evolve, noise_levels
 from harness.method.metrics.attention import entropy
+from harness.method.tracks import Level, Track
 from harness.models.attention.capture import CapturePass, NothingCaptured, Residual
 from harness.models.attention.fused import FusePass
 from harness.models.attention.hooks import attend
@@ -78,7 +79,7 @@ def test_levels_hold_those_of_scores_and_fall():
     assert {50, 500} <= set(levels)
     assert levels == sorted(levels, reverse=True)
     assert any(abs(float(1 - model.alphas[level]) - 0.75) < 0.03 for level in levels)
-    level = evolution.Level(50, 0.7504, False, Residual(), *[torch.zeros(1, 3, 4, 4)] * 2, torch.zeros(1, 1, 4, 4))
+    level = Level(50, 0.7504, False, Residual(), *[torch.zeros(1, 3, 4, 4)] * 2, torch.zeros(1, 1, 4, 4))
     assert (level.at, level.mark, level.key) == ("noise remaining 75%", "75%", "t50")
     assert (replace(level, step=3).at, replace(level, step=3).key) == ("after 3 steps", "s3")
 
@@ -181,9 +182,9 @@ def test_the_record_stays_valid_and_a_second_call_replaces_the_folder(recorded, 
 def test_correlation_is_pearsons_per_view_and_token():
     generator = torch.Generator().manual_seed(0)
     maps = torch.rand(3, 2, 4, 5, 6, generator=generator)  # (P V J H W)
-    levels = tuple(evolution.Level(t, 0.5, False, Residual(), torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4), level)
+    levels = tuple(Level(t, 0.5, False, Residual(), torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4), level)
                    for t, level in zip((3, 2, 1), maps, strict=True))
-    found = correlation(evolution.Track("view pass", "", levels))
+    found = correlation(Track("view pass", "", levels))
     expected = np.mean([np.corrcoef(maps[:, view, 1].flatten(1).numpy()) for view in range(2)], 0)
     assert found[:, :, 1] == pytest.approx(expected)
 

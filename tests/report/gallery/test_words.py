@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from harness.method.evolution import Evolution, Level, Track
 from harness.method.localise import Located
 from harness.method.metrics.attention import statistics
+from harness.method.tracks import Evolution, Level, Track
 from harness.models.attention.capture import Residual
 from harness.ops.maps import gaussians, peaks
 from harness.report.evolution.agreement import agreement
