@@ -94,13 +94,15 @@ def forward(passes: Passes, split: Split, selection: Selection, tokens: Tensor, 
     chosen = torch.cat(picks).expand(-1, views, -1)  # (B U K) -> (B V K)
     common = most_frequent(chosen, spec.tokens, chosen.shape[-1])  # (K)
     # Differentiable maps of the chosen and the common tokens alone.
-    indices = torch.cat([chosen, common.expand_as(chosen)], -1)  # (B V 2K)
-    live_maps = torch.cat([
-        passes.chosen_maps(capture, maps, indices[rows].repeat(copies, 1, 1))  # (b V 2K) -> (C*b V 2K)
-        .unflatten(0, (copies, -1))  # (C*b V 2K H W) -> (C b V 2K H W)
+    wanted = chosen, common.expand_as(chosen)  # 2 x (B V K)
+    live_maps = [
+        passes.chosen_maps(capture, maps, *(some[rows].repeat(copies, 1, 1) for some in wanted))  # (b V K) -> (C*b V K)
         for capture, maps, rows in zip(captures, detached_maps, parts, strict=True)
-    ], 1)  # parts of b scenes -> (C B V 2K H W)
-    chosen_maps, common_maps = live_maps.split(chosen.shape[-1], 3)  # -> 2 x (C B V K H W)
+    ]
+    chosen_maps, common_maps = (
+        torch.cat([maps.unflatten(0, (copies, -1)) for maps in some], 1)  # (C*b V K H W) -> (C B V K H W)
+        for some in zip(*live_maps, strict=True)
+    )
     # View pass, guided by the common tokens' maps, and the inputs of the losses.
     return LossInputs(
         maps=_level(passes)(chosen_maps[0]), view_maps=chosen_maps[0], common_maps=common_maps[0],

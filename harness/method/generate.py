@@ -12,8 +12,9 @@ from harness.method.encode import Split
 from harness.method.metrics.attention import entropy
 from harness.method.metrics.views import psnr, ssim
 from harness.method.passes import Passes, reference_noise
-from harness.models.attention.capture import Captured, token_maps
+from harness.models.attention.capture import Captured
 from harness.models.attention.fused import FusePass
+from harness.models.attention.token_maps import token_maps
 from harness.models.pipelines.parts import Condition
 from harness.ops.euler_ancestral import Draws, Schedule, draw_noise, euler_ancestral, schedule
 from harness.ops.tensors import Images, Latents, Maps, generator

@@ -12,8 +12,9 @@ from harness.method.metrics.attention import entropy, statistics
 from harness.method.passes import Diverged, Passes, on_canvas
 from harness.method.selection.base import Selection
 from harness.models.attention.canvas import split as split_canvas
-from harness.models.attention.capture import Captured, CapturePass, native_maps
+from harness.models.attention.capture import Captured, CapturePass
 from harness.models.attention.groups import group_maps
+from harness.models.attention.token_maps import native_maps
 from harness.ops.maps import peaks
 from harness.ops.matching import most_frequent
 from harness.ops.tensors import Maps

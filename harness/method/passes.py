@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.config.spec import RunOptions, TrialSpec
 from harness.method.fusion.base import Fusion, Guidance
-from harness.models.attention import capture
+from harness.models.attention import token_maps
 from harness.models.attention.canvas import assemble
 from harness.models.attention.capture import CapturePass
 from harness.models.attention.fused import FusePass
@@ -84,18 +84,18 @@ class Passes:
         """Return every token's map, averaged over the captured layers and heads."""
         on_canvas = views if self.spec.view_pass == "canvas" else 1
         size = (self.spec.map_side, self.spec.map_side)
-        maps = capture.token_maps(captured.captured, size, tokens=tokens, views=on_canvas, resize=self.spec.resize,
+        maps = token_maps.token_maps(captured.captured, size, tokens=tokens, views=on_canvas, resize=self.spec.resize,
                                   dtype=self.model.map_dtype)
         return maps if on_canvas > 1 else rearrange(maps, "(b v) 1 n h w -> b v n h w", v=views)
 
-    def chosen_maps(self, captured: CapturePass, maps: Maps, chosen: Int[Tensor, "B V J"]
-                    ) -> Float[Tensor, "B V J H W"]:
-        """Return the chosen tokens' maps out of those of `token_maps`, with gradients to the tokens."""
+    def chosen_maps(self, captured: CapturePass, maps: Maps, *chosen: Int[Tensor, "B V _"]
+                    ) -> tuple[Float[Tensor, "B V _ H W"], ...]:
+        """Return the maps of each chosen set of tokens out of those of `token_maps`, with gradients to the tokens."""
         if self.spec.view_pass == "canvas":
-            return capture.chosen_maps(captured.captured, maps, chosen, resize=self.spec.resize)
-        flat, indices = (rearrange(part, "b v ... -> (b v) 1 ...") for part in (maps, chosen))
-        live_maps = capture.chosen_maps(captured.captured, flat, indices, resize=self.spec.resize)
-        return rearrange(live_maps, "(b v) 1 j h w -> b v j h w", v=maps.shape[1])
+            return token_maps.chosen_maps(captured.captured, maps, *chosen, resize=self.spec.resize)
+        flat, *indices = (rearrange(part, "b v ... -> (b v) 1 ...") for part in (maps, *chosen))
+        live_maps = token_maps.chosen_maps(captured.captured, flat, *indices, resize=self.spec.resize)
+        return tuple(rearrange(part, "(b v) 1 j h w -> b v j h w", v=maps.shape[1]) for part in live_maps)
 
     def fixed_noise(self, clean: Latents) -> Latents:
         """Return the noise with which views are always localised, the same for every scene."""

@@ -7,8 +7,9 @@ import torch
 from _bench import _networks
 from _bench._turns import paired, turns
 from harness.method.optimise import initial_tokens
-from harness.models.attention.capture import CapturePass, token_maps
+from harness.models.attention.capture import CapturePass
 from harness.models.attention.hooks import Pass
+from harness.models.attention.token_maps import token_maps
 from harness.models.pipelines.diffusion import for_each
 
 TOKENS = 77

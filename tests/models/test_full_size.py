@@ -8,8 +8,8 @@ from torch import nn
 
 from harness import registry
 from harness.method.passes import Passes
-from harness.models.attention.capture import token_maps
 from harness.models.attention.groups import Beside
+from harness.models.attention.token_maps import token_maps
 from harness.models.pipelines.diffusion import Diffusion
 from harness.models.pipelines.parts import Condition, Parts
 from harness.models.pipelines.zero123plus import Zero123Plus

@@ -7,7 +7,9 @@ from harness.method.losses.base import LossInputs
 from harness.method.losses.equivariance import Equivariance
 from harness.method.losses.sharpening import Sharpening
 from harness.method.selection.gaussian_fps import GaussianFps
-from harness.models.attention.capture import CapturePass, resample, token_maps
+from harness.models.attention.blocks import resample
+from harness.models.attention.capture import CapturePass
+from harness.models.attention.token_maps import token_maps
 from harness.ops.warps import unwarped_mean, warp
 from tests.parity.golden import covers
 from tests.parity.models import bytes_to_image, diffusion, unet_key

@@ -7,7 +7,7 @@ their softmax. Axes: I images, A heads, N tokens with maps out of T keys, H W ro
 layer, d channels of a head; i, a, r are a block's images, heads and rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,18 +31,19 @@ class Layer:
 
 
 @torch.no_grad()
-def mean_maps(layer: Layer, size: tuple[int, int], tokens: int) -> Float[Tensor, "I N H W"]:
-    """Return the last ``tokens`` columns of the softmax at ``size``, averaged over heads; carries no gradient."""
-    images, heads = layer.query.shape[:2]
-    maps = torch.empty(images, tokens, *size, dtype=layer.dtype, device=layer.query.device)  # (I N H W)
-    total = maps.new_empty(0)
-    for block in _blocks(layer, size):
-        if block.heads.start == 0:
-            total = maps.new_zeros(len(block.query), *size, tokens)  # (i H W N)
-        for rows in block.rows:
-            total[:, rows] += block.probabilities(rows)[..., -tokens:].sum(1)  # (i a r W T) -> (i r W N)
-        if block.heads.stop == heads:
-            maps[block.images] = total.div_(heads).movedim(-1, 1)  # (i H W N) -> (i N H W)
+def mean_maps(layers: Sequence[Layer], size: tuple[int, int], tokens: int) -> Float[Tensor, "I N H W"]:
+    """Return the last ``tokens`` columns of the softmax at ``size``, averaged over heads and layers; no gradient."""
+    first = layers[0]
+    maps = torch.empty(len(first.query), tokens, *size, dtype=first.dtype, device=first.query.device)  # (I N H W)
+    for images in _images(layers, size):
+        total = maps.new_zeros(len(maps[images]), *size, tokens)  # (i H W N)
+        for layer in layers:
+            share = 1 / (layer.query.shape[1] * len(layers))
+            for block in _blocks(layer, size, images):
+                for rows in block.rows:
+                    p = block.probabilities(rows)[..., -tokens:]  # (i a r W N)
+                    total[:, rows.to].add_(p.sum(1) if p.shape[1] > 1 else p[:, 0], alpha=share)
+        maps[images] = total.movedim(-1, 1)  # (i H W N) -> (i N H W)
     return maps
 
 
@@ -50,27 +51,41 @@ def mean_maps(layer: Layer, size: tuple[int, int], tokens: int) -> Float[Tensor,
 def gradients(layer: Layer, size: tuple[int, int], tokens: int, chosen: Int[Tensor, "I J"] | None,
               maps_grad: Float[Tensor, "I J H W"]) -> tuple[Tensor, Tensor]:
     """Return the gradients of queries and keys, from that of the ``chosen`` (or all) tokens' mean maps."""
-    heads, columns = layer.query.shape[1], layer.key.shape[2]
+    heads, keys = layer.query.shape[1], layer.key.shape[2]
+    columns = torch.arange(tokens, device=maps_grad.device).expand(len(maps_grad), -1) if chosen is None else chosen
+    columns = columns + keys - tokens  # (I J)
     query_grad, key_grad = torch.empty_like(layer.query), torch.empty_like(layer.key)
-    for block in _blocks(layer, size):
-        wide_grad = torch.zeros_like(block.wide)  # (i a h W T)
-        for rows in block.rows:
-            p = block.probabilities(rows)  # (i a r W T)
-            head_grad = maps_grad[block.images, :, rows].movedim(1, -1) / heads  # (i J r W) -> (i r W J)
-            g = _scatter(head_grad, None if chosen is None else chosen[block.images] + columns - tokens, columns)
-            weighted = p * g[:, None]  # (i a r W T) * (i 1 r W T)
-            block.add_rows(weighted.addcmul_(p, weighted.sum(-1, keepdim=True), value=-1), rows, wide_grad)
-        z_grad = wide_grad if block.across is None else block.across.T @ wide_grad  # (i a h W T) -> (i a h w T)
-        z_grad = z_grad.flatten(2, 3) * layer.scale  # (i a h w T) -> (i a h*w T)
-        query = (z_grad @ block.key).unflatten(2, layer.query.shape[2:4])  # (i a h*w d) -> (i a h w d)
-        query_grad[block.images, block.heads] = query.to(query_grad)
-        key_grad[block.images, block.heads] = (z_grad.transpose(-1, -2) @ block.query).to(key_grad)  # (i a T d)
+    for images in _images([layer], size):
+        head_grad = (maps_grad[images] / heads).movedim(1, -1).contiguous()  # (i J H W) -> (i H W J)
+        for block in _blocks(layer, size, images):
+            wide_grad = torch.zeros_like(block.wide)  # (i*a h W*T)
+            for rows in block.rows:
+                grad = _logits_grad(block.probabilities(rows), head_grad[:, rows.to], columns[images])
+                block.add_rows(grad, rows, wide_grad)
+            z_grad = wide_grad.unflatten(2, (size[1], keys))  # (i*a h W T)
+            z_grad = z_grad if block.across is None else block.across.T @ z_grad  # -> (i*a h w T)
+            z_grad = z_grad.flatten(1, 2).view(*block.key.shape[:2], -1, keys) * layer.scale  # -> (i a h*w T)
+            query = (z_grad @ block.key).unflatten(2, layer.query.shape[2:4])  # (i a h*w d) -> (i a h w d)
+            query_grad[images, block.heads] = query.to(query_grad)
+            key_grad[images, block.heads] = (z_grad.transpose(-1, -2) @ block.query).to(key_grad)  # (i a T d)
     return query_grad, key_grad
+
+
+def _logits_grad(p: Float[Tensor, "i a r W T"], grad: Float[Tensor, "i r W J"], columns: Int[Tensor, "i J"]
+                 ) -> Float[Tensor, "i a r W T"]:
+    """Return P (G - s) from P, which it overwrites, and G in the ``columns`` where it is not 0; s sums P G over tokens.
+
+    It is -P s, to which P G is added in those columns.
+    """
+    places = columns[:, None, None, None].expand(*p.shape[:-1], -1)  # (i J) -> (i a r W J)
+    weighted = p.gather(-1, places) * grad[:, None]  # (i a r W J) * (i 1 r W J)
+    return p.mul_(-weighted.sum(-1, keepdim=True)).scatter_add_(-1, places, weighted)
 
 
 def resample(values: Float[Tensor, "*batch h w"], size: tuple[int, int]) -> Float[Tensor, "*batch H W"]:
     """Resize bicubically as `torch.nn.functional.interpolate` does by default, by two small matrix products."""
-    down, across = bicubic(values.shape[-2], size[0]).to(values), bicubic(values.shape[-1], size[1]).to(values)
+    down, across = (_table(source, target, values.device, values.dtype)
+                    for source, target in zip(values.shape[-2:], size, strict=True))
     return down @ values @ across.T  # (H h) (*batch h w) (w W) -> (*batch H W)
 
 
@@ -83,66 +98,94 @@ def bicubic(source: int, target: int) -> Float[Tensor, "target source"]:
 
 
 @dataclass(frozen=True)
+class _Rows:
+    """Some rows of the maps (``to``), and the layer's rows that their resizing touches (``of``)."""
+
+    to: slice
+    of: slice
+
+
+@dataclass(frozen=True)
 class _Block:
     """The logits of some images and heads, resized along their columns (``wide``), and the rows of each step.
 
     ``down`` and ``across`` resize rows and columns; None if the size is the layer's own.
     """
 
-    images: slice
     heads: slice
-    rows: list[slice]
+    rows: list[_Rows]
     query: Float[Tensor, "i a S d"]
     key: Float[Tensor, "i a T d"]
-    wide: Float[Tensor, "i a h W T"]
+    wide: Float[Tensor, "P h Q"]
     down: Float[Tensor, "H h"] | None
     across: Float[Tensor, "W w"] | None
 
-    def probabilities(self, rows: slice) -> Float[Tensor, "i a r W T"]:
+    def probabilities(self, rows: _Rows) -> Float[Tensor, "i a r W T"]:
         """Return the softmax over tokens in some rows of pixels."""
-        if self.down is None:
-            return self.wide[:, :, rows].softmax(-1)
-        logits: Tensor = self.down[rows] @ self.wide.flatten(3)  # (r h) (i a h W*T) -> (i a r W*T)
-        logits = logits.unflatten(3, self.wide.shape[3:])  # -> (i a r W T)
-        return logits.softmax(-1)
+        logits = self.wide[:, rows.of]
+        if self.down is not None:
+            logits = torch.bmm(self._resize(rows), logits)  # (i*a r h') @ (i*a h' W*T) -> (i*a r W*T)
+        images, heads, keys = self.key.shape[:3]
+        return logits.view(images, heads, logits.shape[1], -1, keys).softmax(-1)
 
-    def add_rows(self, grad: Float[Tensor, "i a r W T"], rows: slice, wide_grad: Float[Tensor, "i a h W T"]) -> None:
+    def add_rows(self, grad: Float[Tensor, "i a r W T"], rows: _Rows, wide_grad: Float[Tensor, "P h Q"]) -> None:
         """Add the gradient of some rows' logits to that of ``wide``."""
+        flat = grad.flatten(3).flatten(0, 1)  # (i a r W T) -> (i*a r W*T)
         if self.down is None:
-            wide_grad[:, :, rows] += grad
+            wide_grad[:, rows.of] += flat
         else:
-            wide_grad += (self.down[rows].T @ grad.flatten(3)).view_as(wide_grad)  # (h r) (i a r W*T) -> (i a h W T)
+            wide_grad[:, rows.of].baddbmm_(self._resize(rows).mT, flat)  # (i*a h' r) @ (i*a r W*T)
+
+    def _resize(self, rows: _Rows) -> Float[Tensor, "P r _"]:
+        assert self.down is not None
+        return self.down[rows.to, rows.of].expand(len(self.wide), -1, -1)
 
 
-def _blocks(layer: Layer, size: tuple[int, int]) -> Iterator[_Block]:
-    """Yield the layer's logits in blocks of at most BLOCK_ELEMENTS."""
-    images, heads, height, width, _ = layer.query.shape
-    down, across = (None if source == target else bicubic(source, target).to(layer.query.device, layer.dtype)
+def _images(layers: Sequence[Layer], size: tuple[int, int]) -> Iterator[slice]:
+    """Yield images whose logits of all heads fit in a block, or one by one."""
+    most = max(layer.query.shape[1] * layer.key.shape[2] for layer in layers) * size[0] * size[1]
+    return _slices(len(layers[0].query), _elements(layers[0]) // most)
+
+
+def _blocks(layer: Layer, size: tuple[int, int], images: slice) -> Iterator[_Block]:
+    """Yield the logits of some images in blocks of at most BLOCK_ELEMENTS."""
+    height, width = layer.query.shape[2:4]
+    down, across = (None if source == target else _table(source, target, layer.query.device, layer.dtype)
                     for source, target in ((height, size[0]), (width, size[1])))
     row = size[1] * layer.key.shape[2]
-    most = BLOCK_ELEMENTS.get(layer.query.device.type, BLOCK_ELEMENTS["cpu"])
-    rows = list(_slices(size[0], most // row))
-    for image in _slices(images, most // (heads * size[0] * row)):
-        for head in _slices(heads, most // (size[0] * row)):
-            query = layer.query[image, head].flatten(2, 3).to(layer.dtype)  # (i a h w d) -> (i a h*w d)
-            key = layer.key[image, head].to(layer.dtype)
-            logits = query @ key.transpose(-1, -2) * layer.scale  # (i a h*w T)
-            if layer.bias is not None:
-                logits = logits + layer.bias.to(layer.dtype)
-            wide = logits.unflatten(2, (height, width))  # (i a h*w T) -> (i a h w T)
-            wide = wide if across is None else across @ wide  # (W w) (i a h w T) -> (i a h W T)
-            yield _Block(image, head, rows, query, key, wide, down, across)
+    rows = _rows(height, size[0], max(1, _elements(layer) // row))
+    for heads in _slices(layer.query.shape[1], _elements(layer) // (size[0] * row)):
+        query = layer.query[images, heads].flatten(2, 3).to(layer.dtype)  # (i a h w d) -> (i a h*w d)
+        key = layer.key[images, heads].to(layer.dtype)
+        logits = query @ key.transpose(-1, -2) * layer.scale  # (i a h*w T)
+        if layer.bias is not None:
+            logits = logits + layer.bias.to(layer.dtype)
+        wide = logits.flatten(0, 1).unflatten(1, (height, width))  # (i a h*w T) -> (i*a h w T)
+        wide = wide if across is None else across @ wide  # (W w) (i*a h w T) -> (i*a h W T)
+        yield _Block(heads, rows, query, key, wide.flatten(2), down, across)
+
+
+@cache
+def _rows(source: int, target: int, step: int) -> list[_Rows]:
+    """Return the target's rows in slices of ``step``, each with the source rows whose weights are not 0."""
+    weights = torch.eye(target) if source == target else bicubic(source, target)
+    slices = []
+    for rows in _slices(target, step):
+        touched = weights[rows].any(0).nonzero()
+        slices.append(_Rows(rows, slice(int(touched[0]), int(touched[-1]) + 1)))
+    return slices
+
+
+@cache
+def _table(source: int, target: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "target source"]:
+    """Return `bicubic` on a device, copied there once."""
+    return bicubic(source, target).to(device, dtype)
+
+
+def _elements(layer: Layer) -> int:
+    return BLOCK_ELEMENTS.get(layer.query.device.type, BLOCK_ELEMENTS["cpu"])
 
 
 def _slices(total: int, step: int) -> Iterator[slice]:
     """Cut a length into slices of ``step``, at least 1."""
     return (slice(start, min(total, start + max(1, step))) for start in range(0, total, max(1, step)))
-
-
-def _scatter(grad: Float[Tensor, "i r W J"], columns: Int[Tensor, "i J"] | None, count: int
-             ) -> Float[Tensor, "i r W T"]:
-    """Return each token's gradient in its column of ``count``; without ``columns`` they are the last ones."""
-    if columns is None:
-        return F.pad(grad, (count - grad.shape[-1], 0))  # (i r W J) -> (i r W T)
-    scattered = grad.new_zeros(*grad.shape[:-1], count)
-    return scattered.scatter_add_(-1, columns[:, None, None].expand_as(grad), grad)  # (i J) -> (i r W J)

@@ -5,17 +5,14 @@ Only queries and keys are kept; every layer's own attention stays fused. Maps ar
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from einops import rearrange, repeat
-from jaxtyping import Float, Int
+from einops import rearrange
+from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from harness.models.attention.blocks import Layer, gradients, mean_maps, resample
-from harness.models.attention.canvas import layout
 from harness.models.attention.groups import Groups
 from harness.models.attention.hooks import Keys, Pass, Queries, attend, heads, project
 
@@ -132,108 +129,3 @@ def map_size(positions: int, latent_size: tuple[int, int]) -> tuple[int, int]:
     if rows * columns != positions:
         raise ValueError(f"{positions} positions do not come from a {latent_size[0]} x {latent_size[1]} latent")
     return rows, columns
-
-
-def token_maps(captured: Sequence[Captured], size: tuple[int, int], *, tokens: int, views: int = 1,
-               resize: str = "logits", dtype: torch.dtype = torch.float32) -> Float[Tensor, "B V N H W"]:
-    """Return the last ``tokens`` tokens' maps, averaged over heads and layers; gradients reach queries and keys.
-
-    If only some tokens' gradients are needed, `chosen_maps` of detached maps costs less.
-
-    Args:
-        captured: The captured layers.
-        size: Rows and columns of a view's map.
-        tokens: Number of tokens (N); they are the last columns of the T keys.
-        views: Number of views that share a canvas, else 1; a canvas is split before it is resized, so that views do
-            not blend at their borders.
-        resize: "logits" is StableKeypoints' map: it resizes hidden states bicubically before the bias-free query
-            projection and takes the softmax over tokens there; by linearity that is resizing the logits. "maps" takes
-            the softmax at each layer's own resolution and resizes the layers' mean maps.
-        dtype: Type of the maps and of their computation.
-    """
-    if not captured:
-        raise NothingCaptured
-    total: Tensor | None = None
-    for layer in captured:  # summed one by one: at full size the maps of all tokens are gigabytes
-        part = _one_layer(_spatial(layer, views, dtype), size, tokens, resize)  # (B*V N H W)
-        total = part if total is None else total + part
-    assert total is not None
-    maps = rearrange(total / len(captured), "(b v) n h w -> b v n h w", v=views)  # (B*V N H W) -> (B V N H W)
-    return chosen_maps(captured, maps, resize=resize)
-
-
-def chosen_maps(captured: Sequence[Captured], maps: Float[Tensor, "B V N H W"],
-                chosen: Int[Tensor, "B V J"] | None = None, *, resize: str = "logits"
-                ) -> Float[Tensor, "B V J H W"]:
-    """Return the ``chosen`` (or all) tokens' maps out of `token_maps`, with gradients to queries and keys.
-
-    The gradient of no other token's map is computed. Every token's key gets a gradient, because the softmax's
-    denominator sums over all tokens.
-    """
-    values = maps.detach()
-    if chosen is not None:
-        indices = chosen[..., None, None].expand(*chosen.shape, *maps.shape[-2:])  # (B V J) -> (B V J H W)
-        values = values.gather(2, indices)  # (B V N H W) -> (B V J H W)
-    layers = [_spatial(layer, maps.shape[1], maps.dtype) for layer in captured]
-    states = [state for layer in layers for state in (layer.query, layer.key)]
-    if not torch.is_grad_enabled() or not any(state.requires_grad for state in states):
-        return values
-    detached = [replace(layer, query=layer.query.detach(), key=layer.key.detach()) for layer in layers]
-    live_maps: Tensor = _LiveMaps.apply(values, chosen, detached, maps.shape[2], resize, *states)  # type: ignore[no-untyped-call]
-    return live_maps
-
-
-class _LiveMaps(torch.autograd.Function):
-    """Maps that are already computed, with a backward pass to the layers' queries and keys."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, chosen: Tensor | None, layers: Sequence[Layer], tokens: int, resize: str,
-                *states: Tensor) -> Tensor:
-        ctx.chosen, ctx.layers, ctx.tokens, ctx.resize = chosen, layers, tokens, resize
-        return values.view_as(values)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        chosen = None if ctx.chosen is None else ctx.chosen.flatten(0, 1)  # (B V J) -> (B*V J)
-        grad = grad.flatten(0, 1) / len(ctx.layers)  # (B V J H W) -> (B*V J H W)
-        target = (grad.shape[-2], grad.shape[-1])
-        grads: list[Tensor | None] = [None] * 5
-        for layer in ctx.layers:
-            size, maps_grad = target, grad
-            if ctx.resize == "maps":  # first back through the resizing, to the layer's own resolution
-                size = (layer.query.shape[2], layer.query.shape[3])
-                native = mean_maps(layer, size, ctx.tokens)  # (B*V N h w)
-                native = native if chosen is None else native.gather(1, chosen[..., None, None].expand(-1, -1, *size))
-                with torch.enable_grad():
-                    maps_grad, = torch.autograd.grad(_resized(native.requires_grad_(), target), native, grad)
-            grads += gradients(layer, size, ctx.tokens, chosen, maps_grad)
-        return tuple(grads)
-
-
-def native_maps(layer: Captured, *, tokens: int, views: int = 1) -> Float[Tensor, "B V N h w"]:
-    """Return one layer's maps at its own resolution, averaged over heads; they carry no gradient."""
-    spatial = _spatial(layer, views, torch.float32)
-    maps = mean_maps(spatial, (spatial.query.shape[2], spatial.query.shape[3]), tokens)
-    return rearrange(maps, "(b v) n h w -> b v n h w", v=views)  # (B*V N h w) -> (B V N h w)
-
-
-def _one_layer(layer: Layer, size: tuple[int, int], tokens: int, resize: str) -> Float[Tensor, "I N H W"]:
-    if resize == "logits":
-        return mean_maps(layer, size, tokens)
-    return _resized(mean_maps(layer, (layer.query.shape[2], layer.query.shape[3]), tokens), size)
-
-
-def _resized(maps: Float[Tensor, "I N h w"], size: tuple[int, int]) -> Float[Tensor, "I N H W"]:
-    """Return maps at ``size``, clamped at 0: bicubic resizing overshoots, and a map is never negative."""
-    return (maps if maps.shape[-2:] == size else resample(maps, size)).clamp_min(0)
-
-
-def _spatial(layer: Captured, views: int, dtype: torch.dtype) -> Layer:
-    """Return a layer with its canvas split into views: one image per view, with separate rows and columns."""
-    rows, columns = layout(views)
-    # (B A S d), S = 3h * 2w on a canvas -> (B*V A h w d); keys are repeated for each view.
-    query = rearrange(layer.query, "b a (r h c w) d -> (b r c) a h w d", r=rows, c=columns, h=layer.size[0] // rows,
-                      w=layer.size[1] // columns)
-    key = repeat(layer.key, "b a t d -> (b v) a t d", v=views) if views > 1 else layer.key
-    return Layer(query, key, layer.scale, layer.bias, dtype)

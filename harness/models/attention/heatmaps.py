@@ -1,6 +1,6 @@
 """Heat maps of text tokens, as published tools average attention over layers, heads and steps.
 
-Optimisation and scores use `capture.token_maps`; these are for pictures and for comparison with other tools. A grid
+Optimisation and scores use `token_maps`; these are for pictures and for comparison with other tools. A grid
 holds one layer's probabilities for one image: (A heads, T tokens, rows, columns).
 """
 

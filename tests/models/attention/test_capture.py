@@ -3,8 +3,10 @@ import torch
 import torch.nn.functional as F
 
 from harness.models.attention import blocks
+from harness.models.attention.blocks import resample
 from harness.models.attention.canvas import assemble
-from harness.models.attention.capture import Captured, map_size, native_maps, resample, token_maps, up_layers
+from harness.models.attention.capture import Captured, map_size, up_layers
+from harness.models.attention.token_maps import native_maps, token_maps
 
 NAMES = ["down_blocks.0.attentions.0.transformer_blocks.0.attn2", "up_blocks.0.attentions.0.transformer_blocks.0.attn1",
          "up_blocks.0.attentions.0.transformer_blocks.0.attn2", "mid_block.attentions.0.transformer_blocks.0.attn2"]
