@@ -23,7 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 SECTIONS = {"coordinator": ("median_ms", True), "workers": ("ratio", False), "memory": ("grown_mb", True),
             "plan": ("processor_seconds", True), "report": ("many", True), "data": ("seconds", True),
             # Sections of paired cases; what they promise and do not keep is listed in "missed".
-            **dict.fromkeys(("step", "capture", "fusion", "selection", "reading", "trial", "start", "full_size"),
+            **dict.fromkeys(("step", "capture", "fusion", "selection", "reading", "trial", "start", "scaling",
+                            "full_size"),
                             ("missed", True))}
 ON_REQUEST = ("full_size",)
 # Sizes of --quick: all of it takes less than 5 minutes on two cores.
@@ -32,6 +33,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "memory": {"count": 60}, "plan": {"seeds": 1, "rounds": 1}, "report": {"records": 400},
     "data": {"photographs": 30_000}, "step": {"size": "quick", "tokens": (100,), "rounds": 3},
     "capture": {"size": "quick", "rounds": 7}, "fusion": {"size": "quick", "rounds": 3}, "selection": {"rounds": 3},
+    "scaling": {"size": "quick", "rounds": 2},
     "reading": {"scenes": 16, "copies": 2, "rounds": 3}, "start": {"rounds": 2},
     "trial": {"rounds": 2, "steps": 5, "optimise_scenes": 8, "fit_scenes": 8, "test_scenes": 8, "view_scenes": 1},
 }

@@ -18,10 +18,14 @@ def document(sections: Mapping[str, Any], *, quick: bool) -> dict[str, Any]:
 
 
 def write(path: Path, made: Mapping[str, Any]) -> None:
-    """Write the JSON file, and the Markdown beside it."""
+    """Write the JSON file, and the Markdown and the figure of the section `scaling` beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(made, indent=1) + "\n")
     path.with_suffix(".md").write_text(markdown(made))
+    if "scaling" in made["sections"]:
+        from _bench import scaling  # loads torch, which a table does not need
+
+        scaling.draw(made["sections"]["scaling"], path.with_name(f"{path.stem}_scaling.svg"))
 
 
 def markdown(made: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from _bench import _turns, capture, full_size, fusion, reading, selection, start, step, trial
+from _bench import _document, _turns, capture, full_size, fusion, reading, scaling, selection, start, step, trial
 
 from harness import registry
 
@@ -37,6 +37,26 @@ def test_a_step_that_is_not_the_references_is_not_timed(monkeypatch):
     monkeypatch.setattr(step, "losses", lambda: tempered)
     with pytest.raises(RuntimeError, match="our step is not the reference's: tokens"):
         step.check("tiny", 30)
+
+
+def test_steps_are_timed_along_each_axis_and_drawn(monkeypatch, tmp_path):
+    monkeypatch.setattr(scaling, "TOKENS", 20)
+    found = scaling.measure("tiny", rounds=2)
+    assert list(found["groups"]) == list(found["exponents"]) == ["tokens", "map side", "latent side", "views", "scenes"]
+    assert list(found["groups"]["views"]["cases"]) == ["plain forward", "1", "2", "4", "6"]
+    shared = [found["groups"][axis]["cases"][value] for axis, value in (("tokens", "20"), ("views", "1"))]
+    assert shared[0] == shared[1]  # one measurement
+    made = {"sections": {"scaling": found}, "date": "", "quick": True, "commit": "",
+            "machine": dict.fromkeys(("python", "torch", "diffusers", "device", "cpu_count"), "")}
+    _document.write(tmp_path / "bench.json", made)
+    drawn = (tmp_path / "bench_scaling.svg").read_text()
+    assert "<svg" in drawn
+    assert "## scaling" in (tmp_path / "bench.md").read_text()
+
+
+def test_exponents_are_slopes_of_logarithms():
+    grown = scaling.slopes([2, 4, 8], [1 + 2.0, 1 + 4.0, 1 + 8.0])
+    assert 0.7 < grown["all"] < grown["largest"] == 0.85
 
 
 def test_the_step_at_full_size_is_the_step(monkeypatch):
