@@ -1,0 +1,130 @@
+"""How many images a trial sends through the UNet, counted stage by stage before it runs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from harness import registry
+from harness.config.spec import TrialSpec
+from harness.data.base import Dataset
+from harness.models.base import Model
+
+COPIES = 2  # of a view in a step: itself, and a warped copy
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """What earlier trials left: the reading of the same untrained tokens, the same scenes' unguided predictions.
+
+    The cache folder keeps the first, a process the second.
+    """
+
+    untrained: bool = False
+    unguided: bool = False
+
+
+FIRST, FURTHER = AtHand(), AtHand(untrained=True, unguided=True)
+
+
+@dataclass(frozen=True)
+class PerScene:
+    """Images of one scene in one keypoint pass and in one view pass; a canvas is one, a condition image one more."""
+
+    keypoint: int
+    view: int
+    has_truth: bool  # whether views are generated at all: without a condition image they would show any object
+
+
+def per_scene(spec: TrialSpec) -> PerScene:
+    """Return the images of one scene; reads knobs, no weights and no scene."""
+    model: Model = registry.build("models", spec.model.name, spec.model.knobs)
+    data: Dataset = registry.build("data", spec.data.name, spec.data.knobs)
+    canvas = spec.view_pass == "canvas"
+    return PerScene((1 if canvas else data.views) + model.reads_condition("keypoint"),
+                    (1 if canvas or model.needs_canvas else data.views) + model.reads_condition("view"),
+                    model.needs_condition)
+
+
+def unet_images(spec: TrialSpec, scene: PerScene, at_hand: AtHand = FIRST, micro_batch: int = 0, probe_every: int = 0
+                ) -> dict[str, int]:
+    """Return the images by stage; their sum is the ``unet_images`` of a finished trial's record.
+
+    It is an upper bound in two cases. Equal tokens are read once in a process: the second of `none` and `spatial` with
+    one seed skips all stages of reading. And with micro-batches the view pass is taken to be run again on the way
+    back, which it is not if no gradient flows through the fusion.
+    """
+    acts = spec.fusion.name != "none" and spec.fusion.knobs["strength"] > 0
+    losses = {loss.name for loss in spec.losses}
+    batch = min(spec.scenes_per_step, spec.optimise_scenes)
+    again = 2 if 0 < micro_batch < batch else 1  # checkpointed parts run a second time in the backward pass
+    learns = spec.steps > 0 and spec.learning_rate > 0 and (acts or losses != {"nvs"})
+    reading = _reading(spec, scene)
+    read = sum(reading.values())
+    probed = spec.steps // probe_every if probe_every else 0
+    return {
+        "optimise, keypoint pass": spec.steps * batch * COPIES * scene.keypoint * (again if learns else 1),
+        "optimise, view pass": spec.steps * batch * scene.view * (again if acts else 1) * ("nvs" in losses),
+        "probes": probed * (read - reading["test"] - reading["copies of test"]),
+        **reading,
+        "untrained": read if learns and not at_hand.untrained else 0,  # tokens that stayed are already read
+        "check of the capture": scene.keypoint,
+        **_views(spec, scene, acts=acts, unguided=at_hand.unguided),
+    }
+
+
+def _reading(spec: TrialSpec, scene: PerScene) -> dict[str, int]:
+    """Return the images of one reading of tokens."""
+    stages = {"choose": spec.optimise_scenes, "fit": spec.fit_scenes, "test": spec.test_scenes,
+              "copies of fit": spec.fit_scenes * spec.localise_copies,
+              "copies of test": spec.test_scenes * spec.localise_copies}
+    return {name: scenes * scene.keypoint for name, scenes in stages.items()}
+
+
+def _views(spec: TrialSpec, scene: PerScene, *, acts: bool, unguided: bool) -> dict[str, int]:
+    """Return the images of view errors and of generated views, which are then read."""
+    scenes, levels = min(spec.view_scenes, spec.test_scenes), spec.view_timesteps
+    painted = min(spec.generated_scenes, spec.test_scenes) * scene.has_truth
+    guided = scene.keypoint + scene.view if acts else 0  # the maps of the model's own estimate, and the pass they guide
+    halves = 1 if spec.guidance == 1 else 2
+    return {
+        "unguided views": 0 if unguided else scenes * len(set(levels)) * scene.view,
+        "view errors": scenes * (scene.keypoint + len(levels) * (guided + scene.view)) if acts else 0,
+        "generated views": painted * spec.sampling_steps * (halves * scene.view + guided),
+        "generated views, read": painted * (1 + spec.localise_copies) * scene.keypoint,
+    }
+
+
+class Counts:
+    """The images of many trials in a row, each kind counted once: a plan has 100,000 of a few kinds."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[Any, ...], tuple[int, int]] = {}
+
+    def of(self, spec: TrialSpec) -> tuple[int, int]:
+        """Return a trial's images: the first on a data set and seed, and a further one of the same process."""
+        kind = _kind(spec)
+        if kind not in self._kinds:
+            scene = per_scene(spec)
+            first, further = (sum(unet_images(spec, scene, at_hand).values()) for at_hand in (FIRST, FURTHER))
+            self._kinds[kind] = first, further
+        return self._kinds[kind]
+
+
+def image_line(counts: Iterable[tuple[int, int]]) -> str:
+    """Return the line of a plan: the images of its trials, or the least and the most."""
+    first, further = ((min(values), max(values)) for values in zip(*counts, strict=True))
+    return f"UNet images: {_range(*first)} in the first trial on a data set and seed, {_range(*further)} in each " \
+           "further one"
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _kind(spec: TrialSpec) -> tuple[Any, ...]:
+    """Return the settings that decide the number of images."""
+    return (spec.model.name, *spec.model.knobs.items(), spec.data.name, *spec.data.knobs.items(), spec.fusion.name,
+            spec.fusion.knobs["strength"] > 0, *(loss.name for loss in spec.losses), spec.steps, spec.scenes_per_step,
+            spec.learning_rate > 0, spec.view_pass, spec.localise_copies, spec.optimise_scenes, spec.fit_scenes,
+            spec.test_scenes, spec.view_scenes, spec.view_timesteps, spec.generated_scenes, spec.sampling_steps,
+            spec.guidance)
