@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from harness import registry
@@ -10,6 +11,9 @@ from harness.data.base import Dataset
 from harness.models.base import Model
 
 COPIES = 2  # of a view in a step: itself, and a warped copy
+DECISIVE = attrgetter("steps", "scenes_per_step", "view_pass", "localise_copies", "copies_scenes", "optimise_scenes",
+                      "fit_scenes", "test_scenes", "view_scenes", "view_timesteps", "generated_scenes",
+                      "sampling_steps", "guidance")
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,10 @@ def unet_images(spec: TrialSpec, scene: PerScene, at_hand: AtHand = FIRST, micro
 
 
 def _reading(spec: TrialSpec, scene: PerScene) -> dict[str, int]:
-    """Return the images of one reading of tokens."""
-    stages = {"choose": spec.optimise_scenes, "fit": spec.fit_scenes, "test": spec.test_scenes,
-              "copies of fit": spec.fit_scenes * spec.localise_copies,
+    """Return the images of one reading of tokens; on copies only the test scenes need a pass of their own."""
+    copied = min(spec.copies_scenes or spec.fit_scenes, spec.fit_scenes) if spec.localise_copies else 0
+    stages = {"choose": spec.optimise_scenes, "fit": spec.fit_scenes - copied, "test": spec.test_scenes,
+              "copies of fit": copied * spec.localise_copies,
               "copies of test": spec.test_scenes * spec.localise_copies}
     return {name: scenes * scene.keypoint for name, scenes in stages.items()}
 
@@ -90,7 +95,7 @@ def _views(spec: TrialSpec, scene: PerScene, *, acts: bool, unguided: bool) -> d
         "unguided views": 0 if unguided else scenes * len(set(levels)) * scene.view,
         "view errors": scenes * (scene.keypoint + len(levels) * (guided + scene.view)) if acts else 0,
         "generated views": painted * spec.sampling_steps * (halves * scene.view + guided),
-        "generated views, read": painted * (1 + spec.localise_copies) * scene.keypoint,
+        "generated views, read": painted * (spec.localise_copies or 1) * scene.keypoint,
     }
 
 
@@ -124,7 +129,5 @@ def _range(low: int, high: int) -> str:
 def _kind(spec: TrialSpec) -> tuple[Any, ...]:
     """Return the settings that decide the number of images."""
     return (spec.model.name, *spec.model.knobs.items(), spec.data.name, *spec.data.knobs.items(), spec.fusion.name,
-            spec.fusion.knobs["strength"] > 0, *(loss.name for loss in spec.losses), spec.steps, spec.scenes_per_step,
-            spec.learning_rate > 0, spec.view_pass, spec.localise_copies, spec.optimise_scenes, spec.fit_scenes,
-            spec.test_scenes, spec.view_scenes, spec.view_timesteps, spec.generated_scenes, spec.sampling_steps,
-            spec.guidance)
+            spec.fusion.knobs["strength"] > 0, *(loss.name for loss in spec.losses), spec.learning_rate > 0,
+            *DECISIVE(spec))

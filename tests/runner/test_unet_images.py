@@ -37,6 +37,7 @@ def predicted(spec, at_hand=FIRST, **options):
 SETTINGS = [
     SINGLE,
     {**SINGLE, "localise_copies": 3},
+    {**SINGLE, "localise_copies": 3, "copies_scenes": 1},
     {**SINGLE, "losses": ("sharpening",), "view_scenes": 0},
     {**SINGLE, "fusion": "concat", "view_scenes": 2, "view_timesteps": (200, 500), "generated_scenes": 2},
     {**SINGLE, "scenes_per_step": 5, "steps": 1},  # more than there are
