@@ -21,6 +21,9 @@ from harness.ops.warps import unwarped_mean
 
 IMAGES_AT_ONCE = 48
 MAP_ELEMENTS = 2**26  # of one batch's maps: 256 MB in float32
+# On a GPU a batch may take this share of the free memory. An image takes its maps several times over (a layer's, their
+# sum, sums over copies), and values of the UNet per latent position and channel of its widest blocks.
+GPU_SHARE, MAPS_AT_ONCE, VALUES_AT_ONCE = 0.5, 5, 24
 
 
 @dataclass(frozen=True)
@@ -153,14 +156,38 @@ def _group_statistics(captured: CapturePass, views: int, *, canvas: bool) -> dic
 
 
 def _batches(split: Split, passes: Passes) -> Iterator[slice]:
-    """Yield the scenes in batches of at most MAP_ELEMENTS map elements, IMAGES_AT_ONCE views and one micro-batch.
+    """Yield the scenes in batches that fit into memory, at most a micro-batch each.
 
     A batch holds scenes with warped copies or scenes without.
     """
-    elements = passes.spec.tokens * passes.spec.map_side**2
-    size = max(1, min(IMAGES_AT_ONCE, MAP_ELEMENTS // elements) // split.latents.shape[1])
+    size = max(1, _images_at_once(split, passes) // split.latents.shape[1])
     size = min(size, passes.options.micro_batch or size)
     copied = 0 if split.warped is None else len(split.warped)
     for first, last in ((0, copied), (copied, len(split))):
         for start in range(first, last, size):
             yield slice(start, min(start + size, last))
+
+
+def _images_at_once(split: Split, passes: Passes) -> int:
+    """Return the number of views in a batch: from constants on the CPU, where equal batches give equal last digits.
+
+    On a GPU it follows the free memory. It is a power of two there, so that a little more or less memory changes
+    neither batches nor rounding.
+    """
+    model, elements = passes.model, passes.spec.tokens * passes.spec.map_side**2
+    free = free_memory(model.device)
+    if free is None:
+        return min(IMAGES_AT_ONCE, MAP_ELEMENTS // elements)
+    maps = MAPS_AT_ONCE * elements * model.map_dtype.itemsize
+    positions, channels = split.latents[0, 0, 0].numel(), model.unet.config.block_out_channels[0]
+    values = VALUES_AT_ONCE * positions * channels * model.dtype.itemsize
+    count = int(GPU_SHARE * free / (maps + values))
+    return 1 << max(0, count.bit_length() - 1)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes of a GPU's memory that this process can still take, None on the CPU."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # kept by PyTorch for reuse
