@@ -10,11 +10,11 @@ from typing import Any
 
 from harness.cli._executor_options import executor_of
 from harness.cli._options import format_counts
+from harness.cli._plan_images import Counts, image_line
 from harness.cli._progress_lines import duration
 from harness.config.spec import TrialSpec
 from harness.runner import environment
 from harness.runner.estimate import Cost, Estimate, cost_class, estimate, finished_costs, measure
-from harness.runner.unet_images import Counts, image_line
 from harness.search.trial_source import PlannedTrial
 from harness.store.store import Store
 

@@ -8,12 +8,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from harness.cli._options import format_counts
+from harness.cli._plan_images import Counts, image_line
 from harness.cli._plan_view import cost_lines, known_costs, measure_costs
 from harness.config.search_block import resolve_params
 from harness.config.space import Options, Params, Range
 from harness.config.spec import Experiment, SearchSpec, TrialSpec
 from harness.runner.estimate import Cost, cost_class, estimate
-from harness.runner.unet_images import Counts, image_line
 from harness.search.setting import format_params, params_in_space
 from harness.store.store import Store
 

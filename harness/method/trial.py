@@ -81,7 +81,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
             return TrialResult("failed", str(error), {"diverged": 1.0}, {}, error.curve or curve, {}, {}, None, hashes)
 
         # Compare: the untrained tokens, the capture's residuals, the view pass with and without tokens.
-        untrained = session.readings.untrained(passes, splits, selection)
+        untrained = session.readings.untrained(passes, splits, selection) if spec.untrained else None
         residuals, largest_residual = capture_residuals(passes, test, trained.tokens)
         gates = {name: gate.to(model.device) for name, gate in optimised.gates.items()}
         views, view_entropy = view_errors(passes, test, trained.tokens, trained.kept, gates, session.unguided)

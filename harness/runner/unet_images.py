@@ -1,9 +1,6 @@
 """How many images a trial sends through the UNet, counted stage by stage before it runs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any
 
 from harness import registry
 from harness.config.spec import TrialSpec
@@ -11,9 +8,6 @@ from harness.data.base import Dataset
 from harness.models.base import Model
 
 COPIES = 2  # of a view in a step: itself, and a warped copy
-DECISIVE = attrgetter("steps", "scenes_per_step", "view_pass", "localise_copies", "copies_scenes", "optimise_scenes",
-                      "fit_scenes", "test_scenes", "view_scenes", "view_timesteps", "generated_scenes",
-                      "sampling_steps", "guidance")
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,8 @@ def unet_images(spec: TrialSpec, scene: PerScene, at_hand: AtHand = FIRST, micro
         "optimise, view pass": spec.steps * batch * scene.view * (again if acts else 1) * ("nvs" in losses),
         "probes": probed * (read - reading["test"] - reading["copies of test"]),
         **reading,
-        "untrained": read if learns and not at_hand.untrained else 0,  # tokens that stayed are already read
+        # Tokens that stayed are already read.
+        "untrained": read if spec.untrained and learns and not at_hand.untrained else 0,
         "check of the capture": scene.keypoint,
         **_views(spec, scene, acts=acts, unguided=at_hand.unguided),
     }
@@ -97,37 +92,3 @@ def _views(spec: TrialSpec, scene: PerScene, *, acts: bool, unguided: bool) -> d
         "generated views": painted * spec.sampling_steps * (halves * scene.view + guided),
         "generated views, read": painted * (spec.localise_copies or 1) * scene.keypoint,
     }
-
-
-class Counts:
-    """The images of many trials in a row, each kind counted once: a plan has 100,000 of a few kinds."""
-
-    def __init__(self) -> None:
-        self._kinds: dict[tuple[Any, ...], tuple[int, int]] = {}
-
-    def of(self, spec: TrialSpec) -> tuple[int, int]:
-        """Return a trial's images: the first on a data set and seed, and a further one of the same process."""
-        kind = _kind(spec)
-        if kind not in self._kinds:
-            scene = per_scene(spec)
-            first, further = (sum(unet_images(spec, scene, at_hand).values()) for at_hand in (FIRST, FURTHER))
-            self._kinds[kind] = first, further
-        return self._kinds[kind]
-
-
-def image_line(counts: Iterable[tuple[int, int]]) -> str:
-    """Return the line of a plan: the images of its trials, or the least and the most."""
-    first, further = ((min(values), max(values)) for values in zip(*counts, strict=True))
-    return f"UNet images: {_range(*first)} in the first trial on a data set and seed, {_range(*further)} in each " \
-           "further one"
-
-
-def _range(low: int, high: int) -> str:
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _kind(spec: TrialSpec) -> tuple[Any, ...]:
-    """Return the settings that decide the number of images."""
-    return (spec.model.name, *spec.model.knobs.items(), spec.data.name, *spec.data.knobs.items(), spec.fusion.name,
-            spec.fusion.knobs["strength"] > 0, *(loss.name for loss in spec.losses), spec.learning_rate > 0,
-            *DECISIVE(spec))

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from harness.cli._plan_images import Counts, image_line
 from harness.config.spec import RunOptions
 from harness.method import session
 from harness.method.trial import run
-from harness.runner.unet_images import FIRST, FURTHER, AtHand, Counts, image_line, per_scene, unet_images
+from harness.runner.unet_images import FIRST, FURTHER, AtHand, per_scene, unet_images
 from tests.conftest import small_spec
 
 pytestmark = pytest.mark.usefixtures("random_models")
@@ -38,6 +39,7 @@ SETTINGS = [
     SINGLE,
     {**SINGLE, "localise_copies": 3},
     {**SINGLE, "localise_copies": 3, "copies_scenes": 1},
+    {**SINGLE, "untrained": False},
     {**SINGLE, "losses": ("sharpening",), "view_scenes": 0},
     {**SINGLE, "fusion": "concat", "view_scenes": 2, "view_timesteps": (200, 500), "generated_scenes": 2},
     {**SINGLE, "scenes_per_step": 5, "steps": 1},  # more than there are
@@ -99,7 +101,7 @@ def test_equal_tokens_and_a_fusion_without_gradient_make_it_an_upper_bound():
 def test_a_plan_counts_each_kind_once_and_names_the_least_and_the_most(monkeypatch):
     counts, spec = Counts(), spec_of(SINGLE)
     assert counts.of(spec) == (predicted(spec), predicted(spec, FURTHER))
-    monkeypatch.setattr("harness.runner.unet_images.per_scene", None)  # a second look would fail
+    monkeypatch.setattr("harness.cli._plan_images.per_scene", None)  # a second look would fail
     assert counts.of(replace(spec, seed=4)) == counts.of(spec)
     assert image_line([(1200, 600)]) == ("UNet images: 1,200 in the first trial on a data set and seed, 600 in each "
                                          "further one")
