@@ -52,7 +52,7 @@ def test_a_report_without_untrained_tokens_is_whole_and_verified(run):
     assert "untrained tokens" not in tables
     assert "Untrained tokens were not read in 2 of 2 trials (untrained: false)." in tables
     assert "spared: every number is confirmed" in run("report", "spared", "--verify")
-    (record, *_) = [json.loads(path.read_text()) for path in sorted(Path("results").glob("spared/trials/*/record.json"))]
+    record = json.loads(next(Path("results").glob("spared/trials/*/record.json")).read_text())
     assert record["spec"]["untrained"] is False
     assert not [name for name in record["scores"] if "untrained" in name]
     trial = Path(f"results/spared/trials/{record['id']}")
