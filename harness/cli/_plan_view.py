@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.cli._executor_options import executor_of
 from harness.cli._options import format_counts
+from harness.cli._plan_images import Counts, image_line
 from harness.cli._progress_lines import duration
 from harness.config.spec import TrialSpec
 from harness.runner import environment
@@ -28,7 +29,10 @@ def add_measure(parser: argparse.ArgumentParser) -> None:
 
 def show_plan(trials: Iterable[PlannedTrial], store: Store, args: argparse.Namespace, *,
               force: bool = False, remark: str = "") -> None:
-    """Print id, status and label of each planned trial as soon as it is known, then the cost of the unfinished ones."""
+    """Print id, status and label of each planned trial as soon as it is known, then the cost of the unfinished ones.
+
+    The cost ends with the images that the UNet will process.
+    """
     if remark:
         print(f"warning: {remark}", file=sys.stderr)
     if args.json:
@@ -37,26 +41,29 @@ def show_plan(trials: Iterable[PlannedTrial], store: Store, args: argparse.Names
     statuses: Counter[str] = Counter()
     unfinished: list[TrialSpec] = []
     has_costs = args.measure or any(store.started_ids())  # without any record all costs are unknown
-    left = False
+    counts, images = Counts(), set()
     for trial in trials:
         print(f"{trial.id}  {trial.status:<11}  {trial.label}")
         statuses[trial.status] += 1
         if force or trial.status != "finished":
-            left = True
+            images.add(counts.of(trial.spec))
             if has_costs:
                 unfinished.append(trial.spec)
     print(f"{statuses.total()} planned: {format_counts(statuses.elements())}")
-    if left and not has_costs:
+    if images and not has_costs:
         print("cost: unknown, since nothing like it has finished here; --measure runs a few steps of each kind")
     for line in _estimate(unfinished, store, args) if unfinished else ():
         print(line)
+    if images:
+        print(image_line(images))
 
 
 def _print_json(trials: Iterable[PlannedTrial]) -> None:
     """Print a JSON list entry by entry, so that a large plan is never held in memory."""
-    first = True
+    first, counts = True, Counts()
     for t in trials:
-        entry = {"id": t.id, "label": t.label, "status": t.status, "settings": t.spec.to_dict()}
+        images = dict(zip(("first", "further"), counts.of(t.spec), strict=True))
+        entry = {"id": t.id, "label": t.label, "status": t.status, "unet_images": images, "settings": t.spec.to_dict()}
         print("[" if first else ",", textwrap.indent(json.dumps(entry, indent=1), " "), sep="\n", end="")
         first = False
     print("[]" if first else "\n]")

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from harness.cli._options import format_counts
+from harness.cli._plan_images import Counts, image_line
 from harness.cli._plan_view import cost_lines, known_costs, measure_costs
 from harness.config.search_block import resolve_params
 from harness.config.space import Options, Params, Range
@@ -33,11 +34,13 @@ def show_search(experiment: Experiment, search: SearchSpec, store: Store, args: 
     first = _first(search)
     setting = resolve_params(search, first, seed=experiment.seeds[0])
     costs = before | (measure_costs([setting], before, store, args) if args.measure and left != 0 else {})
-    specs = [_slowest(search, setting, costs, ours)] * (1 if left is None else left)
+    slowest = _slowest(search, setting, costs, ours)
+    specs, images = [slowest] * (1 if left is None else left), Counts().of(slowest)
     cost = estimate(specs, costs)
     recorded = format_counts(record["status"] for record in records)
     if args.json:
         print(json.dumps({**_plain(experiment, search), "recorded": recorded,
+                          "unet_images": dict(zip(("first", "further"), images, strict=True)),
                           "cost": None if cost.unknown or not specs else asdict(cost)}, indent=1))
         return
     _show_space(experiment, search, recorded)
@@ -49,6 +52,7 @@ def show_search(experiment: Experiment, search: SearchSpec, store: Store, args: 
     if not cost.unknown:
         kind = "of the slowest kind" if before else f"the first: {format_params(first)}"
         print(f"      as if every setting were {kind}")
+    print(image_line([images]))
 
 
 def _show_space(experiment: Experiment, search: SearchSpec, recorded: str) -> None:

@@ -9,7 +9,8 @@ from harness.config.settings import normalise, resolve_field
 from harness.config.spec import ADDED, Choice, TrialSpec
 
 CONTEXT = ("context", "context_file", "context_softmax", "text_bias", "text_tokens")
-DECISIVE = ("fusion", "losses", "view_scenes", "generated_scenes", *CONTEXT)  # settings that `effective` reads
+COPIES = ("localise_copies", "copies_scenes", "fit_scenes")
+DECISIVE = ("fusion", "losses", "view_scenes", "generated_scenes", *CONTEXT, *COPIES)  # settings that `effective` reads
 
 
 def effective(spec: TrialSpec) -> Mapping[str, Any]:
@@ -20,6 +21,8 @@ def effective(spec: TrialSpec) -> Mapping[str, Any]:
         values |= {"text_tokens": 0, "text_bias": 0.0} | ({} if spec.context_file else {"context_softmax": "joint"})
     elif spec.context_softmax == "separate":
         values["text_bias"] = 0.0  # equal logits of a whole softmax cancel
+    if not spec.localise_copies or spec.copies_scenes >= spec.fit_scenes:
+        values["copies_scenes"] = 0
     return {name: value for name, value in values.items() if getattr(spec, name) != value}
 
 
@@ -36,13 +39,16 @@ def idle_remark(specs: Iterable[TrialSpec]) -> str:
     """
     idle = [(spec, effective(spec)) for spec in specs]
     names = sorted({spec.fusion.name for spec, changes in idle if "fusion" in changes} - {"none"})
-    acting = {name for spec, changes in idle for name in CONTEXT
+    acting = {name for spec, changes in idle for name in (*CONTEXT, "copies_scenes")
               if name not in changes and getattr(spec, name) != ADDED.get(name)}
     context = sorted({name for _, changes in idle for name in changes if name in CONTEXT} - acting)
     remarks = [f"fusion {', '.join(names)} has no effect where no view is painted (no nvs loss, view_scenes and "
                "generated_scenes 0): such trials are equal, and run once, as fusion=none"] if names else []
     remarks += [f"{', '.join(context)}: no effect without text beside the tokens (context concat), of the bias nor "
                 "with context_softmax separate: such trials are equal, and run once"] if context else []
+    remarks += ["copies_scenes: no effect without localise_copies: such trials are equal, and run once"] if any(
+        "copies_scenes" in changes and not spec.localise_copies for spec, changes in idle) \
+        and "copies_scenes" not in acting else []
     return "; ".join(remarks)
 
 

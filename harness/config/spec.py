@@ -65,9 +65,11 @@ class TrialSpec:
     warp_translate: float = knob(0.25, "largest shift of the sampling grid, half image sides", low=0.0, high=1.0)
     warp_bank: int = knob(4, "warped copies kept per image", low=1, high=1000)
     localise_copies: int = knob(0, "warped copies averaged to localise; 0: the view alone", low=0, high=100)
+    copies_scenes: int = knob(0, "fit scenes that are read on warped copies, the first ones; 0: all", low=0)
     optimise_scenes: int = knob(48, "scenes that the tokens are optimised on", low=1)
     fit_scenes: int = knob(40, "scenes whose labels tie tokens to keypoints", low=1)
     test_scenes: int = knob(40, "scenes that are scored", low=1)
+    untrained: bool = knob(True, "read the tokens before training too, as a baseline of the scores")
     view_scenes: int = knob(6, "test scenes on which the view pass's error is measured, at most all", low=0)
     view_timesteps: tuple[int, ...] = knob((200, 500, 800), "noise levels of that error", low=0, high=999)
     generated_scenes: int = knob(0, "test scenes whose views are generated and compared, at most all", low=0)
@@ -117,7 +119,8 @@ class TrialSpec:
 
 # Settings that came after results version 2, with the value that a trial without them had. Ids and settings of records
 # leave them out at that value, so that a trial that finished before is still known.
-ADDED: Mapping[str, Any] = {"text_tokens": 0, "text_bias": 0.0, "context_file": "", "context_softmax": "joint"}
+ADDED: Mapping[str, Any] = {"text_tokens": 0, "text_bias": 0.0, "context_file": "", "context_softmax": "joint",
+                            "copies_scenes": 0, "untrained": True}
 
 
 def id_of(spec: Mapping[str, Any], data_fingerprint: str, weights_fingerprint: str) -> str:

@@ -23,11 +23,12 @@ from harness.ops.warps import random_affine, warp
 T = TypeVar("T")
 Warps = tuple[int, float, float, float]  # copies per image, degrees, scale, translate
 CHUNK = 16  # scenes that are encoded and kept together
+WARPED = ("warped", "theta")  # parts of a split that its first scenes alone may have
 
 
 @dataclass(frozen=True)
 class Split:
-    """M scenes of one split: latents of their views and of A warped copies, their labels and cameras."""
+    """M scenes of one split: latents of their views, labels and cameras; A warped copies of the first W scenes."""
 
     latents: Float[Tensor, "M V C h w"]
     truth_yx: Float[Tensor, "M V K 2"]
@@ -35,8 +36,8 @@ class Split:
     normaliser_px: Float[Tensor, "M V"]
     size_px: tuple[int, int]
     condition: Condition
-    warped: Float[Tensor, "M A V C h w"] | None = None
-    theta: Float[Tensor, "M A V 2 3"] | None = None
+    warped: Float[Tensor, "W A V C h w"] | None = None
+    theta: Float[Tensor, "W A V 2 3"] | None = None
     matrices: Float[Tensor, "M V 3 4"] | None = None
     directions: Float[Tensor, "M V 3"] | None = None
     points_xyz: Float[Tensor, "M K 3"] | None = None
@@ -70,20 +71,28 @@ class Encoder:
         self.split = lru_cache(maxsize=8)(self._split)
         self.stamp = lru_cache(maxsize=8)(self._stamp)
 
-    def _split(self, name: str, count: int, warps: Warps | None = None) -> Split:
-        """Return the first ``count`` scenes of a split, with warped copies unless ``warps`` is None."""
+    def _split(self, name: str, count: int, warps: Warps | None = None, copied: int = 0) -> Split:
+        """Return the first ``count`` scenes of a split, with warped copies unless ``warps`` is None.
+
+        Only the first ``copied`` scenes have copies; 0: all.
+        """
         size = self.dataset.size(name)
         if size is not None and count > size:
             raise UsageError(f"trial.{name}_scenes: {count} asked for; the data's split {name!r} has {size}")
         whole: dict[str, Tensor] = {}
+        lengths = {} if warps is None else dict.fromkeys(WARPED, min(copied or count, count))
         for start in range(0, count, CHUNK):
             rows = range(start, min(start + CHUNK, count))
-            part = self._chunk(name, rows, warps)
+            with_copies = start < lengths.get("warped", 0)
+            part = self._chunk(name, rows, warps if with_copies else None)
             if not start:
-                whole = {k: v if k == "size_px" else v.new_empty(count, *v.shape[1:]) for k, v in part.items()}
-            _check_same_contents(whole, part, rows)
-            for key in whole.keys() - {"size_px"}:
-                whole[key][start : rows.stop] = part[key]
+                whole = {k: v if k == "size_px" else v.new_empty(lengths.get(k, count), *v.shape[1:])
+                         for k, v in part.items()}
+            filled = {k: v for k, v in whole.items() if with_copies or k not in WARPED}
+            _check_same_contents(filled, part, rows)
+            for key in filled.keys() - {"size_px"}:
+                space = whole[key][start : rows.stop]
+                space[:] = part[key][: len(space)]
         return _restore(whole, self.model.device, self.dataset.rules)
 
     def _stamp(self, name: str, count: int) -> str:

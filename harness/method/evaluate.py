@@ -49,7 +49,7 @@ def read_out(passes: Passes, train: Split, fit: Split, test: Split, tokens: Floa
              selection: Selection) -> Readout:
     """Choose tokens on the optimise split, assign them on the fit split, locate them on the test split."""
     kept = choose(passes, train, tokens, selection)
-    on_fit, kept_cpu = locate(passes, fit, tokens, kept), kept.cpu()
+    on_fit, kept_cpu = locate(passes, fit, tokens, kept, measure=False), kept.cpu()
     return Readout(tokens, kept_cpu, assign_keypoints(on_fit, fit, kept_cpu),
                    locate(passes, test, tokens, kept, EXAMPLES), hold_out(on_fit, fit, kept_cpu))
 
@@ -58,7 +58,7 @@ def probe(passes: Passes, train: Split, fit: Split, tokens: Tensor, selection: S
     """Return `pck_fit@<alpha>` of tokens during optimisation, computed as for the trial's scores; no test label."""
     try:
         kept = choose(passes, train, tokens, selection)
-        return pooled(hold_out(locate(passes, fit, tokens, kept), fit, kept.cpu()))
+        return pooled(hold_out(locate(passes, fit, tokens, kept, measure=False), fit, kept.cpu()))
     except Diverged:  # the optimisation itself raises it again if it concerns the loss
         return {}
 

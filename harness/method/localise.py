@@ -22,6 +22,9 @@ from harness.ops.warps import unwarped_mean
 
 IMAGES_AT_ONCE = 48
 MAP_ELEMENTS = 2**26  # of one batch's maps: 256 MB in float32
+# On a GPU a batch may take this share of the free memory. An image takes its maps several times over (a layer's, their
+# sum, sums over copies), and values of the UNet per latent position and channel of its widest blocks.
+GPU_SHARE, MAPS_AT_ONCE, VALUES_AT_ONCE = 0.5, 5, 24
 
 
 @dataclass(frozen=True)
@@ -51,21 +54,31 @@ def choose(passes: Passes, split: Split, tokens: Tensor, selection: Selection) -
 
 
 @torch.no_grad()
-def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"], examples: int = 0) -> Located:
-    """Return every token's point, the kept tokens' map statistics, and their maps in the first ``examples`` scenes."""
+def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"], examples: int = 0, *,
+           measure: bool = True) -> Located:
+    """Return every token's point, the kept tokens' map statistics, and their maps in the first ``examples`` scenes.
+
+    Without ``measure`` there are no statistics; scenes with warped copies then need no pass of their own.
+    """
     views, points, parts, example_maps = split.latents.shape[1], [], [], []
     canvas = passes.spec.view_pass == "canvas"
     for rows in _batches(split, passes):
-        captured, maps = captured_maps(passes, split, rows, tokens)  # (B V N H W)
+        if measure:
+            captured, maps = captured_maps(passes, split, rows, tokens)  # (B V N H W)
+        else:
+            maps = _maps_alone(passes, split, rows, tokens)
         if not bool(maps.isfinite().all()):
             raise Diverged("the tokens' maps are not finite")
         # Points, statistics and example maps.
         points.append(peaks(maps).cpu())  # (B V N 2)
-        per_resolution = _entropy_per_resolution(captured.captured, maps, kept, passes)
-        parts.append(statistics(maps[:, :, kept]) | per_resolution | _group_statistics(captured, views, canvas=canvas))
+        if measure:
+            per_resolution = _entropy_per_resolution(captured.captured, maps, kept, passes)
+            groups = _group_statistics(captured, views, canvas=canvas)
+            parts.append(statistics(maps[:, :, kept]) | per_resolution | groups)
         if rows.start < examples:
             example_maps.append(maps[: examples - rows.start, :, kept].float().cpu())  # (b V J H W)
-    joined = {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}  # (B V J) -> (M V J)
+    names = parts[0] if parts else {}
+    joined = {name: torch.cat([part[name].cpu() for part in parts]) for name in names}  # (B V J) -> (M V J)
     empty = torch.empty(0, views, len(kept), 1, 1)
     return Located(torch.cat(points).double(), joined, torch.cat(example_maps) if example_maps else empty)
 
@@ -73,13 +86,25 @@ def locate(passes: Passes, split: Split, tokens: Tensor, kept: Int[Tensor, " J"]
 @torch.no_grad()
 def captured_maps(passes: Passes, split: Split, rows: slice, tokens: Float[Tensor, "N D"], *, check: bool = False
                   ) -> tuple[CapturePass, Maps]:
-    """Return the keypoint pass of some scenes, and every token's map in it or the mean over warped copies."""
+    """Return the keypoint pass of some scenes, and every token's map in it or the mean over their warped copies."""
     clean = split.latents[rows]  # (B V c h w)
     noisy = passes.model.noised(clean, passes.fixed_noise(clean), passes.spec.timestep)
     captured = passes.keypoint(noisy, tokens, split.condition[rows], check=check)
-    if split.warped is not None and passes.spec.localise_copies:
+    if _on_copies(passes, split, rows):
         return captured, _over_copies(passes, split, rows, tokens)
     return captured, passes.token_maps(captured, clean.shape[1], len(tokens))
+
+
+def _maps_alone(passes: Passes, split: Split, rows: slice, tokens: Float[Tensor, "N D"]) -> Maps:
+    """Return the maps of `captured_maps`."""
+    if _on_copies(passes, split, rows):
+        return _over_copies(passes, split, rows, tokens)
+    return passes.maps(split.latents[rows], tokens, split.condition[rows])
+
+
+def _on_copies(passes: Passes, split: Split, rows: slice) -> bool:
+    """Return True if scenes are localised on their warped copies."""
+    return split.warped is not None and passes.spec.localise_copies > 0 and rows.start < len(split.warped)
 
 
 def _over_copies(passes: Passes, split: Split, rows: slice, tokens: Float[Tensor, "N D"]) -> Maps:
@@ -132,9 +157,38 @@ def _group_statistics(captured: CapturePass, views: int, *, canvas: bool) -> dic
 
 
 def _batches(split: Split, passes: Passes) -> Iterator[slice]:
-    """Yield the scenes in batches of at most MAP_ELEMENTS map elements, IMAGES_AT_ONCE views and one micro-batch."""
-    elements = passes.spec.tokens * passes.spec.map_side**2
-    size = max(1, min(IMAGES_AT_ONCE, MAP_ELEMENTS // elements) // split.latents.shape[1])
+    """Yield the scenes in batches that fit into memory, at most a micro-batch each.
+
+    A batch holds scenes with warped copies or scenes without.
+    """
+    size = max(1, _images_at_once(split, passes) // split.latents.shape[1])
     size = min(size, passes.options.micro_batch or size)
-    for start in range(0, len(split), size):
-        yield slice(start, start + size)
+    copied = 0 if split.warped is None else len(split.warped)
+    for first, last in ((0, copied), (copied, len(split))):
+        for start in range(first, last, size):
+            yield slice(start, min(start + size, last))
+
+
+def _images_at_once(split: Split, passes: Passes) -> int:
+    """Return the number of views in a batch: from constants on the CPU, where equal batches give equal last digits.
+
+    On a GPU it follows the free memory. It is a power of two there, so that a little more or less memory changes
+    neither batches nor rounding.
+    """
+    model, elements = passes.model, passes.spec.tokens * passes.spec.map_side**2
+    free = free_memory(model.device)
+    if free is None:
+        return min(IMAGES_AT_ONCE, MAP_ELEMENTS // elements)
+    maps = MAPS_AT_ONCE * elements * model.map_dtype.itemsize
+    positions, channels = split.latents[0, 0, 0].numel(), model.unet.config.block_out_channels[0]
+    values = VALUES_AT_ONCE * positions * channels * model.dtype.itemsize
+    count = int(GPU_SHARE * free / (maps + values))
+    return 1 << max(0, count.bit_length() - 1)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes of a GPU's memory that this process can still take, None on the CPU."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # kept by PyTorch for reuse

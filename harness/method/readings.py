@@ -21,8 +21,8 @@ from harness.method.passes import Passes
 from harness.method.selection.base import Selection
 
 KEPT = 16  # readouts in memory
-TRAINING = ("fusion", "losses", "steps", "learning_rate", "gate_learning_rate", "view_scenes", "view_timesteps",
-            "generated_scenes", "sampling_steps", "guidance")  # settings that act on a readout through its tokens alone
+TRAINING = ("fusion", "losses", "steps", "learning_rate", "gate_learning_rate", "untrained", "view_scenes",
+            "view_timesteps", "generated_scenes", "sampling_steps", "guidance")  # act on a readout through its tokens
 Splits = tuple[Split, Split, Split]  # optimise, fit, test
 
 

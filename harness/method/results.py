@@ -24,6 +24,7 @@ class Exhibit:
     """The inputs of a trial's picture, captured tensors only: E scenes, V views, J kept tokens, K keypoints.
 
     ``match`` is each keypoint's index among the kept tokens, -1 for none; ``match_untrained`` the same before training.
+    Without a reading of untrained tokens their points and maps are None.
     """
 
     names: tuple[str, ...]
@@ -31,11 +32,11 @@ class Exhibit:
     truth_yx: Float[Tensor, "E V K 2"]
     visible: Bool[Tensor, "E V K"]
     found_yx: Float[Tensor, "E V J 2"]
-    found_untrained_yx: Float[Tensor, "E V J 2"]
+    found_untrained_yx: Float[Tensor, "E V J 2"] | None
     match: tuple[int, ...]
     match_untrained: tuple[int, ...]
     maps: Float[Tensor, "E V J H W"]
-    maps_untrained: Float[Tensor, "E V J H W"]
+    maps_untrained: Float[Tensor, "E V J H W"] | None
     keypoint_names: tuple[str, ...] = ()
 
 
@@ -84,14 +85,15 @@ class Extras:
     painted: Located | None = None
 
 
-def observations(trained: Readout, untrained: Readout, fit: Split, test: Split, extras: Extras) -> Observations:
+def observations(trained: Readout, untrained: Readout | None, fit: Split, test: Split, extras: Extras) -> Observations:
     """Return the metrics' inputs: every protocol's points on the test split, and the extras."""
     predictions = predict(trained.located, trained.assignment, trained.kept)
-    before = predict(untrained.located, untrained.assignment, untrained.kept)
-    predictions |= {f"untrained_{name}".rstrip("_"): points for name, points in before.items()}
-    predictions["mean_pose"] = mean_pose(fit, test)
     attention = dict(trained.located.statistics) | dict(extras.attention)
-    attention |= {f"{name}_untrained": values for name, values in untrained.located.statistics.items()}
+    if untrained is not None:
+        before = predict(untrained.located, untrained.assignment, untrained.kept)
+        predictions |= {f"untrained_{name}".rstrip("_"): points for name, points in before.items()}
+        attention |= {f"{name}_untrained": values for name, values in untrained.located.statistics.items()}
+    predictions["mean_pose"] = mean_pose(fit, test)
     painted, kept = extras.painted, trained.kept.cpu()
     return Observations(
         truth_yx=test.truth_yx.double(), visible=test.visible, normaliser_px=test.normaliser_px.double(),
@@ -145,15 +147,16 @@ def scene_table(observed: Observations) -> dict[str, list[Any]]:
     return columns
 
 
-def exhibit(data: Dataset, trained: Readout, untrained: Readout, test: Split) -> Exhibit:
+def exhibit(data: Dataset, trained: Readout, untrained: Readout | None, test: Split) -> Exhibit:
     """Return the inputs of the trial's picture: the first scenes of the test split."""
     count = len(trained.located.maps)
     scenes = [data.scene("test", index) for index in range(count)]
+    before = None if untrained is None else untrained.located.points_yx[:count][:, :, untrained.kept.cpu()].float()
     return Exhibit(
         names=tuple(scene.name for scene in scenes), views=torch.stack([scene.views for scene in scenes]),
         truth_yx=test.truth_yx[:count], visible=test.visible[:count],
         found_yx=trained.located.points_yx[:count][:, :, trained.kept.cpu()].float(),
-        found_untrained_yx=untrained.located.points_yx[:count][:, :, untrained.kept.cpu()].float(),
-        match=trained.assignment.matched, match_untrained=untrained.assignment.matched,
-        maps=trained.located.maps, maps_untrained=untrained.located.maps, keypoint_names=data.keypoint_names,
+        found_untrained_yx=before, match=trained.assignment.matched,
+        match_untrained=() if untrained is None else untrained.assignment.matched, maps=trained.located.maps,
+        maps_untrained=None if untrained is None else untrained.located.maps, keypoint_names=data.keypoint_names,
     )

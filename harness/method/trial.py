@@ -81,7 +81,7 @@ def run(spec: TrialSpec, on_step: Callable[[Step], None] = lambda step: None,
             return TrialResult("failed", str(error), {"diverged": 1.0}, {}, error.curve or curve, {}, {}, None, hashes)
 
         # Compare: the untrained tokens, the capture's residuals, the view pass with and without tokens.
-        untrained = session.readings.untrained(passes, splits, selection)
+        untrained = session.readings.untrained(passes, splits, selection) if spec.untrained else None
         residuals, largest_residual = capture_residuals(passes, test, trained.tokens)
         gates = {name: gate.to(model.device) for name, gate in optimised.gates.items()}
         views, view_entropy = view_errors(passes, test, trained.tokens, trained.kept, gates, session.unguided)
@@ -107,7 +107,7 @@ def _splits(session: Session, spec: TrialSpec) -> tuple[Split, Split, Split]:
     """Return the encoded splits optimise, fit and test; the first with a bank of warped copies."""
     warps = (spec.warp_bank, spec.warp_degrees, spec.warp_scale, spec.warp_translate)
     return (session.encoder.split("optimise", spec.optimise_scenes, warps),
-            localised_split(session, spec, "fit", spec.fit_scenes), scored_split(session, spec))
+            localised_split(session, spec, "fit", spec.fit_scenes, spec.copies_scenes), scored_split(session, spec))
 
 
 def scored_split(session: Session, spec: TrialSpec) -> Split:
@@ -115,10 +115,10 @@ def scored_split(session: Session, spec: TrialSpec) -> Split:
     return localised_split(session, spec, "test", spec.test_scenes)
 
 
-def localised_split(session: Session, spec: TrialSpec, name: str, count: int) -> Split:
-    """Return an encoded split, with warped copies if tokens are localised on them."""
+def localised_split(session: Session, spec: TrialSpec, name: str, count: int, copied: int = 0) -> Split:
+    """Return an encoded split; its first ``copied`` scenes (0: all) have the warped copies that tokens are read on."""
     warps = (spec.localise_copies, spec.warp_degrees, spec.warp_scale, spec.warp_translate)
-    return session.encoder.split(name, count, warps if spec.localise_copies else None)
+    return session.encoder.split(name, count, warps if spec.localise_copies else None, copied)
 
 
 def _recording(on_step: Callable[[Step], None], probes: dict[str, list[float]]) -> Callable[[Step], None]:
@@ -154,7 +154,7 @@ def _painted(passes: Passes, session: Session, test: Split, trained: Readout, ga
     if not count or not passes.model.needs_condition:
         return {}, None
     views = painted_views(passes, test, count, trained.tokens, trained.kept, gates)
-    painted = locate(passes, painted_split(passes, test, views), trained.tokens, trained.kept)
+    painted = locate(passes, painted_split(passes, test, views), trained.tokens, trained.kept, measure=False)
     return likeness(views, session.images(count)), painted
 
 

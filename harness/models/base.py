@@ -60,6 +60,10 @@ class Model(ABC):
         """Return True if the keypoint pass uses the condition image; ``concat``: its tokens follow the text."""
         return False
 
+    def reads_condition(self, which: str) -> bool:
+        """Return True if the UNet also runs on the condition image in a pass, "keypoint" or "view"."""
+        return False
+
     @property
     def needs_canvas(self) -> bool:
         """True if the view pass always generates one canvas, regardless of the trial's setting."""

@@ -171,8 +171,22 @@ def costing(spec: TrialSpec, on_step: Callable[[Step], None], options: RunOption
 
 def test_a_plan_does_not_guess_what_it_costs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("plan", "probe.yaml") == 0
-    out = capsys.readouterr().out
-    assert out.splitlines()[-1].startswith("cost: unknown, since nothing like it has finished here; --measure ")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("cost: unknown, since nothing like it has finished here; --measure ")
+    assert re.fullmatch(r"UNet images: [\d,]+( to [\d,]+)? in the first trial on a data set and seed, [\d,]+ to [\d,]+ "
+                        "in each further one", lines[-1])
+    images = [trial["unet_images"] for trial in plan(run, capsys)]
+    for name in ("first", "further"):
+        assert f"{min(each[name] for each in images):,}" in lines[-1]
+        assert f"{max(each[name] for each in images):,}" in lines[-1]
+    assert all(each["first"] > each["further"] > 0 for each in images)
+
+
+def test_a_plan_with_nothing_left_costs_no_image(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "probe.yaml") == 0
+    capsys.readouterr()
+    assert run("plan", "probe.yaml") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "4 planned: 4 finished"
 
 
 def test_a_plan_costs_what_finished_trials_did_and_says_what_it_knows_nothing_of(
@@ -183,9 +197,9 @@ def test_a_plan_costs_what_finished_trials_did_and_says_what_it_knows_nothing_of
     capsys.readouterr()
     assert run("plan", "probe.yaml", "--set", "trial.steps=5", "--workers", "2") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-3] == "cost: 2 trials, 40 s of one worker, 20 s with 2, no GPU; 500 MB of memory each"
-    assert lines[-2].split() == ["and", "2", "of", "kinds", "whose", "cost", "is", "unknown"]
-    assert lines[-1].strip().startswith("from finished trials of 1 kind on cpu: ")
+    assert lines[-4] == "cost: 2 trials, 40 s of one worker, 20 s with 2, no GPU; 500 MB of memory each"
+    assert lines[-3].split() == ["and", "2", "of", "kinds", "whose", "cost", "is", "unknown"]
+    assert lines[-2].strip().startswith("from finished trials of 1 kind on cpu: ")
 
 
 def test_a_plan_measures_each_kind_once_and_records_nothing(
@@ -202,7 +216,7 @@ def test_a_plan_measures_each_kind_once_and_records_nothing(
     out, err = capsys.readouterr()
     assert measured == [("none", 3), ("concat", 3)]
     assert "cost: 4 trials, 3 min of one worker, no GPU; 500 MB of memory each" in out  # 4 x (10 s + 20 x 2 s)
-    assert out.splitlines()[-1].strip() == "from a few measured steps of 2 kinds"
+    assert out.splitlines()[-2].strip() == "from a few measured steps of 2 kinds"
     assert "measuring 2 of 2 kinds of trial" in err
     assert not Path("results").exists()
 

@@ -205,6 +205,7 @@ def test_a_plan_tells_the_most_that_a_search_will_cost(
     assert "cost: at most 16 trials, 3 min of one worker, no GPU; 700 MB of memory each" in out
     assert "from a few measured steps of 1 kind" in out
     assert "as if every setting were the first: fusion=none learning_rate=0.01" in out
+    assert out.splitlines()[-1].startswith("UNet images: ")
     assert not Path("results/hunt/trials").exists()
 
 
@@ -220,6 +221,7 @@ def test_a_plan_of_a_search_that_has_begun_counts_what_is_left_at_the_price_of_t
     # 8 of 16 are left; blend takes 3 s and 4 steps of 4 s
     assert found["cost"] == {"trials": 8, "unknown": 0, "seconds": 8 * 19.0, "memory_mb": 700.0, "gpu_memory_mb": 0.0}
     assert found["recorded"] == "8 finished"
+    assert found["unet_images"]["first"] > found["unet_images"]["further"] > 0
     assert run("plan", "hunt.yaml", "--set", "search.space.learning_rate={low: 0.2, high: 0.3}",
                "--set", "search.enqueue=[]") == 0
     assert "cost: unknown" in capsys.readouterr().out  # the finished trials lie outside this space

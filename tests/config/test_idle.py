@@ -102,3 +102,13 @@ def test_the_texts_settings_act_with_the_text_alone(write):
     assert len({str(spec.to_dict()) for spec in alone.trials}) == 1
     assert alone.remark.startswith("text_bias, text_tokens: no effect without text")
     assert write("name: x\ngrid: {context: [replace, concat]}\n").remark == ""
+
+
+def test_scenes_with_copies_need_copies(write):
+    experiment = write("name: x\ngrid: {localise_copies: [0, 5], copies_scenes: [0, 3], fit_scenes: [3, 9]}\n")
+    assert {(spec.localise_copies, spec.copies_scenes, spec.fit_scenes) for spec in experiment.trials} == {
+        (0, 0, 3), (0, 0, 9), (5, 0, 3), (5, 0, 9), (5, 3, 9)}
+    assert experiment.remark == ""
+    alone = write("name: x\ntrial: {fit_scenes: 9}\ngrid: {copies_scenes: [0, 3]}\n")
+    assert len({str(spec.to_dict()) for spec in alone.trials}) == 1
+    assert alone.remark == "copies_scenes: no effect without localise_copies: such trials are equal, and run once"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.data.figures import Figures
-from harness.method import trial
+from harness.method import readings, trial
 from tests.conftest import small_spec
 
 pytestmark = pytest.mark.usefixtures("random_models")
@@ -115,3 +115,22 @@ def test_a_view_without_a_unit_of_errors_is_not_scored(monkeypatch, unit):
 
 def test_one_fit_scene_holds_nothing_out():
     assert "pck_fit@0.1" not in scores(replace(small_spec(), fit_scenes=1))[1]
+
+
+@pytest.mark.parametrize("settings", [{"view_scenes": 0}, {"localise_copies": 1}], ids=str)
+def test_without_the_untrained_tokens_the_other_scores_are_the_same(settings):
+    whole, spared = (trial.run(single(**settings, untrained=flag)) for flag in (True, False))
+    untrained = {name for name in whole.scores if "_untrained" in name}
+    assert {"pck_untrained@0.1", "entropy_untrained", "nme_untrained"} <= untrained
+    assert spared.scores.keys() == whole.scores.keys() - untrained
+    assert all(repr(spared.scores[name]) == repr(whole.scores[name]) for name in spared.scores)
+    assert {name for name in whole.points if name not in spared.points} == {
+        "error_untrained", "error_untrained_regressed", "error_untrained_oracle"}
+    assert spared.cost["unet_images"] < whole.cost["unet_images"]
+
+
+def test_a_trial_without_the_untrained_tokens_leaves_them_unread(monkeypatch):
+    monkeypatch.setattr(readings.Readings, "untrained", None)  # a call would fail
+    result = trial.run(single(untrained=False))
+    assert (result.exhibit.maps_untrained, result.exhibit.found_untrained_yx) == (None, None)
+    assert result.exhibit.match_untrained == ()

@@ -85,6 +85,23 @@ def test_a_larger_split_encodes_only_what_a_smaller_one_lacked():
     assert torch.equal(again.theta, large.theta)
 
 
+@pytest.mark.parametrize("copied", [1, CHUNK, CHUNK + 3, 5 * CHUNK])
+def test_copies_of_the_first_scenes_alone_are_those_of_a_split_that_has_all(copied):
+    part, all_of_it = (Encoder(Halver(), Numbered(), "key").split("test", 3 * CHUNK, WARPS, n) for n in (copied, 0))
+    expected = min(copied, 3 * CHUNK)
+    assert len(part) == len(part.truth_yx) == 3 * CHUNK
+    assert len(part.warped) == len(part.theta) == expected
+    assert torch.equal(part.latents, all_of_it.latents)
+    assert torch.equal(part.warped, all_of_it.warped[:expected])
+    assert torch.equal(part.theta, all_of_it.theta[:expected])
+
+
+def test_copies_that_no_scene_has_are_not_encoded():
+    model = Halver()
+    Encoder(model, Numbered(), "key").split("test", 3 * CHUNK, WARPS, 5)
+    assert model.encoded == CHUNK * (1 + WARPS[0]) + 2 * CHUNK  # the first chunk whole, the others' views
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
 def test_a_damaged_chunk_is_made_again(cache, damage):
     whole, _ = encoded(Numbered(), CHUNK)

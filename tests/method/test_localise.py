@@ -1,11 +1,17 @@
 """What labels decide on the fit split, on points worked out by hand."""
 
+import pytest
 import torch
 
+from harness import registry
+from harness.method import localise, session
 from harness.method.encode import Split
 from harness.method.evaluate import assign_keypoints, hold_out
 from harness.method.localise import Located
+from harness.method.passes import Passes
+from harness.method.trial import run
 from harness.models.pipelines.parts import Condition
+from tests.conftest import open_session, small_spec
 
 HEAD, TAIL = (0.2, 0.2), (0.8, 0.8)
 
@@ -63,3 +69,46 @@ def test_ties_are_those_of_least_error_over_all_scenes():
     ties = assign_keypoints(found, split(3), torch.tensor([0, 1]))
     assert ties.matched == (0, 1)  # of the kept ones
     assert ties.oracle == (2, 1)
+
+
+def sizes(free, monkeypatch, **settings):
+    """Return the sizes of a reading's batches of 40 scenes, with so many bytes of GPU memory."""
+    monkeypatch.setattr(localise, "free_memory", lambda device: free)
+    spec = small_spec("tiny_sd", data={"views": 1}, view_scenes=0, **settings)
+    opened = open_session(spec)
+    passes = Passes(opened.model, registry.build("fusion", "none", {}), spec)
+    return [len(range(40)[rows]) for rows in localise._batches(opened.encoder.split("test", 40), passes)]
+
+
+def test_on_a_gpu_batches_follow_the_free_memory(random_models, monkeypatch):
+    assert sizes(2**40, monkeypatch) == [40]
+    assert sizes(0, monkeypatch) == [1] * 40
+    found = [max(sizes(free, monkeypatch)) for free in (2**20, 2**22, 2**24)]
+    assert found == sorted(set(found))
+    assert all(size & (size - 1) == 0 for size in found)  # powers of two
+    small, large = (max(sizes(2**22, monkeypatch, tokens=n, map_side=32)) for n in (12, 200))
+    assert large < small
+
+
+def test_on_the_cpu_batches_are_always_the_same(random_models, monkeypatch):
+    assert localise.free_memory(torch.device("cpu")) is None
+    assert sizes(None, monkeypatch) == [40]
+    assert sizes(None, monkeypatch, tokens=4096, map_side=32) == [16, 16, 8]
+
+
+def test_memory_that_pytorch_keeps_for_reuse_is_free(monkeypatch):
+    for name, value in {"mem_get_info": (100, 1000), "memory_reserved": 70, "memory_allocated": 30}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    assert localise.free_memory(torch.device("cuda", 0)) == 140
+
+
+@pytest.mark.parametrize("copies", [0, 2])
+def test_another_size_of_batches_changes_rounding_alone(random_models, monkeypatch, copies):
+    spec = small_spec("tiny_sd", data={"views": 1}, view_scenes=0, steps=0, localise_copies=copies, copies_scenes=3)
+    found = []
+    for free in (0, 2**40):
+        monkeypatch.setattr(localise, "free_memory", lambda device, free=free: free)
+        session._session.cache_clear()  # equal tokens are read once in a process
+        found.append(run(spec).scores)
+    assert found[0]["entropy"] == pytest.approx(found[1]["entropy"], rel=1e-4)
+    assert found[0]["pck_oracle@0.2"] == pytest.approx(found[1]["pck_oracle@0.2"], abs=0.1)

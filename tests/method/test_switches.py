@@ -3,11 +3,15 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
+from harness import registry
 from harness.config.spec import Choice
 from harness.errors import UsageError
-from harness.method.trial import run
-from tests.conftest import small_spec
+from harness.method.localise import locate
+from harness.method.passes import Passes
+from harness.method.trial import _splits, run
+from tests.conftest import open_session, small_spec
 
 
 def entropy(context="concat", **switches):
@@ -49,3 +53,42 @@ def test_points_can_be_read_over_warped_copies(random_models):
     assert mean.scores["entropy"] == pytest.approx(one.scores["entropy"], rel=1e-4)
     moved = run(small_spec("tiny_sd", losses=("sharpening",), localise_copies=3, steps=0, view_scenes=0))
     assert moved.scores["entropy"] != pytest.approx(one.scores["entropy"], rel=1e-6)
+
+
+def _passes(opened, spec):
+    return Passes(opened.model, registry.build("fusion", "none", {}), spec)
+
+
+def test_the_first_fit_scenes_alone_can_be_read_over_warped_copies(random_models):
+    fixed = {"losses": ("sharpening",), "data": {"views": 1}, "view_scenes": 0, "fit_scenes": 4}
+    specs = [small_spec("tiny_sd", **fixed, **copies) for copies in (
+        {"localise_copies": 2, "copies_scenes": 3}, {"localise_copies": 2}, {})]
+    opened = open_session(specs[0])
+    tokens, kept = torch.randn(12, opened.model.width), torch.arange(6)
+    some, every, none = (
+        locate(_passes(opened, spec), _splits(opened, spec)[1], tokens, kept, measure=False).points_yx
+        for spec in specs)
+    assert torch.equal(some[:3], every[:3])
+    assert torch.equal(some[3:], none[3:])
+    assert not torch.equal(some, every)
+    assert not torch.equal(some, none)
+
+
+@pytest.mark.parametrize("count", [4, 9])
+def test_as_many_scenes_with_copies_as_there_are_is_the_default(random_models, count):
+    fixed = {"localise_copies": 2, "losses": ("sharpening",), "data": {"views": 1}, "view_scenes": 0, "fit_scenes": 4}
+    all_of_them, default = (run(small_spec("tiny_sd", **fixed, copies_scenes=n)) for n in (count, 0))
+    assert all_of_them.scores == default.scores
+    assert repr(all_of_them.points) == repr(default.points)  # repr: NaN equals NaN
+
+
+@pytest.mark.parametrize("copies", [0, 2])
+def test_points_alone_are_those_that_are_measured(random_models, copies):
+    spec = small_spec("tiny_sd", data={"views": 1}, view_scenes=0, localise_copies=copies)
+    opened = open_session(spec)
+    tokens, kept, fit = torch.randn(12, opened.model.width), torch.arange(6), _splits(opened, spec)[1]
+    measured, alone = (locate(_passes(opened, spec), fit, tokens, kept, 2, measure=flag)
+                       for flag in (True, False))
+    assert torch.equal(measured.points_yx, alone.points_yx)
+    assert torch.equal(measured.maps, alone.maps)
+    assert measured.statistics.keys() > set() == alone.statistics.keys()

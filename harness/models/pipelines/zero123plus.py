@@ -65,6 +65,10 @@ class Switches:
         """Return True if the keypoint pass uses the condition image, by reference or by the text's embedding."""
         return self.reference == "both" or (concat and self.embedding)
 
+    def reads_condition(self, which: str) -> bool:
+        """Return True if the UNet also runs on the condition image in a pass, "keypoint" or "view"."""
+        return self.reference == "both" or (self.reference == "views" and which == "view")
+
     @property
     def needs_canvas(self) -> bool:
         """True: Zero123++ always generates a canvas."""

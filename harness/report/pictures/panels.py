@@ -21,23 +21,25 @@ WORDS = ("untrained tokens", "optimised tokens")
 
 @dataclass(frozen=True)
 class MapRow(sheet.TileRow):
-    """A row of tiles with the matched tokens' maps (V K H W), before and after optimisation."""
+    """A row of tiles with the matched tokens' maps (V K H W), before and after optimisation, or after it alone."""
 
-    maps: tuple[np.ndarray, np.ndarray]
+    maps: tuple[np.ndarray, ...]
 
 
 def panel(exhibit: "Exhibit", title: str) -> bytes:
     """Return a PNG of at most 1600 px: views with true and found keypoints, and the matched tokens' maps below.
 
-    Untrained tokens are on the left, optimised ones on the right. A keypoint and its assigned token have one colour, in
-    every view and above the token's maps. Without annotated keypoints each kept token has its own colour.
+    Untrained tokens, if they were read, are on the left, optimised ones on the right. A keypoint and its assigned token
+    have one colour, in every view and above the token's maps. Without annotated keypoints each kept token has its own
+    colour.
     """
     exhibit = exhibit if exhibit.match else _of_tokens(exhibit)
     scenes = _scenes(exhibit)
     names = exhibit.keypoint_names or tuple(f"keypoint {k}" for k in range(len(exhibit.match)))
-    matched = [k for k, pair in enumerate(zip(exhibit.match_untrained, exhibit.match, strict=True)) if max(pair) >= 0]
+    before = exhibit.match if exhibit.maps_untrained is None else exhibit.match_untrained
+    matched = [k for k, pair in enumerate(zip(before, exhibit.match, strict=True)) if max(pair) >= 0]
     palette = colours(len(names))
-    blocks = [sheet.twice(scenes, WORDS, palette)]
+    blocks = [sheet.twice(scenes, WORDS[-len(scenes[0].maps):], palette)]
     if matched:
         blocks.append(_strip(scenes[0], matched, names, palette))
     return sheet.png(sheet.stacked(title, blocks))
@@ -54,16 +56,17 @@ def _of_tokens(exhibit: "Exhibit") -> "Exhibit":
 
 def _scenes(exhibit: "Exhibit") -> list[MapRow]:
     views, truth, visible = (array.float().numpy() for array in (exhibit.views, exhibit.truth_yx, exhibit.visible))
-    before = _matched(exhibit.found_untrained_yx, exhibit.maps_untrained, exhibit.match_untrained)
-    after = _matched(exhibit.found_yx, exhibit.maps, exhibit.match)
+    halves = [_matched(exhibit.found_yx, exhibit.maps, exhibit.match)]
+    if exhibit.found_untrained_yx is not None and exhibit.maps_untrained is not None:
+        halves.insert(0, _matched(exhibit.found_untrained_yx, exhibit.maps_untrained, exhibit.match_untrained))
     names, heads = _short(exhibit.names), tuple(f"view {view}" for view in range(views.shape[1]))
     if views.shape[1] == 1:  # scenes side by side, as if they were views
-        flat = [array.swapaxes(0, 1) for array in (views, truth, visible, before[0], after[0], before[1], after[1])]
-        views, truth, visible, before, after = *flat[:3], (flat[3], flat[5]), (flat[4], flat[6])
+        views, truth, visible = (array.swapaxes(0, 1) for array in (views, truth, visible))
+        halves = [(points.swapaxes(0, 1), maps.swapaxes(0, 1)) for points, maps in halves]
         heads, names = tuple(f"scene {name}" for name in names), ("",)
     return [
         MapRow(f"scene {name}" if name else "", heads, views[e], truth[e], visible[e] > 0,
-             (before[0][e], after[0][e]), (before[1][e], after[1][e]))
+               tuple(points[e] for points, _ in halves), tuple(maps[e] for _, maps in halves))
         for e, name in enumerate(names)
     ]
 
@@ -83,14 +86,15 @@ def _matched(points_yx: "Tensor", maps: "Tensor", match: Sequence[int]) -> tuple
 
 
 def _strip(scene: MapRow, matched: Sequence[int], names: Sequence[str], palette: list[Colour]) -> Image.Image:
-    """Return the maps of matched tokens over a scene's views: one column of pairs, before and after, per keypoint."""
-    room = sheet.WIDTH_PX - 2 * sheet.MARGIN_PX - sheet.SIDE_PX
-    drawn = list(matched)[: room // (2 * (MAP_PX[0] + 1) + 8)]
-    size = sheet.tile_px(scene, 2 * len(drawn), MAP_PX, 8 * len(drawn))
-    pair, step = 2 * (size[0] + 1) + 8, size[1] + 1
+    """Return the maps of matched tokens over a scene's views: a column per keypoint, before and after side by side."""
+    room, sides = sheet.WIDTH_PX - 2 * sheet.MARGIN_PX - sheet.SIDE_PX, len(scene.maps)
+    drawn = list(matched)[: room // (sides * (MAP_PX[0] + 1) + 8)]
+    size = sheet.tile_px(scene, sides * len(drawn), MAP_PX, 8 * len(drawn))
+    pair, step = sides * (size[0] + 1) + 8, size[1] + 1
     rest = f"; {len(drawn)} of {len(matched)} keypoints" if len(drawn) < len(matched) else ""
     which = scene.label or "all scenes"
-    title = f"maps of the matched tokens, {which}: left untrained, right optimised, each scaled to its own maximum; " \
+    placed = "left untrained, right optimised" if sides == 2 else "optimised"
+    title = f"maps of the matched tokens, {which}: {placed}, each scaled to its own maximum; " \
             f"ring: the point found{rest}"
     width = max(sheet.NARROW_PX, sheet.SIDE_PX + len(drawn) * pair)
     lines = sheet.wrapped(title, 14, width)
@@ -103,7 +107,7 @@ def _strip(scene: MapRow, matched: Sequence[int], names: Sequence[str], palette:
         image.paste(spot(palette[k], 13), (left, top))
         sheet.write(draw, (left + 17, top - 2), names[k], 13, pair - 22, sheet.INK)
         for row, view in enumerate(scene.views):
-            for side in range(2):
+            for side in range(sides):
                 tile = heated(photo(view, size), scene.maps[side][row, k], scene.found_yx[side][row, k], palette[k])
                 image.paste(tile, (left + side * (size[0] + 1), top + 20 + row * step))
     for row, head in enumerate(scene.heads):

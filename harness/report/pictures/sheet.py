@@ -1,4 +1,4 @@
-"""Sheets of pictures: scenes with two sets of keypoints side by side, below a heading that explains the marks."""
+"""Sheets of pictures: scenes with one or two sets of keypoints, below a heading that explains the marks."""
 
 import io
 import re
@@ -20,7 +20,7 @@ PAPER, INK, FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 class TileRow:
     """One row of tiles: V views of a scene, or several scenes of one view each; a point that was not found is NaN.
 
-    Views are V 3 h w, points V K 2, visible V K; found points are those of the left and of the right half.
+    Views are V 3 h w, points V K 2, visible V K; found points are those of the left and of the right half, or of one.
     """
 
     label: str
@@ -28,7 +28,7 @@ class TileRow:
     views: np.ndarray
     truth_yx: np.ndarray
     visible: np.ndarray
-    found_yx: tuple[np.ndarray, np.ndarray]
+    found_yx: tuple[np.ndarray, ...]
 
 
 def heading(title: str, width_px: int) -> Image.Image:
@@ -48,15 +48,15 @@ def heading(title: str, width_px: int) -> Image.Image:
     return image
 
 
-def twice(scenes: Sequence[TileRow], words: tuple[str, str], palette: list[Colour]) -> Image.Image:
-    """Return a row per scene, twice: with the points of the left half and of the right, below their words."""
-    count, size = len(scenes[0].heads), tile_px(scenes[0], 2 * len(scenes[0].heads), TILE_PX)
+def twice(scenes: Sequence[TileRow], words: Sequence[str], palette: list[Colour]) -> Image.Image:
+    """Return a row per scene, once for each of one or two words: with the points of that half, below its word."""
+    count, size = len(scenes[0].heads), tile_px(scenes[0], len(words) * len(scenes[0].heads), TILE_PX)
     step, half = (size[0] + GAP_PX, size[1] + GAP_PX), count * (size[0] + GAP_PX) + 12
     own_heads = any(scene.heads != scenes[0].heads for scene in scenes)
     titles = [wrapped(word, 16, half - 14) for word in words]
     top = 20 * max(map(len, titles)) + (4 if own_heads else 22)
     row_px = step[1] + (20 if own_heads else 0)
-    image = Image.new("RGB", (SIDE_PX + 2 * half, top + len(scenes) * row_px), PAPER)
+    image = Image.new("RGB", (SIDE_PX + len(words) * half, top + len(scenes) * row_px), PAPER)
     draw = ImageDraw.Draw(image)
     for side, title in enumerate(titles):
         left = SIDE_PX + side * half

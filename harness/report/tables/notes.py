@@ -20,7 +20,7 @@ def shared_notes(
     left_out: Mapping[str, int],
 ) -> tuple[str, ...]:
     """Return the notes below every table: rows that must not be compared, missing and omitted trials."""
-    lines = [_data(groups), _weights(groups), _machines(groups), _seeds(groups), *_remarks(groups)]
+    lines = [_data(groups), _weights(groups), _machines(groups), _seeds(groups), _unread(groups), *_remarks(groups)]
     lines += _unfinished(records, planned, running)
     lines += [f"Left out: {count} trial{'s' * (count > 1)} {why}." for why, count in left_out.items() if count]
     return tuple(line for line in lines if line)
@@ -129,6 +129,13 @@ def _seeds(groups: Sequence[Group]) -> str:
         + (" and more" if len(total - seeds) > MOST_NAMED else "")
         for group, seeds in zip(groups, by_row, strict=True) if total - seeds
     ])
+
+
+def _unread(groups: Sequence[Group]) -> str:
+    """Return a note on trials that left out the baseline of untrained tokens."""
+    specs = [record["spec"] for group in groups for record in group.records]
+    count = sum(spec.get("untrained") is False for spec in specs)
+    return f"Untrained tokens were not read in {count} of {len(specs)} trials (untrained: false)." if count else ""
 
 
 def _unfinished(records: Sequence[Record], planned: Sequence[Spec] | None, running: Sequence[Spec]) -> list[str]:
