@@ -14,7 +14,10 @@
 ``models/``       base models, one per file; ``attention/``: capture; ``weights/``: the shipped models
 ``config/``       from YAML to an Experiment: settings, grids, searches, trial ids
 ``ops/``          pure functions on tensors: maps, warps, geometry, matching, sampling
-``registry``      kinds, variants and knobs: a file's name is the variant's name
+``registry``      kinds and variants: a file's name is the variant's name
+``descriptions``  the shipped variants' knobs, kept in the user's cache folder so that commands start without PyTorch
+``knobs``         the declaration of a knob, and the check of its value
+``user_cache``    the user's cache folder, and the hash of this package's code
 ``errors``        errors that end as one line, and exit codes
 ``_moved``        old import paths of extension packages, for one more version
 
@@ -23,6 +26,7 @@ trials; ``runner/coordinator`` runs them through ``runner/executors/``; ``method
 keeps its record; ``report/inputs`` reads records back and ``report/tables/build`` makes the tables.
 """
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from harness import _moved
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from harness.api import Results, load, run
 
 __all__ = ["Results", "__version__", "load", "run"]
+
+BEGAN_NS = time.time_ns()  # no module of this package was loaded before
 
 _moved.install()
 
