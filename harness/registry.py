@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -145,12 +145,13 @@ def _shipped(kind: str) -> tuple[str, ...]:
 
 
 @cache
-def _installed(kind: str) -> dict[str, EntryPoint]:
+def _installed(kind: str) -> dict[str, Any]:
+    """Return entry points by name; their class depends on Python's version, and on a backport if one is imported."""
     return {entry.name: entry for entry in _all_installed().select(group=f"harness.{kind}")}
 
 
 @cache
-def _all_installed() -> Any:  # its class is another one from Python 3.12 on
+def _all_installed() -> Any:
     return entry_points()  # reads a file of every installed package
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import descriptions, registry
+from harness import descriptions, registry, user_cache
 from harness.knobs import Knob
 
 PACKAGE = Path(registry.__file__).parent
 LIST = """
 import sys
-from harness import descriptions
-descriptions.CLOCK_NS = -10**18  # files made a moment ago are old enough
+from harness import user_cache
+user_cache.CLOCK_NS = -10**18  # files made a moment ago are old enough
 from harness.__main__ import main
 code = main(sys.argv[1:])
 print("torch" in sys.modules, file=sys.stderr)
@@ -28,7 +28,7 @@ sys.exit(code)
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(descriptions, "_changed_since_start", lambda: False)
+    monkeypatch.setattr(user_cache, "_changed_since_start", lambda: False)
     return tmp_path / "cache"
 
 
@@ -62,10 +62,10 @@ def test_a_damaged_description_is_no_description(cache, damage):
 def test_a_process_older_than_the_code_keeps_no_description(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     youngest = max(path.stat().st_ctime_ns for path in PACKAGE.rglob("*.py"))
-    monkeypatch.setattr(descriptions, "BEGAN_NS", youngest - 1)
+    monkeypatch.setattr(user_cache, "BEGAN_NS", youngest - 1)
     descriptions.write("fusion", "x", "", [])
     assert descriptions.read("fusion", "x") is None
-    monkeypatch.setattr(descriptions, "BEGAN_NS", youngest + 2 * descriptions.CLOCK_NS)
+    monkeypatch.setattr(user_cache, "BEGAN_NS", youngest + 2 * user_cache.CLOCK_NS)
     descriptions.write("fusion", "x", "", [])
     assert descriptions.read("fusion", "x") == ("", ())
 
