@@ -17,8 +17,9 @@
 ``registry``      kinds and variants: a file's name is the variant's name
 ``descriptions``  the shipped variants' knobs, kept in the user's cache folder so that commands start without PyTorch
 ``knobs``         the declaration of a knob, and the check of its value
-``user_cache``    the user's cache folder, and the hash of this package's code
+``user_cache``    texts kept in the user's cache folder for one state of this package's code
 ``errors``        errors that end as one line, and exit codes
+``_began``        when this process loaded its first module
 ``_moved``        old import paths of extension packages, for one more version
 
 The main flow, top to bottom: ``cli/run`` reads the command line, ``config/load`` the YAML; ``search/grid`` lists the
@@ -26,17 +27,15 @@ trials; ``runner/coordinator`` runs them through ``runner/executors/``; ``method
 keeps its record; ``report/inputs`` reads records back and ``report/tables/build`` makes the tables.
 """
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from harness import _moved
+from harness._began import BEGAN_NS as BEGAN_NS
 
 if TYPE_CHECKING:
     from harness.api import Results, load, run
 
 __all__ = ["Results", "__version__", "load", "run"]
-
-BEGAN_NS = time.time_ns()  # no module of this package was loaded before
 
 _moved.install()
 

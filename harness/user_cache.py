@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-from harness import BEGAN_NS
+from harness._began import BEGAN_NS
 
 PACKAGE = Path(__file__).parent
 CLOCK_NS = 2_000_000_000  # the coarsest clock of a file system

@@ -81,3 +81,10 @@ def test_a_run_with_nothing_to_do_draws_figures_once(folder):
 @pytest.mark.parametrize("command", ["compare probe --where fusion=none --where fusion=concat", "gallery probe"])
 def test_pictures_of_scenes_take_tensors_alone(folder, command):
     assert imported(folder, *command.split()) <= {"torch"}
+
+
+def test_datasets_and_models_are_described_and_fingerprinted_without_tensors():
+    names = [f"{registry.PACKAGES[kind]}.{name}" for kind in ("data", "models") for name in registry.names(kind)]
+    code = f"import sys, importlib\nfor name in {names!r}: importlib.import_module(name)\n"
+    code += "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
