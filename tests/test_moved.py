@@ -27,7 +27,8 @@ class Add(Fusion):
         return attend(context)
 '''
 NAMES = {  # of each module, those that a variant of that kind imports
-    "harness.data._base": ["Dataset", "Scene"], "harness.fusion._base": ["Attend", "Fusion", "Guidance"],
+    "harness.data._base": ["Dataset", "Scene"], "harness.images": ["cut_square", "on_grey", "open_rgb"],
+    "harness.fusion._base": ["Attend", "Fusion", "Guidance"],
     "harness.fusion.blend": ["Blend"], "harness.losses._base": ["Loss"],
     "harness.metrics._base": ["Metric", "Observations"], "harness.models._base": ["Model"],
     "harness.models._diffusion": ["Diffusion"], "harness.models._files": ["up_layers"],
