@@ -14,8 +14,12 @@
 ``models/``       base models, one per file; ``attention/``: capture; ``weights/``: the shipped models
 ``config/``       from YAML to an Experiment: settings, grids, searches, trial ids
 ``ops/``          pure functions on tensors: maps, warps, geometry, matching, sampling
-``registry``      kinds, variants and knobs: a file's name is the variant's name
+``registry``      kinds and variants: a file's name is the variant's name
+``descriptions``  the shipped variants' knobs, kept in the user's cache folder so that commands start without PyTorch
+``knobs``         the declaration of a knob, and the check of its value
+``user_cache``    texts kept in the user's cache folder for one state of this package's code
 ``errors``        errors that end as one line, and exit codes
+``_began``        when this process loaded its first module
 ``_moved``        old import paths of extension packages, for one more version
 
 The main flow, top to bottom: ``cli/run`` reads the command line, ``config/load`` the YAML; ``search/grid`` lists the
@@ -26,6 +30,7 @@ keeps its record; ``report/inputs`` reads records back and ``report/tables/build
 from typing import TYPE_CHECKING, Any
 
 from harness import _moved
+from harness._began import BEGAN_NS as BEGAN_NS
 
 if TYPE_CHECKING:
     from harness.api import Results, load, run

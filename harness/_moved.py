@@ -31,6 +31,8 @@ MODULES = {
     "harness.data._clouds": "harness.data.rendering.point_clouds",
 }
 NAMES = {  # names that moved to another module than the rest, or have another name there
+    **{f"harness.images.{name}": f"harness.data._pixels.{name}"
+       for name in ("cut_square", "longest_side_px", "on_grey")},
     **{f"harness.plugins.{name}": f"harness.errors.{name}" for name in ("UsageError", "Resumable", "nearest")},
     "harness.data._meshes.placed": "harness.data.rendering.meshes.apply_placement",
     "harness.losses._base.Evidence": "harness.method.losses.base.LossInputs",

@@ -20,7 +20,7 @@ from _render_views.layout import add_to_list, find_meshes, folder_of, write
 from harness.cli._options import demand_no_file
 from harness.data.rendering.meshes import UPRIGHT, apply_placement, load_mesh, placement
 from harness.errors import UsageError
-from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
+from harness.ops.rig import ZERO123PLUS_ELEVATIONS
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -143,7 +143,7 @@ def test_run_plans_as_the_command_does_and_returns_the_results(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
     monkeypatch.setattr("harness.method.trial.run", made)
-    monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: PRINTS)
+    monkeypatch.setattr("harness.method.fingerprints.fingerprints", lambda spec: PRINTS)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     Path("probe.yaml").write_text("name: probe\ngrid: {fusion: [none, concat]}\nreport: {baseline: {fusion: none}}\n")
     changes = {"trial.steps": 3, "trial.learning_rate": 1e-05, "seeds": 2}

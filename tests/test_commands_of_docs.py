@@ -13,9 +13,9 @@ import pytest
 
 from harness.__main__ import main
 from harness.config.load import load
+from harness.method.fingerprints import fingerprints
 from harness.method.optimise import Step
 from harness.method.results import TrialResult
-from harness.method.trial import fingerprints
 from harness.report.evolution.agreement import Agreement
 from harness.store.atomic_files import write_folder
 from harness.store.mlflow_tracker import Tracker

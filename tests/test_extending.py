@@ -21,11 +21,6 @@ TEXT = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
 BLOCKS = dict(re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
 
 
-def forget():
-    registry.names.cache_clear()
-    registry.variant.cache_clear()
-
-
 @pytest.fixture
 def extended(tmp_path, monkeypatch):
     """Let the kinds' folders hold the document's files too; they lie in a folder of their own."""
@@ -39,13 +34,13 @@ def extended(tmp_path, monkeypatch):
         package = importlib.import_module(registry.PACKAGES[kind])
         folder = tmp_path / registry.PACKAGES[kind].replace(".", "/")
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-    forget()
+    registry.forget()
     yield tmp_path
     for kind, name in added:
         module = sys.modules.pop(f"{registry.PACKAGES[kind]}.{name}", None)
         if module is not None:
             delattr(importlib.import_module(registry.PACKAGES[kind]), name)
-    forget()
+    registry.forget()
 
 
 def hold(contract, name):
@@ -142,7 +137,7 @@ def test_an_entry_point_is_a_variant_too(tmp_path, monkeypatch):
     (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
     (made / "entry_points.txt").write_text(f"[{group}]\n{name} = {package}.{module}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    forget()
+    registry.forget()
     try:
         found = registry.variant("fusion", name)
         assert found.summary == "The keypoint tokens' own attention is added to the context's output."
@@ -150,4 +145,4 @@ def test_an_entry_point_is_a_variant_too(tmp_path, monkeypatch):
         assert registry.build("fusion", name, {"alpha": 0.5}).alpha == 0.5
     finally:
         sys.modules.pop(f"{package}.{module}", None)
-        forget()
+        registry.forget()

@@ -27,7 +27,8 @@ class Add(Fusion):
         return attend(context)
 '''
 NAMES = {  # of each module, those that a variant of that kind imports
-    "harness.data._base": ["Dataset", "Scene"], "harness.fusion._base": ["Attend", "Fusion", "Guidance"],
+    "harness.data._base": ["Dataset", "Scene"], "harness.images": ["cut_square", "on_grey", "open_rgb"],
+    "harness.fusion._base": ["Attend", "Fusion", "Guidance"],
     "harness.fusion.blend": ["Blend"], "harness.losses._base": ["Loss"],
     "harness.metrics._base": ["Metric", "Observations"], "harness.models._base": ["Model"],
     "harness.models._diffusion": ["Diffusion"], "harness.models._files": ["up_layers"],
@@ -50,13 +51,11 @@ def extension(tmp_path, monkeypatch):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[harness.fusion]\nadd = theirs.add\n")
     monkeypatch.syspath_prepend(tmp_path)
-    registry.names.cache_clear()
-    registry.variant.cache_clear()
+    registry.forget()
     yield tmp_path / "theirs" / "add.py"
     sys.modules.pop("theirs.add", None)
     sys.modules.pop("theirs", None)
-    registry.names.cache_clear()
-    registry.variant.cache_clear()
+    registry.forget()
 
 
 def test_an_extension_with_old_imports_works_and_is_warned_at_its_own_line(extension):

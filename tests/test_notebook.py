@@ -37,7 +37,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(ROOT / "scripts"), *sys.path])
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
     monkeypatch.setattr("harness.method.trial.run", trial)
-    monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: fake.FINGERPRINTS)
+    monkeypatch.setattr("harness.method.fingerprints.fingerprints", lambda spec: fake.FINGERPRINTS)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     monkeypatch.setattr("harness.api.Processes", lambda **options: Inline())
     return tmp_path

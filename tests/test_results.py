@@ -10,7 +10,7 @@ import pytest
 
 from harness.config.load import load
 from harness.config.spec import RESULTS_VERSION
-from harness.method import trial
+from harness.method.fingerprints import fingerprints
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "results" / "reference"
@@ -31,7 +31,7 @@ def test_a_report_is_of_the_experiment_as_it_is_shipped(name):
         assert f"results version {RESULTS_VERSION}" in page.read_text()
     planned = set()
     for spec in load(f"experiments/{name}.yaml", ["seeds=8"]).trials:
-        marks = trial.fingerprints(spec)
+        marks = fingerprints(spec)
         planned.add(spec.id(marks["data"], marks["weights"]))
     assert found["trials"].keys() == planned
     assert not any(each["git_dirty"] for each in found["trials"].values())

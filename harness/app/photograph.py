@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from harness.data._images import cut_square, open_image, open_rgb
+from harness.data._images import open_image, open_rgb
+from harness.data._pixels import cut_square
 from harness.errors import UsageError
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ class Source:
 
     def demand_unchanged(self) -> None:
         """Raise UsageError if a trial's data or weights are not those of its record."""
-        from harness.method.session import fingerprints
+        from harness.method.fingerprints import fingerprints
 
         current = fingerprints(self.spec) if self.store else {}
         changed = [name for name, value in self.fingerprints if current.get(name) != value]

@@ -66,7 +66,7 @@ def write_evolution(store: Store, record: Mapping[str, Any], scene: int = 0, out
 
 def unchanged_spec(record: Mapping[str, Any]) -> TrialSpec:
     """Return the setting of a finished trial; UsageError if its data or weights are not those of the record."""
-    from harness.method.session import fingerprints
+    from harness.method.fingerprints import fingerprints
 
     trial = str(record["id"])
     if record["status"] != "finished":

@@ -139,7 +139,7 @@ def _save_picture(results: Path, path: Path | None, titles: tuple[str, str], pai
 
 def _draw(results: Path, titles: tuple[str, str], pair: Pair, scenes: ScenesComparison) -> bytes | None:
     """Return the picture of the worst and best scenes for B as PNG, None if the data is not on this machine."""
-    from harness.method.trial import dataset
+    from harness.method.fingerprints import dataset
     from harness.report.pictures.scene_pairs import ScenePair, of_scene, picture
 
     read = reader(results)

@@ -1,4 +1,4 @@
-"""Image files on disk: find them in their folder, open them in any mode, cut out squares and scale them."""
+"""Image files on disk: find them in their folder, and open them in any mode."""
 
 import os
 import warnings
@@ -7,11 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
 from harness.errors import UsageError
 
@@ -101,6 +98,10 @@ def open_rgb(path: Path, background: int = GREY) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip
         image = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        import torch  # here, as what lists a folder's files needs no tensor
+
+        from harness.data._pixels import on_grey
+
         rgba = torch.from_numpy(np.array(image.convert("RGBA")))
         return Image.fromarray(on_grey(rgba, background).numpy())
     return image.convert("RGB")
@@ -139,33 +140,3 @@ def square_around(box_px: NDArray[np.number], margin: float = 0.0) -> tuple[floa
     top, left, bottom, right = (float(edge) for edge in box_px)
     side = max(bottom - top, right - left) * (1 + 2 * margin)
     return (top + bottom - side) / 2, (left + right - side) / 2, side
-
-
-def cut_square(image: Image.Image, square_px: tuple[float, float, float], side_px: int, background: int = GREY
-        ) -> Float[Tensor, "3 h w"]:
-    """Return a square (top, left, side) of an image at ``side_px``, in [0, 1]; outside the image is ``background``.
-
-    Scales both axes by the same factor; antialiased when it shrinks.
-    """
-    top, left, side = square_px
-    if not side > 0:
-        raise ValueError(f"a square of side {side:g} px has no content")
-    box = (int(np.floor(left)), int(np.floor(top)), int(np.ceil(left + side)), int(np.ceil(top + side)))
-    padded = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), (background,) * 3)
-    padded.paste(image, (-box[0], -box[1]))
-    exact = (left - box[0], top - box[1], left - box[0] + side, top - box[1] + side)
-    scaled = padded.resize((side_px, side_px), Image.Resampling.BICUBIC, box=exact)
-    return torch.from_numpy(np.array(scaled)).permute(2, 0, 1).float() / 255
-
-
-def on_grey(rgba: UInt8[Tensor, "h w 4"], grey: int = GREY) -> UInt8[Tensor, "h w 3"]:
-    """Return an RGBA image over a uniform grey, rounded to the nearest level. Source: Zero123++, to_rgb_image."""
-    colour, alpha = rgba[..., :3].int(), rgba[..., 3:].int()
-    blended = colour * alpha + grey * (255 - alpha)
-    return ((2 * blended + 255) // 510).to(torch.uint8)
-
-
-def longest_side_px(silhouette: Bool[np.ndarray, "h w"]) -> float:
-    """Return the longer side of the silhouette's bounding box in pixels, 0 if it is empty."""
-    sides = [np.flatnonzero(silhouette.any(axis)) for axis in (0, 1)]
-    return float(max(where[-1] - where[0] + 1 if len(where) else 0 for where in sides))

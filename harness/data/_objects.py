@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.data._splits import shuffle_rows, take_half
 from harness.data.base import Dataset
-from harness.ops.geometry import ZERO123PLUS_ELEVATIONS
+from harness.ops.rig import ZERO123PLUS_ELEVATIONS
 from harness.registry import knob
 
 
@@ -59,13 +59,20 @@ class ObjectData(Dataset):
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Return the rows of a split's objects, in the same order on every machine."""
-        kind = "test" if split == "test" else "train"
-        shuffled = shuffle_rows(self.objects.lists[kind], self.name, kind)
-        return shuffled if split == "test" or self.share_train else take_half(shuffled, split)
+        kind = self._list_of(split)
+        return self._take(shuffle_rows(self.objects.lists[kind], self.name, kind), split)
+
+    def _list_of(self, split: str) -> str:
+        """Return the name of the published list that a split takes its objects from."""
+        return "test" if split == "test" else "train"
+
+    def _take(self, rows: NDArray[np.int64], split: str) -> NDArray[np.int64]:
+        """Return the part of its list that belongs to a split."""
+        return rows if split == "test" or self.share_train else take_half(rows, split)
 
     def size(self, split: str) -> int:
         """Return the number of objects in a split."""
-        return len(self.rows(split))
+        return len(self._take(self.objects.lists[self._list_of(split)], split))
 
     def fingerprint(self) -> str:
         """Return a hash of the knobs and of all files that are read; the folder's path is not included."""

@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data._images import cut_square, open_rgb, size_px, square_around
+from harness.data._images import open_rgb, size_px, square_around
 from harness.data._splits import shuffle_rows, take_half
-from harness.data.base import Dataset, Scene, Survey
+from harness.data.base import Dataset, Survey
 from harness.errors import UsageError
 from harness.registry import knob
+
+if TYPE_CHECKING:
+    import harness.data._scene
 
 NO_KEYPOINTS = "no keypoints: that is allowed; PCK and every other score against keypoints is left out"
 Numbers = NDArray[np.float32]
@@ -90,12 +93,19 @@ class PhotoData(Dataset):
     @lru_cache(maxsize=32)  # noqa: B019  equal datasets share the result
     def rows(self, split: str) -> NDArray[np.int64]:
         """Return the rows of a split's photographs, in the same order on every machine."""
-        lists, name = self.photos.lists, "test" if split == "test" else "train"
-        has_unlabelled = "unlabelled" in lists
-        if has_unlabelled and split == "optimise":
-            name = "unlabelled"
-        shuffled = shuffle_rows(lists[name], self.name, name)
-        return shuffled if split == "test" or self.share_train or has_unlabelled else take_half(shuffled, split)
+        name = self._list_of(split)
+        return self._take(shuffle_rows(self.photos.lists[name], self.name, name), split)
+
+    def _list_of(self, split: str) -> str:
+        """Return the name of the published list that a split takes its photographs from."""
+        if split == "test":
+            return "test"
+        return "unlabelled" if split == "optimise" and "unlabelled" in self.photos.lists else "train"
+
+    def _take(self, rows: NDArray[np.int64], split: str) -> NDArray[np.int64]:
+        """Return the part of its list that belongs to a split."""
+        takes_all = split == "test" or self.share_train or "unlabelled" in self.photos.lists
+        return rows if takes_all else take_half(rows, split)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -104,7 +114,7 @@ class PhotoData(Dataset):
 
     def size(self, split: str) -> int:
         """Return how many photographs the split has."""
-        return len(self.rows(split))
+        return len(self._take(self.photos.lists[self._list_of(split)], split))
 
     @lru_cache(maxsize=8)  # noqa: B019  equal datasets share the result
     def fingerprint(self) -> str:
@@ -161,8 +171,13 @@ class PhotoData(Dataset):
         state = self.path(int(self.rows(split)[index])).stat()
         return f"{state.st_size}:{state.st_mtime_ns}"
 
-    def scene(self, split: str, index: int) -> Scene:
+    def scene(self, split: str, index: int) -> "harness.data._scene.Scene":
         """Return a photograph as a scene of one view."""
+        import torch
+
+        from harness.data._pixels import cut_square
+        from harness.data._scene import Scene
+
         photos, row = self.photos, int(self.rows(split)[index])
         label = self.label(row)
         box = label.box_px

@@ -3,10 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-
-from harness.ops.tensors import generator
 
 
 def shuffle_rows(rows: NDArray[np.int64], data: str, kind: str) -> NDArray[np.int64]:
@@ -22,5 +19,9 @@ def take_half(shuffled: NDArray[np.int64], split: str) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=32)
 def _order(data: str, kind: str, count: int) -> NDArray[np.int64]:
+    import torch  # here, as the number of a split's scenes does not depend on their order
+
+    from harness.ops.tensors import generator
+
     order: NDArray[np.int64] = torch.randperm(count, generator=generator("split", data, kind)).numpy()
     return order

@@ -2,49 +2,15 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from jaxtyping import Bool, Float
-from torch import Tensor
+if TYPE_CHECKING:
+    import harness.data._scene
+    from harness.data._scene import Scene
 
-from harness.ops.geometry import Cameras
+__all__ = ["BASE", "SPLITS", "Dataset", "Rules", "Scene", "Survey"]
 
 SPLITS = ("optimise", "fit", "test")
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One object in V views with K keypoints, as float32 tensors; all views are h x w pixels.
-
-    Args:
-        name: identifies the scene in records and caches.
-        views: images in [0, 1].
-        condition: image in [0, 1] from which Zero123++ paints the views, None for photographs; of any size, as the
-            model scales it.
-        points_yx: keypoints (row, column) as shares of the image's sides, from its upper left corner.
-        visible: whether a keypoint is annotated and seen in a view; the others are never scored.
-        normaliser_px: unit of errors in each view, in pixels of ``views``.
-        cameras: one camera per view, None if unknown.
-        points_xyz: keypoints in the world, NaN if unknown.
-        caption: text that describes the image, "" for none.
-        masks: M part masks per view.
-
-    Example:
-        >>> from harness.data.figures import Figures
-        >>> scene = Figures(views=6, side_px=32).scene("test", 0)
-        >>> scene.name, scene.views.shape, scene.points_yx.shape
-        ('figures/biped/test/0', torch.Size([6, 3, 32, 32]), torch.Size([6, 10, 2]))
-    """
-
-    name: str
-    views: Float[Tensor, "V 3 h w"]
-    condition: Float[Tensor, "3 hc wc"] | None
-    points_yx: Float[Tensor, "V K 2"]
-    visible: Bool[Tensor, "V K"]
-    normaliser_px: Float[Tensor, "V"]
-    cameras: Cameras | None = None
-    points_xyz: Float[Tensor, "K 3"] | None = None
-    caption: str = ""
-    masks: Bool[Tensor, "V M h w"] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +58,7 @@ class Dataset(ABC):
         return Rules()
 
     @abstractmethod
-    def scene(self, split: str, index: int) -> Scene:
+    def scene(self, split: str, index: int) -> "harness.data._scene.Scene":
         """Return scene ``index`` of ``split``, the same on every machine; raise UsageError naming a damaged file."""
 
     @abstractmethod
@@ -138,3 +104,13 @@ def _count(size: int | None) -> str:
 
 
 BASE = Dataset
+
+
+if not TYPE_CHECKING:
+    def __getattr__(name: str) -> type:
+        """Import `Scene` when it is first used: a dataset's knobs, lists and fingerprint need no PyTorch."""
+        if name != "Scene":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from harness.data._scene import Scene
+
+        return Scene

@@ -2,20 +2,23 @@
 
 import hashlib
 from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from harness.data._images import longest_side_px
-from harness.data.base import Dataset, Scene
+from harness.data.base import Dataset
 from harness.data.rendering.bodies import FAMILIES, PARTS
 from harness.data.rendering.capsules import Array, Figure, turn
 from harness.data.rendering.raycast import Pixels, SegmentMap, first_parts, rays, render, texture
-from harness.ops.geometry import Cameras, orbit, project, zero123plus_cameras
-from harness.ops.tensors import generator
+from harness.ops.seeds import seed_of
 from harness.registry import knob
+
+if TYPE_CHECKING:
+    import torch
+
+    import harness.data._scene
+    import harness.ops.geometry
 
 VERSION = 2  # raise when a scene of the same name and knobs changes
 PALETTE: dict[str, tuple[float, float, float]] = {
@@ -66,22 +69,26 @@ class Figures(Dataset):
         pairs = zip(self._colours(split, index), PARTS[self.family], strict=True)
         return tuple(f"{colour} {part}" for colour, part in pairs)
 
-    def scene(self, split: str, index: int) -> Scene:
+    def scene(self, split: str, index: int) -> "harness.data._scene.Scene":
         """Return scene ``index`` of ``split``; each split name gives a different stream of scenes."""
+        import torch
+
+        from harness.data._pixels import longest_side_px
+        from harness.data._scene import Scene
+        from harness.ops.geometry import project
+
         figure = self._figure(split, index)
         xyz, owners = self._keypoints(figure)
-        cameras, condition_camera = self._cameras(split, index)
+        cameras, *others = self._cameras(split, index)
         images, labels = zip(*(self._view(figure, split, index, cameras, v) for v in range(self.views)), strict=True)
         masks = np.stack(labels)[:, None] == np.arange(len(PARTS[self.family]))[:, None, None]
-        condition = None
-        if condition_camera is not None:
-            condition = _float(self._view(figure, split, index, condition_camera, 0, "condition")[0])
+        conditions = [_float(self._view(figure, split, index, camera, 0, "condition")[0]) for camera in others]
         points_xyz = torch.from_numpy(xyz)
         points_yx = project(cameras, points_xyz)
         return Scene(
             name=f"figures/{self.family}/{split}/{index}",
             views=torch.stack([_float(image) for image in images]),
-            condition=condition,
+            condition=conditions[0] if conditions else None,
             points_yx=points_yx.float(),
             visible=torch.from_numpy(_visible(figure, owners, cameras, points_yx.numpy())),
             normaliser_px=torch.tensor([longest_side_px(mask.any(0)) for mask in masks]),
@@ -119,15 +126,18 @@ class Figures(Dataset):
             return figure.centres, [(part,) for part in range(len(figure.centres))]
         return np.stack([xyz for xyz, _ in figure.joints.values()]), [parts for _, parts in figure.joints.values()]
 
-    def _cameras(self, split: str, index: int) -> tuple[Cameras, Cameras | None]:
+    def _cameras(self, split: str, index: int) -> tuple["harness.ops.geometry.Cameras", ...]:
+        """Return the views' cameras, and for six views the condition view's."""
+        from harness.ops.geometry import orbit, zero123plus_cameras
+
         rng = self._stream(split, index, "cameras", self.views)
         azimuth = float(rng.uniform(0, 360))
         if self.views == 6:
             return zero123plus_cameras(azimuth), orbit([azimuth], [float(rng.uniform(-10, 30))])
-        return orbit([azimuth], [float(rng.uniform(-15, 35))], rolls=[float(rng.uniform(-75, 75))]), None
+        return orbit([azimuth], [float(rng.uniform(-15, 35))], rolls=[float(rng.uniform(-75, 75))]),
 
-    def _view(self, figure: Figure, split: str, index: int, cameras: Cameras, view: int, use: str = "view"
-              ) -> tuple[Pixels, SegmentMap]:
+    def _view(self, figure: Figure, split: str, index: int, cameras: "harness.ops.geometry.Cameras", view: int,
+              use: str = "view") -> tuple[Pixels, SegmentMap]:
         """Return one view's image (h w 3, uint8) and labels (h w)."""
         textured = self.background == "textured" or (self.background == "auto" and self.views == 1)
         background = np.full((self.side_px, self.side_px, 3), GRAY)
@@ -142,7 +152,7 @@ class Figures(Dataset):
 
 
 def _rng(*names: object) -> np.random.Generator:
-    return np.random.default_rng(generator("figures", *names).initial_seed())
+    return np.random.default_rng(seed_of("figures", *names))
 
 
 def _room(figure: Figure, heading: Array) -> float:
@@ -152,11 +162,14 @@ def _room(figure: Figure, heading: Array) -> float:
     return float((np.sqrt(along**2 - (ends**2).sum(1) + (REACH - radii) ** 2) - along).min())
 
 
-def _float(image: Pixels) -> Tensor:
+def _float(image: Pixels) -> "torch.Tensor":
+    import torch
+
     return torch.from_numpy(image).permute(2, 0, 1).float() / 255
 
 
-def _visible(figure: Figure, owners: list[tuple[int, ...]], cameras: Cameras, points_yx: Array) -> NDArray[np.bool_]:
+def _visible(figure: Figure, owners: list[tuple[int, ...]], cameras: "harness.ops.geometry.Cameras", points_yx: Array
+             ) -> NDArray[np.bool_]:
     """Return (V K) whether a keypoint is in the image and its ray first meets one of the keypoint's segments."""
     rows = []
     for matrix, points in zip(cameras.matrices.double().numpy(), points_yx, strict=True):

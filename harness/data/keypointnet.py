@@ -11,23 +11,27 @@ ShapeNetCore.v2.ply/<class id>/<model id>.ply inside the folder or beside it, or
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from harness.data._images import data_root, file_sizes, on_grey, path_inside, require_files
+from harness.data._images import data_root, file_sizes, path_inside, require_files
 from harness.data._objects import ObjectData, Objects
-from harness.data.base import Rules, Scene, Survey
+from harness.data.base import Rules, Survey
 from harness.data.formats.keypointnet_lists import read_annotations, read_list
 from harness.data.rendering.keypointnet_shapes import CloudShape, MeshShape, extent_px, shows
 from harness.data.rendering.meshes import apply_placement, load_mesh, placement
 from harness.data.rendering.point_clouds import closed_surface, read_pcd, surface
 from harness.data.rendering.raster import Floats, Picture
 from harness.errors import UsageError
-from harness.ops.geometry import Cameras, orbit, project, zero123plus_cameras
-from harness.ops.tensors import generator
+from harness.ops.seeds import seed_of
 from harness.registry import knob
+
+if TYPE_CHECKING:
+    import torch
+
+    import harness.data._scene
+    import harness.ops.geometry
 
 VERSION = 2  # raise when a scene of the same files and knobs comes out different
 SOURCE = "https://github.com/qq456cvb/KeypointNet"
@@ -149,8 +153,13 @@ class KeypointNet(ObjectData):
         states = [(self.models.root / name).stat() for name in names]
         return " ".join(f"{state.st_size}:{state.st_mtime_ns}" for state in states)
 
-    def scene(self, split: str, index: int) -> Scene:
+    def scene(self, split: str, index: int) -> "harness.data._scene.Scene":
         """Return a model's six views and its keypoints in the world."""
+        import torch
+
+        from harness.data._scene import Scene
+        from harness.ops.geometry import project
+
         models, row = self.models, int(self.rows(split)[index])
         cameras, condition = self._cameras(models.names[row])
         shape, xyz = self._shape(models, row)
@@ -194,8 +203,10 @@ class KeypointNet(ObjectData):
         return (f"visibility of keypoints: {count} of {len(models.meshes)} models have a mesh that decides it; of the "
                 "others the point cloud does, which is less often right")
 
-    def _cameras(self, model: str) -> tuple[Cameras, Cameras]:
-        rng = np.random.default_rng(generator("keypointnet", "cameras", model).initial_seed())
+    def _cameras(self, model: str) -> tuple["harness.ops.geometry.Cameras", "harness.ops.geometry.Cameras"]:
+        from harness.ops.geometry import orbit, zero123plus_cameras
+
+        rng = np.random.default_rng(seed_of("keypointnet", "cameras", model))
         azimuth, elevation = float(rng.uniform(0, 360)) if self.turned else 0.0, float(rng.uniform(-10, 30))
         return zero123plus_cameras(azimuth, self.version), orbit([azimuth], [elevation])
 
@@ -232,5 +243,9 @@ class KeypointNet(ObjectData):
         return corners
 
 
-def _float(picture: Picture) -> torch.Tensor:
+def _float(picture: Picture) -> "torch.Tensor":
+    import torch
+
+    from harness.data._pixels import on_grey
+
     return on_grey(torch.from_numpy(picture.rgba)).permute(2, 0, 1).float() / 255

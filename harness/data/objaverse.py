@@ -12,28 +12,29 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from harness.data._images import (
     GREY,
     data_root,
     file_sizes,
-    longest_side_px,
-    on_grey,
     open_image,
     path_inside,
     require_files,
 )
 from harness.data._objects import ObjectData, Objects
-from harness.data.base import Rules, Scene, Survey
+from harness.data.base import Rules, Survey
 from harness.data.formats.json_labels import parse_json, read_bytes
 from harness.errors import UsageError
-from harness.ops.geometry import zero123plus_cameras
 from harness.registry import knob
+
+if TYPE_CHECKING:
+    import torch
+
+    import harness.data._scene
 
 VERSION = 2  # raise when a scene of the same files and knobs comes out different
 SOURCE = "https://github.com/TencentARC/InstantMesh, or render your own meshes: scripts/render_views.py"
@@ -77,8 +78,13 @@ class Objaverse(ObjectData):
         states = [path.stat() for path in self._paths(int(self.rows(split)[index]))]
         return " ".join(f"{state.st_size}:{state.st_mtime_ns}" for state in states)
 
-    def scene(self, split: str, index: int) -> Scene:
+    def scene(self, split: str, index: int) -> "harness.data._scene.Scene":
         """Return an object's six views and its condition view."""
+        import torch
+
+        from harness.data._scene import Scene
+        from harness.ops.geometry import zero123plus_cameras
+
         row = int(self.rows(split)[index])
         first, *others = self._paths(row)
         condition, views = self._condition(first), [self._view(path) for path in others]
@@ -111,13 +117,13 @@ class Objaverse(ObjectData):
         folder = self.objects.root / FOLDER / self.objects.names[row]
         return [folder / file for file in FILES]
 
-    def _condition(self, path: Path) -> torch.Tensor:
+    def _condition(self, path: Path) -> "torch.Tensor":
         """Return the condition view in the file's own size, which the model scales as its pipeline does."""
         image, alpha = self._open(path)
         self._silhouette_px(alpha, path)
         return _float(image)
 
-    def _view(self, path: Path) -> tuple[torch.Tensor, float]:
+    def _view(self, path: Path) -> tuple["torch.Tensor", float]:
         """Return one view over the background, and the longer side of its silhouette in pixels."""
         image, alpha = self._open(path)
         size = (self.side_px, self.side_px)
@@ -127,6 +133,10 @@ class Objaverse(ObjectData):
 
     def _open(self, path: Path) -> tuple[Image.Image, Image.Image]:
         """Return a square image over the background, and its alpha channel."""
+        import torch
+
+        from harness.data._pixels import on_grey
+
         rgba = _open_rgba(path)
         if rgba.width != rgba.height:
             raise UsageError(f"image {path}: {rgba.width} x {rgba.height}; a view is square")
@@ -134,6 +144,8 @@ class Objaverse(ObjectData):
         return image, rgba.getchannel("A")
 
     def _silhouette_px(self, alpha: Image.Image, path: Path) -> float:
+        from harness.data._pixels import longest_side_px
+
         side = longest_side_px(np.array(alpha) >= 128)  # at least half covered
         if not side:
             raise UsageError(f"image {path}: shows nothing; its alpha channel is empty")
@@ -152,7 +164,9 @@ class Objaverse(ObjectData):
             raise UsageError(f"{path}: rendered with the cameras of {version}; data.version is {self.version}")
 
 
-def _float(image: Image.Image) -> torch.Tensor:
+def _float(image: Image.Image) -> "torch.Tensor":
+    import torch
+
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 

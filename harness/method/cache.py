@@ -1,7 +1,6 @@
 """Files of tensors that trials share: whole or absent, and never older than what they were made from."""
 
 import hashlib
-import os
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -11,16 +10,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-
-def folder() -> Path:
-    """Return the cache folder: HARNESS_CACHE, or the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness"
-    return Path(os.environ.get("HARNESS_CACHE") or default)
+from harness import user_cache
 
 
 def path(kind: str, key: str) -> Path:
     """Return the file of a key, the text of everything that decides its tensors."""
-    return folder() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.safetensors"
+    return user_cache.folder() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.safetensors"
 
 
 def read(path: Path, stamp: str) -> dict[str, Tensor] | None:

@@ -8,7 +8,6 @@ from harness.config.spec import TrialSpec
 from harness.data.base import SPLITS, Dataset
 from harness.errors import UsageError
 from harness.models.base import Model
-from harness.models.loading.embeddings import read_embeddings
 from harness.models.pipelines import sides
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ def check(spec: TrialSpec) -> None:
     data: Dataset = registry.build("data", spec.data.name, spec.data.knobs)
     model.check_files()
     if spec.context_file:
+        from harness.models.loading.embeddings import read_embeddings  # PyTorch reads it
+
         read_embeddings(spec.context_file)
     _check_layers(spec, model)
     _check_side(spec, model)

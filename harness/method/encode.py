@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from harness.data.base import Dataset, Rules, Scene
+from harness.data._scene import Scene
+from harness.data.base import Dataset, Rules
 from harness.errors import UsageError
 from harness.method import cache
 from harness.models.pipelines import sides

@@ -1,7 +1,6 @@
 """A session, shared by the trials of one process: the loaded model, encoded scenes, readouts, unguided predictions."""
 
 import gc
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,27 +11,12 @@ from torch import Tensor
 
 from harness import registry
 from harness.config.spec import RESULTS_VERSION, Choice, TrialSpec
-from harness.data.base import Dataset
 from harness.errors import UsageError
 from harness.method.encode import Encoder
+from harness.method.fingerprints import dataset, fingerprints
 from harness.method.generate import Unguided
 from harness.method.readings import Readings
-from harness.models.loading.embeddings import embeddings_digest
 from harness.models.pipelines.diffusion import Diffusion
-
-
-def fingerprints(spec: TrialSpec) -> dict[str, str]:
-    """Return the fingerprints of data and weights, part of the trial's id; loads no model."""
-    weights = registry.build("models", spec.model.name, spec.model.knobs).fingerprint()
-    if spec.context_file:  # its content decides the result as the weights do
-        weights = hashlib.sha256(f"{weights} {embeddings_digest(spec.context_file)}".encode()).hexdigest()[:12]
-    return {"data": dataset(spec.data).fingerprint(), "weights": weights}
-
-
-def dataset(choice: Choice) -> Dataset:
-    """Build the dataset that a spec names."""
-    built: Dataset = registry.build("data", choice.name, choice.knobs)
-    return built
 
 
 class Session:

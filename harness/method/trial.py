@@ -19,11 +19,11 @@ from harness.method.metrics.fit import per_scene
 from harness.method.optimise import Optimised, Probe, Step, optimise
 from harness.method.passes import Diverged, Passes
 from harness.method.results import Exhibit, Extras, TrialResult, exhibit, observations, point_table, scene_table
-from harness.method.session import Session, arithmetic, dataset, fingerprints, open_session
+from harness.method.session import Session, arithmetic, open_session
 from harness.models.attention.capture import NothingCaptured
 from harness.models.pipelines.diffusion import Diffusion
 
-__all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "dataset", "fingerprints", "run"]
+__all__ = ["Exhibit", "RunOptions", "Step", "TrialResult", "run"]
 
 # Largest |captured probabilities @ V - the layer's real output| that rounding explains; relative to the largest output
 # if that exceeds 1.

@@ -2,8 +2,15 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from harness.models.pipelines.diffusion import Diffusion
+if TYPE_CHECKING:
+    import harness.models.pipelines.diffusion
+    import harness.models.pipelines.parts
+
+# By name: a model's settings, files and fingerprint are read without PyTorch, which these classes' modules import.
+Diffusion: TypeAlias = "harness.models.pipelines.diffusion.Diffusion"
+Parts: TypeAlias = "harness.models.pipelines.parts.Parts"
 
 
 @dataclass(frozen=True)

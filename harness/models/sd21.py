@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.models.loading.folder import Expected
+from harness.models.loading.check import Expected
 from harness.models.loading.published import Published, Release
 from harness.registry import knob
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.models.loading.folder import SHIPPED
+from harness.models.loading.files import SHIPPED
 from harness.models.loading.shipped import Shipped
 
 FOLDER = SHIPPED / "tiny_sd"

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.models.loading.folder import SHIPPED, load_parts
+from harness.models.base import Diffusion
+from harness.models.loading.files import SHIPPED
 from harness.models.loading.shipped import Shipped
-from harness.models.pipelines.diffusion import Diffusion
-from harness.models.pipelines.zero123plus import Switches, Zero123Plus
+from harness.models.pipelines.switches import Switches
 
 FOLDER = SHIPPED / "tiny_zero123plus"
 
@@ -22,6 +22,9 @@ class TinyZero123Plus(Switches, Shipped):
 
     def open(self, precision: str, device: str) -> Diffusion:
         """Return Zero123++ with its switches."""
+        from harness.models.loading.folder import load_parts
+        from harness.models.pipelines.zero123plus import Zero123Plus
+
         return Zero123Plus(load_parts(FOLDER, zero123plus=True), precision, device, self)
 
     @property

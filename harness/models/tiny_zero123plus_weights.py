@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.models.loading.folder import SHIPPED, load_parts
+from harness.models.base import Diffusion
+from harness.models.loading.files import SHIPPED
 from harness.models.loading.shipped import Shipped
-from harness.models.pipelines.diffusion import Diffusion
-from harness.models.pipelines.zero123plus import UNetAlone
 
 FOLDER = SHIPPED / "tiny_zero123plus"
 
@@ -22,6 +21,9 @@ class TinyZero123PlusWeights(Shipped):
 
     def open(self, precision: str, device: str) -> Diffusion:
         """Return the UNet in a plain pipeline."""
+        from harness.models.loading.folder import load_parts
+        from harness.models.pipelines.zero123plus import UNetAlone
+
         return UNetAlone(load_parts(FOLDER), precision, device)
 
     @property

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from harness.models.base import Diffusion, Parts
 from harness.models.loading.published import ZERO123PLUS_RELEASES, Published, Release
-from harness.models.pipelines.diffusion import Diffusion
-from harness.models.pipelines.parts import Parts
-from harness.models.pipelines.zero123plus import Switches, Zero123Plus
+from harness.models.pipelines.switches import Switches
 from harness.registry import knob
 
 
@@ -28,4 +27,6 @@ class Zero123PlusCanvas(Switches, Published):
 
     def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
         """Return Zero123++ with its switches."""
+        from harness.models.pipelines.zero123plus import Zero123Plus
+
         return Zero123Plus(parts, precision, device, self)

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from harness.models.base import Diffusion, Parts
 from harness.models.loading.published import ZERO123PLUS_RELEASES, Published, Release
-from harness.models.pipelines.diffusion import Diffusion
-from harness.models.pipelines.parts import Parts
-from harness.models.pipelines.zero123plus import UNetAlone
 from harness.registry import knob
 
 
@@ -28,4 +26,6 @@ class Zero123PlusWeights(Published):
 
     def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
         """Return the UNet in a plain pipeline."""
+        from harness.models.pipelines.zero123plus import UNetAlone
+
         return UNetAlone(parts, precision, device)

@@ -7,11 +7,11 @@ Points are ``points_yx``: (row, column) in [0, 1], pixel i of n centred at (i + 
 ``_px``. Images are float32 in [0, 1].
 """
 
-import hashlib
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from harness.ops.seeds import seed_of
 
 Images = Float[Tensor, "B V 3 h w"]
 Latents = Float[Tensor, "B V C hl wl"]
@@ -21,5 +21,4 @@ Scalar = Float[Tensor, ""]
 
 def generator(*names: object) -> torch.Generator:
     """Return a CPU generator seeded by a hash of the names, so that each use of randomness has its own stream."""
-    digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.Generator().manual_seed(seed_of(*names))

@@ -1,6 +1,5 @@
 """The environment of a trial: source code, versions, machine. Its record holds them, so that scores can be traced."""
 
-import hashlib
 import os
 import platform
 import shlex
@@ -29,14 +28,6 @@ def source() -> dict[str, Any]:
         "git_commit": _git(folder, "rev-parse", "HEAD") if tracked else None,
         "git_dirty": bool(changes) if changes is not None else None,
     }
-
-
-def code_hash() -> str:
-    """Return a hash of the package's modules; equal hashes on two machines mean equal code."""
-    folder, digest = Path(__file__).parents[1], hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 @cache

@@ -93,7 +93,7 @@ class Fingerprints:
         choice = json.dumps([spec.data.to_dict(), spec.model.to_dict(), spec.context_file], sort_keys=True)
         if choice not in self._by_choice:
             if self._compute is None:
-                from harness.method.trial import fingerprints
+                from harness.method.fingerprints import fingerprints
 
                 self._compute = fingerprints
             self._by_choice[choice] = self._compute(spec)

@@ -13,7 +13,8 @@ from PIL import Image
 from harness.data.rendering.meshes import SUFFIXES
 from harness.data.rendering.raster import Picture, Triangles, render
 from harness.errors import UsageError
-from harness.ops.geometry import ZERO123PLUS_AZIMUTHS, ZERO123PLUS_ELEVATIONS, Cameras, orbit, zero123plus_cameras
+from harness.ops.geometry import Cameras, orbit, zero123plus_cameras
+from harness.ops.rig import ZERO123PLUS_AZIMUTHS, ZERO123PLUS_ELEVATIONS
 
 LIST, FOLDER = "lvis-annotations.json", "rendering_zero123plus"
 FOV, RADIUS = 30.0, 4.0  # degrees; object radii

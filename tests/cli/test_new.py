@@ -11,7 +11,7 @@ from harness.__main__ import main
 from harness.config.load import load
 from harness.config.located_yaml import parse
 from harness.config.schema import MODELINE
-from harness.method.trial import fingerprints
+from harness.method.fingerprints import fingerprints
 from harness.store.mlflow_tracker import Tracker
 from tests.runner.executors import fake
 

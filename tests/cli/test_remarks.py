@@ -24,7 +24,7 @@ def away(tmp_path, monkeypatch):
     for name in ("HARNESS_RESULTS", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.method.trial.run", lambda spec, on_step, options: fake.result(spec))
-    monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: fake.FINGERPRINTS)
+    monkeypatch.setattr("harness.method.fingerprints.fingerprints", lambda spec: fake.FINGERPRINTS)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     Path("probe.yaml").write_text(yaml.safe_dump(PROBE))
 

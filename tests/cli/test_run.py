@@ -57,7 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name in ("HARNESS_RESULTS", "HARNESS_DEBUG", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.method.trial.run", fake)
-    monkeypatch.setattr("harness.method.trial.fingerprints", lambda spec: PRINTS)
+    monkeypatch.setattr("harness.method.fingerprints.fingerprints", lambda spec: PRINTS)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     monkeypatch.setattr("harness.cli._report_pages.write_report", lambda *arguments: [])  # drawing takes a second
     monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")

@@ -43,7 +43,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     for name in ("HARNESS_RESULTS", "HARNESS_DEBUG", "MLFLOW_TRACKING_URI", synthetic.JOURNAL):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.method.trial.run", synthetic.run)
-    monkeypatch.setattr("harness.method.trial.fingerprints", fake.fingerprints)
+    monkeypatch.setattr("harness.method.fingerprints.fingerprints", fake.fingerprints)
     monkeypatch.setattr("harness.store.mlflow_tracker.MlflowTracker", lambda store: Tracker())
     monkeypatch.setattr("harness.store.mlflow_tracker.push_files", lambda store: "")
     monkeypatch.setattr("harness.cli._report_pages.write_report", lambda *arguments: [])  # drawing takes a second

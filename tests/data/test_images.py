@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.data import _images
+from harness.data import _images, _pixels
 from harness.errors import UsageError
 
 
@@ -92,7 +92,7 @@ def test_cutting_lands_where_points_do_and_pads_with_grey():
     image = Image.new("RGB", (10, 10), (0, 0, 0))
     image.paste((255, 255, 255), (6, 2, 8, 4))  # centre (row, column) = (3, 7)
     square = (-2.0, 2.0, 10.0)  # rows -2 to 8, columns 2 to 12
-    pixels = _images.cut_square(image, square, 20)
+    pixels = _pixels.cut_square(image, square, 20)
     assert pixels.shape == (3, 20, 20)
     assert torch.allclose(pixels[:, :3, :], torch.tensor(127 / 255), atol=0.05)  # bicubic edges overshoot
     assert torch.allclose(pixels[:, :, 17:], torch.tensor(127 / 255), atol=0.05)
@@ -104,7 +104,7 @@ def test_cutting_lands_where_points_do_and_pads_with_grey():
 def test_shrinking_averages_what_it_leaves_out():
     rows = np.indices((64, 64)).sum(0) % 2 * 255
     image = Image.fromarray(np.repeat(rows[..., None], 3, 2).astype(np.uint8))
-    small = _images.cut_square(image, (0.0, 0.0, 64.0), 8)
+    small = _pixels.cut_square(image, (0.0, 0.0, 64.0), 8)
     assert (small - 0.5).abs().max() < 0.05
 
 

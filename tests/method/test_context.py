@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from harness.errors import UsageError
 from harness.method import trial
 from harness.method.compatibility import check
-from harness.method.session import fingerprints
+from harness.method.fingerprints import fingerprints
 from harness.models.attention.groups import TEXT, TOKENS
 from harness.models.loading.embeddings import RESERVED
 from tests.conftest import open_session, small_spec

@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.data._images import on_grey
+from harness.data._pixels import on_grey
 from harness.method.generate import sample_views
 from harness.method.passes import Passes
 from harness.models.attention.canvas import assemble, split

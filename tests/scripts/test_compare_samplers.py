@@ -52,7 +52,7 @@ def compare(tmp_path, monkeypatch, blank):
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
     monkeypatch.setenv(synthetic.JOURNAL, str(tmp_path / "journal"))
     monkeypatch.setattr("harness.method.trial.run", synthetic.run)
-    monkeypatch.setattr("harness.method.trial.fingerprints", fake.fingerprints)
+    monkeypatch.setattr("harness.method.fingerprints.fingerprints", fake.fingerprints)
     Path("hunt.yaml").write_text(HUNT)
     return lambda *given: compare_samplers.main(["hunt.yaml", "--executor", "inline", *given])
 

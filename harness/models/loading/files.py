@@ -14,6 +14,7 @@ from harness.errors import UsageError
 
 STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model",
          "vision_encoder": "model"}
+SHIPPED = Path(__file__).parents[1] / "weights"  # the folders of the models trained here
 PROCESSOR = ("preprocessor_config.json",)
 OTHERS = {"tokenizer": ("vocab.json", "merges.txt"), "scheduler": ("scheduler_config.json",),
           "feature_extractor_clip": PROCESSOR, "feature_extractor_vae": PROCESSOR}

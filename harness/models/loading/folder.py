@@ -7,13 +7,12 @@ import torch
 
 from harness.errors import UsageError, shorten
 from harness.models.loading.check import Expected, check_folder
-from harness.models.loading.files import fingerprint, read_json, variant, without_marks
+from harness.models.loading.files import SHIPPED, fingerprint, read_json, variant, without_marks
 from harness.models.pipelines.parts import Parts
 
 __all__ = ["SHIPPED", "Expected", "fingerprint", "load_parts"]
 
 HARMLESS = ("position_ids", "text_projection.weight")  # buffers of old files; a projection that nothing here reads
-SHIPPED = Path(__file__).parents[1] / "weights"
 
 def load_parts(folder: Path, *, zero123plus: bool = False, dtype: torch.dtype = torch.float32,
                expected: Expected | None = None) -> Parts:

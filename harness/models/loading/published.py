@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import UsageError
-from harness.models.base import Model
+from harness.models.base import Diffusion, Model, Parts
 from harness.models.loading import hub
-from harness.models.loading.check import check_folder
+from harness.models.loading.check import Expected, check_folder
 from harness.models.loading.files import PLAIN, ZERO123PLUS, fingerprint, up_layers
-from harness.models.loading.folder import Expected, load_parts
-from harness.models.pipelines.diffusion import DTYPES, Diffusion
-from harness.models.pipelines.parts import Parts
 from harness.models.pipelines.sides import multiple_of_folder
 from harness.registry import knob
 
@@ -47,10 +44,15 @@ class Published(Model):
 
     def build(self, parts: Parts, precision: str, device: str) -> Diffusion:
         """Return the model, built from its loaded parts: a plain text-to-image model unless overridden."""
+        from harness.models.pipelines.diffusion import Diffusion
+
         return Diffusion(parts, precision, device)
 
     def open(self, precision: str, device: str) -> Diffusion:
         """Load the weights, the UNet in the precision's arithmetic; raise UsageError naming a missing or unfit part."""
+        from harness.models.loading.folder import load_parts
+        from harness.models.pipelines.diffusion import DTYPES
+
         release = self.release
         folder = Path(self.path)
         if self._repository:

@@ -4,10 +4,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.models.base import Model
-from harness.models.loading.files import up_layers
-from harness.models.loading.folder import fingerprint, load_parts
-from harness.models.pipelines.diffusion import Diffusion
+from harness.models.base import Diffusion, Model
+from harness.models.loading.files import fingerprint, up_layers
 from harness.models.pipelines.sides import multiple_of_folder
 
 
@@ -27,6 +25,9 @@ class Shipped(Model):
 
     def open(self, precision: str, device: str) -> Diffusion:
         """Return the model: a plain text-to-image model unless overridden."""
+        from harness.models.loading.folder import load_parts
+        from harness.models.pipelines.diffusion import Diffusion
+
         return Diffusion(load_parts(self.folder), precision, device)
 
     def fingerprint(self) -> str:

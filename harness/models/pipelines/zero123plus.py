@@ -5,7 +5,6 @@ and its model card for the constants.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,8 +19,8 @@ from harness.models.attention.hooks import Pass
 from harness.models.attention.reference import ReadPass, WritePass
 from harness.models.pipelines.diffusion import Diffusion, Timestep, for_each
 from harness.models.pipelines.parts import Condition, Parts
+from harness.models.pipelines.switches import Switches
 from harness.ops.tensors import Images, Latents
-from harness.registry import knob
 
 LATENT_SHIFT, LATENT_SCALE = 0.22, 0.75
 IMAGE_STD = 0.8  # the pipeline's image normalisation: (x - 0.5) / 0.8 of images in [0, 1]
@@ -45,34 +44,6 @@ def scale_image(image: Tensor) -> Tensor:
 def unscale_image(image: Tensor) -> Tensor:
     """Return an image in [-1, 1] from Zero123++'s: x / 0.5 0.8."""
     return image / 0.5 * IMAGE_STD
-
-
-@dataclass(frozen=True)
-class Switches:
-    """The differences between Zero123++ and its UNet in a plain pipeline; each can be switched off alone."""
-
-    scaling: bool = knob(True, "scale images by 0.5 / 0.8 and shift latents, as the UNet was trained on")
-    embedding: bool = knob(True, "add the condition's ramped global embedding to the text")
-    reference: str = knob("views", "which passes attend to the condition image: none, the view pass, or both",
-                          choices=("none", "views", "both"))
-
-    @property
-    def needs_condition(self) -> bool:
-        """True if any switch uses the condition image."""
-        return self.embedding or self.reference != "none"
-
-    def keypoints_need_condition(self, concat: bool) -> bool:
-        """Return True if the keypoint pass uses the condition image, by reference or by the text's embedding."""
-        return self.reference == "both" or (concat and self.embedding)
-
-    def reads_condition(self, which: str) -> bool:
-        """Return True if the UNet also runs on the condition image in a pass, "keypoint" or "view"."""
-        return self.reference == "both" or (self.reference == "views" and which == "view")
-
-    @property
-    def needs_canvas(self) -> bool:
-        """True: Zero123++ always generates a canvas."""
-        return True
 
 
 class Zero123Plus(Diffusion):

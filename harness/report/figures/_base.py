@@ -1,10 +1,13 @@
 """The base classes of figures: their numbers, drawing and files."""
 
+import hashlib
+import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness import user_cache
 from harness.report.figures import _style
 from harness.store.atomic_files import replace_file
 
@@ -61,11 +64,24 @@ def to_bytes(chart: Chart, forms: tuple[str, ...] = _style.FORMATS) -> Mapping[s
 
 
 def save(chart: Chart, folder: Path, stem: str, forms: tuple[str, ...] = _style.FORMATS) -> list[Path]:
-    """Write ``<stem>.pdf``, ``.svg``, ``.png`` and the numbers as ``.csv``; return the files."""
-    files = {**to_bytes(chart, forms), "csv": to_csv(chart.rows())}
-    for form, content in files.items():
-        replace_file(folder / f"{stem}.{form}", content)
-    return [folder / f"{stem}.{form}" for form in files]
+    """Write ``<stem>.pdf``, ``.svg``, ``.png`` and the numbers as ``.csv``; return the files.
+
+    Files that are as this code drew them from the same numbers stay as they are: drawing takes seconds.
+    """
+    paths = [folder / f"{stem}.{form}" for form in (*forms, "csv")]
+    name = hashlib.sha256(str((folder / stem).resolve()).encode()).hexdigest()[:20]
+    numbers = hashlib.sha256(pickle.dumps(chart) + _style.STYLE.read_bytes()).hexdigest()
+    if user_cache.read("figures", name, numbers) == _checksum(paths):
+        return paths
+    for path, content in zip(paths, (*to_bytes(chart, forms).values(), to_csv(chart.rows())), strict=True):
+        replace_file(path, content)
+    user_cache.write("figures", name, _checksum(paths), numbers)
+    return paths
+
+
+def _checksum(paths: Sequence[Path]) -> str:
+    """Return a hash of the files' contents, of a missing one's absence."""
+    return " ".join(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "-" for path in paths)
 
 
 def to_csv(rows: list[dict[str, Any]]) -> bytes:

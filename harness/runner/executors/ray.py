@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness import user_cache
 from harness.errors import UsageError
-from harness.runner import environment
 from harness.runner.executors import ray_cluster, worker_handle
 from harness.runner.executors.base import RUN, Cause, Done, Event, Executor, Failed, Stepped, Task
 from harness.runner.executors.messages import unpack
@@ -151,7 +151,7 @@ class Ray(Executor):
 
         resources = {"num_cpus": self._needs["CPU"], "num_gpus": self._needs.get("GPU", 0)}
         kind = ray.remote(Actor).options(**resources, max_restarts=0, max_concurrency=2)
-        actor = kind.remote(*self._options, environment.code_hash())
+        actor = kind.remote(*self._options, user_cache.code_hash())
         return _Worker(actor, actor.location.remote())
 
 

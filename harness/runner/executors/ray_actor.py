@@ -10,7 +10,7 @@ from pkgutil import resolve_name
 from queue import SimpleQueue
 from typing import Any
 
-from harness.runner import environment
+from harness import user_cache
 from harness.runner.executors.base import Stepped, Task, must_exit, run_task, step_callback
 from harness.runner.executors.messages import pack
 
@@ -19,7 +19,7 @@ class Actor:
     """Runs trials; Ray gives it its own process, with a thread for `run_task` and one for `stop`."""
 
     def __init__(self, run: str, threads: int, code: str) -> None:
-        if code != environment.code_hash():  # all trials of an experiment must run the same code
+        if code != user_cache.code_hash():  # all trials of an experiment must run the same code
             raise RuntimeError(f"{platform.node()} has other code than the coordinator; install the same everywhere")
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)  # read when torch is imported
         self._run, self._stopped = run, ""

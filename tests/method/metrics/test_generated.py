@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from harness.method import trial
+from harness.method.fingerprints import dataset
 from harness.method.metrics.base import Observations
 from harness.method.metrics.generated import Generated
 from harness.ops.geometry import align, project, zero123plus_cameras
@@ -102,7 +103,7 @@ SPEC = {"generated_scenes": 2, "sampling_steps": 2, "test_scenes": 3, "steps": 1
 def painting(monkeypatch, change):
     """Replace the painter by one that returns the true views after a change, and run a trial."""
     def painted(passes, split, count, tokens, kept, gates):
-        images = torch.stack([trial.dataset(passes.spec.data).scene("test", i).views for i in range(count)])
+        images = torch.stack([dataset(passes.spec.data).scene("test", i).views for i in range(count)])
         return change(images)
 
     monkeypatch.setattr(trial, "painted_views", painted)

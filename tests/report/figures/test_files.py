@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from harness import user_cache
 from harness.report import figures
 from harness.report.figures import _style
 from harness.report.figures._source import LINES
@@ -44,6 +45,30 @@ def test_equal_numbers_give_equal_bytes(kind, charts, drawn):
     again = figures.to_bytes(charts[kind])
     assert {form: (drawn[0] / f"{kind}.{form}").read_bytes() == again[form] for form in again} == dict.fromkeys(
         again, True)
+
+
+def test_files_of_equal_numbers_are_kept_and_others_drawn(charts, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(user_cache, "_changed_since_start", lambda: False)
+    monkeypatch.setattr("harness.report.figures._base.to_bytes",
+                        lambda chart, forms: drawn.append(chart) or dict.fromkeys(forms, b"drawn"))
+    first, second = list(charts.values())[:2]
+    paths = figures.save(first, tmp_path, "one")
+    assert figures.save(first, tmp_path, "one") == paths
+    assert drawn == [first]
+    for change in (lambda path: path.write_bytes(b"edited"), Path.unlink):
+        change(paths[0])
+        figures.save(first, tmp_path, "one")
+        assert paths[0].read_bytes() == b"drawn"
+    assert drawn == [first] * 3
+    figures.save(second, tmp_path, "one")  # other numbers
+    figures.save(first, tmp_path / "elsewhere", "one")
+    monkeypatch.setattr(_style, "STYLE", tmp_path / "style")
+    _style.STYLE.write_text("")
+    figures.save(second, tmp_path, "one")
+    monkeypatch.setattr(user_cache, "_code_state", lambda: "other code")
+    figures.save(second, tmp_path, "one")
+    assert drawn[3:] == [second, first, second, second]
 
 
 @pytest.mark.parametrize("kind", figures.kinds())

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import user_cache
 from harness.config.spec import Experiment, ReportSpec
 from harness.errors import UsageError
-from harness.runner import environment
 from harness.runner.coordinator import Policy, Progress, run_trials
 from harness.runner.executors import worker_handle
 from harness.runner.executors.base import Done, Stepped
@@ -153,7 +153,7 @@ def node_of(cluster, worker):
 
 
 def test_a_node_with_other_code_runs_nothing(cluster, monkeypatch):
-    monkeypatch.setattr(environment, "code_hash", lambda: "changed since")
+    monkeypatch.setattr(user_cache, "code_hash", lambda: "changed since")
     with Ray(RUN, address=cluster.address, workers=1) as executor:
         submit(executor, fake.spec())
         failed = events(executor)[-1]
