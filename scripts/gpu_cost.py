@@ -124,13 +124,15 @@ def hours(spec: TrialSpec, network: Network, gpu: Gpu, at_hand: AtHand, micro_ba
 def gflop(spec: TrialSpec, network: Network, at_hand: AtHand, micro_batch: int = 0) -> float:
     """Return the operations of a trial's passes through the UNet."""
     exit_pass = network.gflop * EXIT[max(spec.layers)]
-    view_pass = network.gflop * (1 + network.condition)
-    keypoint, view = (unet_images(spec, PerScene(*passes, has_truth=network.condition > 0), at_hand, micro_batch)
-                      for passes in ((1, 0), (0, 1)))
+    keypoint, view, reference = (
+        unet_images(spec, PerScene(*passes, has_truth=network.condition > 0), at_hand, micro_batch)
+        for passes in ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    )
     backward = spec.steps * min(spec.scenes_per_step, spec.optimise_scenes) * 2
-    total = (sum(keypoint.values()) + backward) * exit_pass + sum(view.values()) * view_pass
+    total = (sum(keypoint.values()) + backward) * exit_pass
+    total += (sum(view.values()) + sum(reference.values()) * network.condition) * network.gflop
     if spec.fusion.name != "none":
-        total += (WITH_GRADIENT - 1) * view["optimise, view pass"] * view_pass
+        total += (WITH_GRADIENT - 1) * view["optimise, view pass"] * network.gflop
     return total
 
 

@@ -90,14 +90,15 @@ def view_errors(passes: Passes, split: Split, tokens: Tensor, kept: Tensor, gate
         for timestep in spec.view_timesteps:
             views = NoisyViews.draw(passes, split, scene, timestep)
             # Three predictions of the same noisy views: unguided, guided by the own estimate's maps, by the true ones.
-            guided = forced = plain = _unguided(passes, views, (scene, timestep), unguided)
-            if true_maps is not None:
-                own = guided_by_estimate(passes, views, plain, tokens, kept, gates)
-                guided = own.prediction
-                forced, _ = predict(passes, views, maps=true_maps, tokens=tokens[kept], gates=gates)
-                if own.watched is not None and own.watched.captured:
-                    maps = watched_maps(passes, own.watched.captured, clean.shape[1], len(kept))  # (1 V J H W)
-                    entropies.append(entropy(maps).cpu())  # (1 V J)
+            with passes.model.one_reference():
+                guided = forced = plain = _unguided(passes, views, (scene, timestep), unguided)
+                if true_maps is not None:
+                    own = guided_by_estimate(passes, views, plain, tokens, kept, gates)
+                    guided = own.prediction
+                    forced, _ = predict(passes, views, maps=true_maps, tokens=tokens[kept], gates=gates)
+                    if own.watched is not None and own.watched.captured:
+                        maps = watched_maps(passes, own.watched.captured, clean.shape[1], len(kept))  # (1 V J H W)
+                        entropies.append(entropy(maps).cpu())  # (1 V J)
             for name, prediction in {"": guided, "_forced": forced, "_baseline": plain}.items():
                 rows.setdefault(f"nvs_loss{name}", []).append((prediction - views.target).square().mean().cpu())
     return _by_scene(passes, rows, entropies)
@@ -148,10 +149,11 @@ def sample_views(passes: Passes, condition: Condition, levels: Schedule, draws: 
         level = timestep[None].to(scaled)
         # (2 B C h w) -> 2 x (B C h w)
         negative_noise, noise = (None, None) if draws.reference is None else draws.reference[number].to(scaled)
-        guided, _ = passes.view(scaled, level, condition, noise)
-        if passes.fusion_acts:
-            maps = passes.maps(model.clean(scaled, guided, level), tokens, condition)[:, :, kept]
-            guided, _ = passes.view(scaled, level, condition, noise, maps=maps, tokens=tokens[kept], gates=gates)
+        with model.one_reference():
+            guided, _ = passes.view(scaled, level, condition, noise)
+            if passes.fusion_acts:
+                maps = passes.maps(model.clean(scaled, guided, level), tokens, condition)[:, :, kept]
+                guided, _ = passes.view(scaled, level, condition, noise, maps=maps, tokens=tokens[kept], gates=gates)
         if negative is None:
             return guided
         unguided, _ = passes.view(scaled, level, negative, negative_noise)

@@ -26,10 +26,15 @@ FIRST, FURTHER = AtHand(), AtHand(untrained=True, unguided=True)
 
 @dataclass(frozen=True)
 class PerScene:
-    """Images of one scene in one keypoint pass and in one view pass; a canvas is one, a condition image one more."""
+    """Images of one scene in one keypoint pass and in one view pass; a canvas is one.
+
+    ``reference`` is the condition image that a view pass reads, which ``view`` leaves out: passes at one noise level
+    share it.
+    """
 
     keypoint: int
     view: int
+    reference: int
     has_truth: bool  # whether views are generated at all: without a condition image they would show any object
 
 
@@ -39,7 +44,7 @@ def per_scene(spec: TrialSpec) -> PerScene:
     data: Dataset = registry.build("data", spec.data.name, spec.data.knobs)
     canvas = spec.view_pass == "canvas"
     return PerScene((1 if canvas else data.views) + model.reads_condition("keypoint"),
-                    (1 if canvas or model.needs_canvas else data.views) + model.reads_condition("view"),
+                    1 if canvas or model.needs_canvas else data.views, int(model.reads_condition("view")),
                     model.needs_condition)
 
 
@@ -59,9 +64,10 @@ def unet_images(spec: TrialSpec, scene: PerScene, at_hand: AtHand = FIRST, micro
     reading = _reading(spec, scene)
     read = sum(reading.values())
     probed = spec.steps // probe_every if probe_every else 0
+    painting = (scene.view + scene.reference) * ("nvs" in losses)
     return {
         "optimise, keypoint pass": spec.steps * batch * COPIES * scene.keypoint * (again if learns else 1),
-        "optimise, view pass": spec.steps * batch * scene.view * (again if acts else 1) * ("nvs" in losses),
+        "optimise, view pass": spec.steps * batch * painting * (again if acts else 1),
         "probes": probed * (read - reading["test"] - reading["copies of test"]),
         **reading,
         # Tokens that stayed are already read.
@@ -86,9 +92,10 @@ def _views(spec: TrialSpec, scene: PerScene, *, acts: bool, unguided: bool) -> d
     painted = min(spec.generated_scenes, spec.test_scenes) * scene.has_truth
     guided = scene.keypoint + scene.view if acts else 0  # the maps of the model's own estimate, and the pass they guide
     halves = 1 if spec.guidance == 1 else 2
+    alone = scene.view + (0 if acts else scene.reference)
     return {
-        "unguided views": 0 if unguided else scenes * len(set(levels)) * scene.view,
-        "view errors": scenes * (scene.keypoint + len(levels) * (guided + scene.view)) if acts else 0,
-        "generated views": painted * spec.sampling_steps * (halves * scene.view + guided),
+        "unguided views": 0 if unguided else scenes * len(set(levels)) * alone,
+        "view errors": scenes * (scene.keypoint + len(levels) * (guided + scene.view + scene.reference)) * acts,
+        "generated views": painted * spec.sampling_steps * (halves * (scene.view + scene.reference) + guided),
         "generated views, read": painted * (spec.localise_copies or 1) * scene.keypoint,
     }

@@ -1,5 +1,6 @@
 """What trials share gives the scores that each would compute alone, and is never older than what it was made from."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -122,3 +123,29 @@ def test_a_guided_pass_of_the_baseline_is_the_unguided_one_to_the_last_bit(model
         plain, _ = generate.predict(passes, views)
         guided, _ = generate.predict(passes, views, maps=maps, tokens=tokens[kept], gates={})
     assert torch.equal(plain, guided)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_passes_at_one_noise_level_share_the_condition_image_to_the_last_bit(monkeypatch, guidance):
+    """Views at one level, and the halves of a sampler's step, read the same noised condition, or another one."""
+    spec = small_spec("tiny_zero123plus", "concat", data={"views": 6}, view_scenes=2, view_timesteps=(200, 500),
+                      sampling_steps=2, guidance=guidance)
+    opened = open_session(spec)
+    model, split = opened.model, opened.encoder.split("test", 2)
+    passes = Passes(model, registry.build("fusion", "concat", spec.fusion.knobs), spec)
+    tokens, kept = torch.randn(spec.tokens, model.width), torch.arange(spec.keypoints)
+
+    def found():
+        before = model.images
+        errors, _ = generate.view_errors(passes, split, tokens, kept, {})
+        middle = model.images
+        return errors | {"painted": generate.painted_views(passes, split, 1, tokens, kept, {})}, \
+            (middle - before, model.images - middle)
+
+    shared, fewer = found()
+    monkeypatch.setattr(type(model), "one_reference", lambda model: nullcontext())
+    apart, all_images = found()
+    assert shared.keys() == apart.keys()
+    assert all(torch.equal(shared[name], apart[name]) for name in shared)
+    assert all_images[0] - fewer[0] == 2 * 2 * 2  # of three passes two find the condition read, scene by level
+    assert all_images[1] - fewer[1] == 2  # the guided pass of each step

@@ -185,6 +185,11 @@ class Diffusion:
         """Return True if the view pass generates all views on one canvas."""
         return view_pass == "canvas"
 
+    @contextmanager
+    def one_reference(self) -> Iterator[None]:
+        """Until the block ends, view passes over the same noised condition share one run over it; plain: no effect."""
+        yield
+
     def view_pass(self, noisy: Latents, timestep: Timestep, condition: Condition, *, canvas: bool,
                   inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:
         """Return the UNet's prediction for noisy views; ``inner`` computes the cross-attention."""

@@ -4,7 +4,8 @@ Reimplements the published pipeline with diffusers' own classes, without remote 
 and its model card for the constants.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -55,6 +56,7 @@ class Zero123Plus(Diffusion):
         self.needs_condition = switches.needs_condition
         self.vision = parts.vision_encoder.to(self._rest).requires_grad_(False).eval()
         self.ramp = torch.tensor(parts.ramp, device=self.device)[None, :, None]
+        self._written: dict[tuple[int, ...], tuple[WritePass, object]] | None = None  # None outside `one_reference`
 
     @torch.no_grad()
     def encode(self, images: Images) -> Latents:
@@ -99,6 +101,15 @@ class Zero123Plus(Diffusion):
         """Return True: Zero123++ always generates a canvas."""
         return True
 
+    @contextmanager
+    def one_reference(self) -> Iterator[None]:
+        """Until the block ends, view passes over the same noised condition (the same objects) share one run over it."""
+        self._written = {}
+        try:
+            yield
+        finally:
+            self._written = None
+
     def view_pass(self, noisy: Latents, timestep: Timestep, condition: Condition, *, canvas: bool = True,
                   inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:
         """Return the prediction for noisy views; the canvas attends to the condition, noised to the same level."""
@@ -122,12 +133,19 @@ class Zero123Plus(Diffusion):
     def _with_reference(self, inner: Pass, context: Float[Tensor, "B T D"], timestep: Timestep, condition: Condition,
                         noise: Tensor | None, until: str = "", groups: Groups | None = None) -> ReadPass:
         """Run the noised condition image, with the same context, and return the pass that attends to it."""
+        inputs = (condition.latents, condition.embedding, timestep, noise)
+        kept = self._written if groups is None else None  # a keypoint pass has a context of its own
+        key = tuple(map(id, inputs))
+        if kept is not None and key in kept:
+            return ReadPass(kept[key][0].stored, inner)
         assert condition.latents is not None
         noise = torch.zeros_like(condition.latents) if noise is None else noise
         noisy = self.noised(condition.latents, noise, timestep)
         writing = WritePass(until, groups)
         with suppress(Enough):
             self._run(noisy, timestep, context.detach(), writing)
+        if kept is not None:
+            kept[key] = writing, inputs  # an object that is kept shares its id with no other
         return ReadPass(writing.stored, inner)
 
     def _context(self, condition: Condition) -> Float[Tensor, "_ T D"]:
