@@ -20,8 +20,8 @@ WORDS = (ROOT / "docs" / "results.md").read_text()
 
 
 def test_every_experiment_with_an_answer_has_its_report():
-    assert NAMES == ["base_model", "consistency", "context", "fusion", "generation", "loss_level", "precision", "strength",
-                     "tokens", "training_length"]
+    assert NAMES == ["base_model", "consistency", "context", "fusion", "generation", "loss_level", "precision",
+                     "strength", "tokens", "training_length"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -46,12 +46,18 @@ def turns(cases: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
         torch.set_num_threads(threads)
 
 
-def turns_of_processes(cases: Mapping[str, tuple[Build, Mapping[str, Any]]], rounds: int
+def turns_of_processes(cases: Mapping[str, tuple[Build, Mapping[str, Any]]], rounds: int, *, one_at_a_time: bool = False
                        ) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Return the seconds of each case in each round, and its peak memory in MB beyond what it had loaded before.
 
     A case is a function and its arguments; it is called in the case's process and returns what is measured.
+    With ``one_at_a_time`` a process ends after its turn and is warmed again in the next: for models of which memory
+    does not hold one for each case.
     """
+    if one_at_a_time:
+        found = [{name: _alone(*case) for name, case in cases.items()} for _ in range(rounds)]
+        return (_by_name([{name: seconds for name, (seconds, _) in turn.items()} for turn in found]),
+                {name: round(max(turn[name][1] for turn in found), 1) for name in cases})
     workers = {name: _Worker(build, arguments) for name, (build, arguments) in cases.items()}
     try:
         for worker in workers.values():
@@ -61,6 +67,16 @@ def turns_of_processes(cases: Mapping[str, tuple[Build, Mapping[str, Any]]], rou
     finally:
         for worker in workers.values():
             worker.end()
+
+
+def _alone(build: Build, arguments: Mapping[str, Any]) -> tuple[float, float]:
+    """Return seconds and memory of a case's second run, in a process of its own."""
+    worker = _Worker(build, arguments)
+    try:
+        worker.ask()  # fills caches
+        return worker.ask(), worker.megabytes
+    finally:
+        worker.end()
 
 
 def once(function: Callable[..., Any], **arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The step at Stable Diffusion 1.5's size, 500 tokens, latents cached: 12 GB of memory, minutes a round on a CPU.
+"""The step at Stable Diffusion 1.5's size, 500 tokens, latents cached: 15 GB of memory, minutes a round on a CPU.
 
 It has random weights, so it needs no download. A run of all sections leaves it out.
 """

@@ -38,7 +38,7 @@ def measure(size: str = "small", tokens: tuple[int, ...] = (100, 500), rounds: i
         seconds, megabytes = turns_of_processes({
             "plain forward": (plain, arguments), "floor": (floor, arguments), "ours": (ours, arguments),
             "maps": (ours, {**arguments, "resize": "maps"}), "reference": (reference, arguments),
-        }, rounds)
+        }, rounds, one_at_a_time=size == "sd15")
         groups[title] = paired("plain forward", seconds, megabytes)
         gains[title] = {
             "faster": gain(seconds, "reference", "ours"),

@@ -31,6 +31,14 @@ def test_a_step_is_the_references_and_is_timed_beside_it():
     assert gains["gradients_apart"] < 1e-5
 
 
+def test_processes_that_take_turns_one_at_a_time_are_timed_alike():
+    cases = {name: (step.plain, {"size": "tiny", "tokens": 20}) for name in ("a", "b")}
+    seconds, megabytes = _turns.turns_of_processes(cases, 2, one_at_a_time=True)
+    assert [len(values) for values in seconds.values()] == [2, 2]
+    assert all(value > 0 for values in seconds.values() for value in values)
+    assert list(megabytes) == ["a", "b"]
+
+
 def test_a_step_that_is_not_the_references_is_not_timed(monkeypatch):
     tempered = dict(step.losses())
     tempered.pop("equivariance")
