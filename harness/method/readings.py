@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness import user_cache
 from harness.method import cache
 from harness.method.encode import Encoder, Split
 from harness.method.evaluate import Assignment, Readout, read_out
@@ -79,9 +80,8 @@ class Readings:
 @once
 def _code(selection: type) -> str:
     """Return a hash of the code that reads tokens, so that a change to it never meets an older reading."""
-    package = Path(__file__).parents[1]
-    folders = [package / name for name in ("method", "ops", "models", "data")]
-    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    folders = [user_cache.PACKAGE / name for name in ("method", "ops", "models", "data")]
+    files = [path for folder in folders for path in user_cache.modules(folder)]
     digest = hashlib.sha256()
     for path in [*files, Path(inspect.getfile(selection))]:
         digest.update(path.read_bytes())

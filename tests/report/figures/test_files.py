@@ -71,6 +71,11 @@ def test_files_of_equal_numbers_are_kept_and_others_drawn(charts, tmp_path, monk
     assert drawn[3:] == [second, first, second, second]
 
 
+def test_a_folder_whose_name_is_not_unicode_takes_figures(charts, tmp_path):
+    folder = tmp_path / "caf\udce9"  # as Python spells a byte that is not UTF-8
+    assert all(path.is_file() for path in figures.save(next(iter(charts.values())), folder, "one"))
+
+
 @pytest.mark.parametrize("kind", figures.kinds())
 def test_files_hold_no_date_and_fonts_that_printers_take(kind, drawn):
     folder, _ = drawn
