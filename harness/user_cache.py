@@ -33,7 +33,7 @@ def read(kind: str, name: str, made_by: str = "") -> str:
 def write(kind: str, name: str, text: str, made_by: str = "") -> None:
     """Keep a text; do nothing if the folder cannot be written, or if this process may have loaded older code."""
     with suppress(OSError, RuntimeError):
-        if _changed_since_start():
+        if changed_since_start():
             return
         path = _path(kind, name)
         partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
@@ -85,7 +85,7 @@ def _code_state() -> str:
     return repr((code_hash(), sys.version, sys.flags.optimize, installed))
 
 
-def _changed_since_start() -> bool:
+def changed_since_start() -> bool:
     """Return True if a module's file is younger than this process, which then may hold older code; or if none is."""
     states = [path.stat() for path in modules(PACKAGE)]
     latest = max((max(state.st_mtime_ns, state.st_ctime_ns) for state in states), default=BEGAN_NS)

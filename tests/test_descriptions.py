@@ -28,7 +28,7 @@ sys.exit(code)
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(user_cache, "_changed_since_start", lambda: False)
+    monkeypatch.setattr(user_cache, "changed_since_start", lambda: False)
     return tmp_path / "cache"
 
 

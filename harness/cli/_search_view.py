@@ -36,11 +36,11 @@ def show_search(experiment: Experiment, search: SearchSpec, store: Store, args: 
     costs = before | (measure_costs([setting], before, store, args) if args.measure and left != 0 else {})
     specs = [_slowest(search, setting, costs, ours)] * (1 if left is None else left)
     images = _images(search)
+    most = dict(zip(("first", "further"), map(max, zip(*images, strict=True)), strict=True))
     cost = estimate(specs, costs)
     recorded = format_counts(record["status"] for record in records)
     if args.json:
-        print(json.dumps({**_plain(experiment, search), "recorded": recorded,
-                          "unet_images": dict(zip(("first", "further"), map(max, zip(*images, strict=True)), strict=True)),
+        print(json.dumps({**_plain(experiment, search), "recorded": recorded, "unet_images": most,
                           "cost": None if cost.unknown or not specs else asdict(cost)}, indent=1))
         return
     _show_space(experiment, search, recorded)

@@ -49,7 +49,7 @@ def test_equal_numbers_give_equal_bytes(kind, charts, drawn):
 
 def test_files_of_equal_numbers_are_kept_and_others_drawn(charts, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(user_cache, "_changed_since_start", lambda: False)
+    monkeypatch.setattr(user_cache, "changed_since_start", lambda: False)
     monkeypatch.setattr("harness.report.figures._base.to_bytes",
                         lambda chart, forms: drawn.append(chart) or dict.fromkeys(forms, b"drawn"))
     first, second = list(charts.values())[:2]
