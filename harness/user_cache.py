@@ -25,16 +25,16 @@ def read(kind: str, name: str, made_by: str = "") -> str:
     """Return the text that was written with the same ``made_by`` in this state of the code; "" if there is none."""
     try:
         head, _, text = _path(kind, name).read_text("utf-8").partition("\n")
-    except (OSError, RuntimeError, ValueError):  # none, no home folder, damaged
+        return text if head == _digest(text, made_by) else ""
+    except (OSError, RuntimeError, ValueError):  # none, no home folder, damaged; a module that cannot be read
         return ""
-    return text if head == _digest(text, made_by) else ""
 
 
 def write(kind: str, name: str, text: str, made_by: str = "") -> None:
     """Keep a text; do nothing if the folder cannot be written, or if this process may have loaded older code."""
-    if _changed_since_start():
-        return
     with suppress(OSError, RuntimeError):
+        if changed_since_start():
+            return
         path = _path(kind, name)
         partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,18 +48,28 @@ def write(kind: str, name: str, text: str, made_by: str = "") -> None:
 def code_hash() -> str:
     """Return a hash of the package's modules; equal hashes on two machines mean equal code."""
     digest = hashlib.sha256()
-    for path in _code_files():
-        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    for path in modules(PACKAGE):
+        digest.update(os.fsencode(path.relative_to(PACKAGE).as_posix()) + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _code_files() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+def modules(top: Path) -> list[Path]:
+    """Return a folder's modules, those in linked folders too; an editor's lock, a link to nothing, is no module."""
+    files: list[Path] = []
+    walked = set()
+    for folder, inner, names in os.walk(top, followlinks=True):
+        if (place := os.path.realpath(folder)) in walked:  # a loop of links
+            inner.clear()
+            continue
+        walked.add(place)
+        inner.sort()
+        files += [path for name in names if name.endswith(".py") and (path := Path(folder, name)).is_file()]
+    return sorted(files)
 
 
 def _path(kind: str, name: str) -> Path:
     """Return a text's file; two checkouts do not overwrite each other's."""
-    return folder() / kind / hashlib.sha256(str(PACKAGE).encode()).hexdigest()[:12] / name
+    return folder() / kind / hashlib.sha256(os.fsencode(PACKAGE)).hexdigest()[:12] / name
 
 
 def _digest(text: str, made_by: str) -> str:
@@ -75,8 +85,8 @@ def _code_state() -> str:
     return repr((code_hash(), sys.version, sys.flags.optimize, installed))
 
 
-def _changed_since_start() -> bool:
+def changed_since_start() -> bool:
     """Return True if a module's file is younger than this process, which then may hold older code; or if none is."""
-    states = [path.stat() for path in _code_files()]
+    states = [path.stat() for path in modules(PACKAGE)]
     latest = max((max(state.st_mtime_ns, state.st_ctime_ns) for state in states), default=BEGAN_NS)
     return latest > BEGAN_NS - CLOCK_NS

@@ -28,7 +28,7 @@ sys.exit(code)
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(user_cache, "_changed_since_start", lambda: False)
+    monkeypatch.setattr(user_cache, "changed_since_start", lambda: False)
     return tmp_path / "cache"
 
 
@@ -91,6 +91,45 @@ def test_a_change_of_any_module_makes_descriptions_again(tmp_path):
     assert "softmax | sum | new" in json.dumps(changed["selection"])
     maps.write_text(text)
     assert listed(tmp_path, cache) == (first, True)  # one description per checkout, not per state
+
+
+def test_a_change_below_a_linked_folder_makes_descriptions_again(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "harness", ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    fusions = tmp_path / "harness" / "method" / "fusion"
+    fusions.rename(tmp_path / "elsewhere")
+    fusions.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    cache, blend = tmp_path / "cache", fusions / "blend.py"
+    first, _ = listed(tmp_path, cache)
+    assert listed(tmp_path, cache) == (first, False)
+    assert "knob(0.3," in blend.read_text()
+    blend.write_text(blend.read_text().replace("knob(0.3,", "knob(0.4,"))
+    changed, imported = listed(tmp_path, cache)
+    assert imported
+    assert changed != first
+
+
+def test_a_loop_of_links_is_walked_once(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "m.py").write_text("")
+    for name in ("up", "again"):
+        (tmp_path / "a" / name).symlink_to(tmp_path, target_is_directory=True)
+    assert user_cache.modules(tmp_path) == [tmp_path / "a" / "m.py"]
+
+
+def test_names_that_are_no_module_or_no_unicode_do_no_harm(tmp_path, monkeypatch):
+    package = tmp_path / "caf\udce9"  # as Python spells a byte that is not UTF-8
+    (package / "folder.py").mkdir(parents=True)
+    (package / "module.py").write_text("")
+    (package / ".#module.py").symlink_to("user@host.123:456")  # Emacs's mark of a file that is being edited
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(user_cache, "PACKAGE", package)
+    monkeypatch.setattr(user_cache, "BEGAN_NS", 2**62)
+    monkeypatch.setattr(user_cache, "_code_state", user_cache._code_state.__wrapped__)  # that is not kept
+    descriptions.write("fusion", "x", "", [])
+    assert descriptions.read("fusion", "x") == ("", ())
+    monkeypatch.setattr(user_cache, "modules", lambda top: [package / "removed meanwhile.py"])
+    descriptions.write("fusion", "x", "", [])
+    assert descriptions.read("fusion", "x") is None
 
 
 def test_a_cache_folder_that_cannot_be_written_costs_only_time(tmp_path):

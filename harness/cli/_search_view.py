@@ -34,13 +34,13 @@ def show_search(experiment: Experiment, search: SearchSpec, store: Store, args: 
     first = _first(search)
     setting = resolve_params(search, first, seed=experiment.seeds[0])
     costs = before | (measure_costs([setting], before, store, args) if args.measure and left != 0 else {})
-    slowest = _slowest(search, setting, costs, ours)
-    specs, images = [slowest] * (1 if left is None else left), Counts().of(slowest)
+    specs = [_slowest(search, setting, costs, ours)] * (1 if left is None else left)
+    images = _images(search)
+    most = dict(zip(("first", "further"), map(max, zip(*images, strict=True)), strict=True))
     cost = estimate(specs, costs)
     recorded = format_counts(record["status"] for record in records)
     if args.json:
-        print(json.dumps({**_plain(experiment, search), "recorded": recorded,
-                          "unet_images": dict(zip(("first", "further"), images, strict=True)),
+        print(json.dumps({**_plain(experiment, search), "recorded": recorded, "unet_images": most,
                           "cost": None if cost.unknown or not specs else asdict(cost)}, indent=1))
         return
     _show_space(experiment, search, recorded)
@@ -52,7 +52,7 @@ def show_search(experiment: Experiment, search: SearchSpec, store: Store, args: 
     if not cost.unknown:
         kind = "of the slowest kind" if before else f"the first: {format_params(first)}"
         print(f"      as if every setting were {kind}")
-    print(image_line([images]))
+    print(image_line(images))
 
 
 def _show_space(experiment: Experiment, search: SearchSpec, recorded: str) -> None:
@@ -108,6 +108,12 @@ def _slowest(search: SearchSpec, setting: TrialSpec, costs: Mapping[str, Cost],
              for spec in (setting, *(TrialSpec.from_dict(record["spec"]) for record in records))}
     with_cost = [spec for kind, spec in kinds.items() if kind in costs]
     return max(with_cost, key=lambda spec: costs[cost_class(spec)].seconds(spec), default=setting)
+
+
+def _images(search: SearchSpec) -> list[tuple[int, int]]:
+    """Return the UNet images of settings that cover every pair of the space's extreme values."""
+    counts = Counts()
+    return [counts.of(resolve_params(search, params)) for params in search.space.corners(every=True)]
 
 
 def _domain(dimension: Range | Options) -> str:

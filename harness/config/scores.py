@@ -44,6 +44,8 @@ NAMED = ("pck_fit@0.1", "pck_fit@0.05", "pck_fit@0.2", "nvs_loss", "psnr", "ssim
          "peak_memory_mb")  # choices in an error message
 
 
+NEEDED = {r"\w+_untrained": "untrained", r"nvs_loss(_forced|_baseline|@t\d+)?": "view_scenes",
+          r"psnr|ssim": "generated_scenes"}  # settings that are neither 0 nor false in a trial with such a score
 # Scores of a report that no search optimises.
 RECORDED = r"group_(share|entropy)_\w+|visible_points|attention_residual|row_sum_residual"
 REPORTED = (*(f"pck{kind}@{alpha}" for kind in ("", "_regressed", "_oracle", "_heldout", "_untrained", "_mean_pose")
@@ -61,6 +63,11 @@ def check_reported(name: str, where: str) -> None:
         nearby = f"; nearest: {', '.join(close)}" if close else ""
         raise UsageError(f"{where}: no trial has a score {name!r}{nearby}; docs/method.md lists the scores, and a "
                          "metric of your own declares its in `names`")
+
+
+def needed_setting(name: str) -> str | None:
+    """Return the setting without which a trial has no score of this name, None if there is none."""
+    return next((setting for pattern, setting in NEEDED.items() if re.fullmatch(pattern, name)), None)
 
 
 def find_score(name: str, where: str) -> Score:

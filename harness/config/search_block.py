@@ -1,13 +1,13 @@
 """The `search:` block: sampler, pruner, objectives, budget; its space is read in `space_block`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from harness.config.enqueue_block import read_enqueue
 from harness.config.idle import effective
 from harness.config.located_yaml import Located
-from harness.config.scores import find_score
+from harness.config.scores import find_score, needed_setting
 from harness.config.settings import assign_all, check_knobs, describe, expect_mapping, fill_defaults, locate, resolve
 from harness.config.space import OFF, Params
 from harness.config.space_block import read_space
@@ -38,8 +38,8 @@ def read_search(block: Located, trial: Located | None, seeds: int) -> SearchSpec
         _budget(keys["budget"], seeds) if "budget" in keys else Budget(),
         _text(keys["storage"], "search.storage") if "storage" in keys else "",
     )
-    for params in space.corners():
-        resolve_params(search, params)
+    specs = [resolve_params(search, params) for params in space.corners()]
+    _check_scored(search, specs, keys.get("objective", defaults["objective"]).where)
     _check_together(search, keys, seeds)
     return search
 
@@ -128,6 +128,16 @@ def _text(value: Located, label: str) -> str:
     if not isinstance(value.value, str) or not value.value:
         raise UsageError(f"{value.where}: {label}: expected a word, found {describe(value)}")
     return value.value
+
+
+def _check_scored(search: SearchSpec, specs: Sequence[TrialSpec], where: str) -> None:
+    """Refuse an objective that no setting of the space has."""
+    for objective in search.objectives:
+        needed = needed_setting(objective.score)
+        if needed and not any(getattr(spec, needed) for spec in specs):
+            value = str(getattr(specs[0], needed)).lower()
+            raise UsageError(f"{where}: search.objective: no trial has {objective.score} with {needed}: {value}; set "
+                             f"trial.{needed}, or choose another objective")
 
 
 def _check_together(search: SearchSpec, keys: Mapping[str, Located], seeds: int) -> None:

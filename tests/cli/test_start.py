@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for trial in Grid(experiment, Store(place / "results", "probe")):
         keep_spec(place / "results", "probe", trial.spec, marks=dict(trial.fingerprints))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(user_cache, "_changed_since_start", lambda: False)
+        patch.setattr(user_cache, "changed_since_start", lambda: False)
         for kind in registry.KINDS:
             for variant in registry.variants(kind):
                 descriptions.write(kind, variant.name, variant.summary, variant.knobs)

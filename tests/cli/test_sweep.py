@@ -209,6 +209,19 @@ def test_a_plan_tells_the_most_that_a_search_will_cost(
     assert not Path("results/hunt/trials").exists()
 
 
+def test_a_plan_of_a_search_counts_the_images_of_the_whole_space(run: Command, capsys: pytest.CaptureFixture) -> None:
+    def planned(*choices: int, form: str = "") -> str:
+        space = f"search.space={{scenes_per_step: {list(choices)}, learning_rate: [0, 0.01]}}"
+        assert run("plan", "hunt.yaml", "--set", space, "--set", "search.enqueue=[]", *form.split()) == 0
+        return capsys.readouterr().out
+
+    least, most = (planned(scenes, form="--json") for scenes in (1, 4))
+    both = json.loads(planned(1, 4, form="--json"))["unet_images"]
+    assert json.loads(least)["unet_images"]["further"] < both["further"]
+    assert both == json.loads(most)["unet_images"]
+    assert f" to {both['first']:,} in the first trial" in planned(1, 4)
+
+
 def test_a_plan_of_a_search_that_has_begun_counts_what_is_left_at_the_price_of_the_slowest(
     run: Command, clocked: Command, capsys: pytest.CaptureFixture
 ) -> None:

@@ -271,6 +271,20 @@ def test_a_report_of_a_search_may_name_what_is_searched(tmp_path: Path) -> None:
     assert load(tmp_path, SPACE + BUDGET, head=head).report.rows == ("learning_rate", "fusion.strength")
 
 
+@pytest.mark.parametrize(("score", "setting", "off", "on"), [
+    ("entropy_untrained", "untrained", "false", "true"), ("peak_mass_untrained", "untrained", "false", "true"),
+    ("nvs_loss", "view_scenes", "0", "2"), ("nvs_loss@t200", "view_scenes", "0", "2"),
+    ("psnr", "generated_scenes", "0", "2")])
+def test_an_objective_that_no_setting_has_is_refused(tmp_path: Path, score: str, setting: str, off: str, on: str
+                                                     ) -> None:
+    block = SPACE + BUDGET + f"  objective: [pck_fit@0.1, {score}]\n"
+    with pytest.raises(UsageError, match=rf"probe.yaml:6: .*: no trial has {score} with {setting}: {off};"):
+        load(tmp_path, block, f"trial.{setting}={off}")
+    assert load(tmp_path, block, f"trial.{setting}={on}").search is not None
+    space = f"  space: {{{setting}: [{off}, {on}]}}\n"
+    assert load(tmp_path, space + BUDGET + f"  objective: {score}\n").search is not None
+
+
 MISTAKES = [
     ("  spaces: {}\n", "probe.yaml:4", "search: unknown key 'spaces'; did you mean 'space'?"),
     ("  sampler: tpe\n", "probe.yaml:3", "the key 'space' is missing"),

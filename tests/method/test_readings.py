@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness import registry
+from harness import registry, user_cache
 from harness.method import generate, readings, session
 from harness.method.encode import Encoder
 from harness.method.passes import Passes
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("random_models")
 def fresh(tmp_path, monkeypatch):
     """Give a cache folder of its own and a function that forgets what this process keeps."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    monkeypatch.setattr(user_cache, "changed_since_start", lambda: False)  # also moments after an edit
     session._session.cache_clear()
     yield session._session.cache_clear
     session._session.cache_clear()
@@ -84,6 +85,22 @@ def test_other_code_reads_anew(fresh, monkeypatch):
     run(small_spec(steps=1))
     fresh()
     monkeypatch.setattr(readings, "_code", lambda selection: "changed")
+    read = count(monkeypatch, readings, "read_out")
+    run(small_spec(steps=1))
+    assert len(read) == 2
+
+
+def test_a_process_that_may_hold_older_code_keeps_no_reading(fresh, monkeypatch):
+    run(small_spec(steps=1))
+    with monkeypatch.context() as older:
+        older.setattr(user_cache, "changed_since_start", lambda: True)
+        older.setattr(readings, "_code", lambda selection: "edited")
+        fresh()
+        read = count(older, readings, "read_out")
+        run(small_spec(steps=1))
+        assert len(read) == 2
+    monkeypatch.setattr(readings, "_code", lambda selection: "edited")
+    fresh()
     read = count(monkeypatch, readings, "read_out")
     run(small_spec(steps=1))
     assert len(read) == 2

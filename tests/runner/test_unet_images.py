@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness import user_cache
 from harness.cli._plan_images import Counts, image_line
 from harness.config.spec import RunOptions
 from harness.method import session
@@ -20,6 +21,7 @@ BOTH = ("sharpening", "equivariance", "nvs")
 def fresh(tmp_path, monkeypatch):
     """Give a cache folder of its own, and a process that keeps nothing."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    monkeypatch.setattr(user_cache, "changed_since_start", lambda: False)  # also moments after an edit
     session._session.cache_clear()
     yield
     session._session.cache_clear()

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from _bench import _document, _turns, capture, full_size, fusion, reading, scaling, selection, start, step, trial
 
-from harness import registry
+from harness import registry, user_cache
 
 
 def cases(figures):
@@ -88,7 +88,8 @@ def test_selection_is_timed_beside_the_references():
 
 
 @pytest.mark.slow
-def test_a_second_trial_finds_its_untrained_reading_on_disk():
+def test_a_second_trial_finds_its_untrained_reading_on_disk(monkeypatch):
+    monkeypatch.setattr(user_cache, "changed_since_start", lambda: False)  # also moments after an edit
     found = reading.measure(scenes=3, copies=2, rounds=2)
     assert list(cases(found)) == ["bare forward", "localise", "localise on 2 copies"]
     assert found["missed"] == []

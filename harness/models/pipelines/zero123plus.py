@@ -104,11 +104,12 @@ class Zero123Plus(Diffusion):
     @contextmanager
     def one_reference(self) -> Iterator[None]:
         """Until the block ends, view passes over the same noised condition (the same objects) share one run over it."""
-        self._written = {}
+        before = self._written
+        self._written = {} if before is None else before  # a block inside another shares that one's runs
         try:
             yield
         finally:
-            self._written = None
+            self._written = before
 
     def view_pass(self, noisy: Latents, timestep: Timestep, condition: Condition, *, canvas: bool = True,
                   inner: Pass | None = None, reference_noise: Tensor | None = None) -> Latents:

@@ -1,6 +1,7 @@
 """The base classes of figures: their numbers, drawing and files."""
 
 import hashlib
+import os
 import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -69,7 +70,7 @@ def save(chart: Chart, folder: Path, stem: str, forms: tuple[str, ...] = _style.
     Files that are as this code drew them from the same numbers stay as they are: drawing takes seconds.
     """
     paths = [folder / f"{stem}.{form}" for form in (*forms, "csv")]
-    name = hashlib.sha256(str((folder / stem).resolve()).encode()).hexdigest()[:20]
+    name = hashlib.sha256(os.fsencode((folder / stem).resolve())).hexdigest()[:20]
     numbers = hashlib.sha256(pickle.dumps(chart) + _style.STYLE.read_bytes()).hexdigest()
     if user_cache.read("figures", name, numbers) == _checksum(paths):
         return paths

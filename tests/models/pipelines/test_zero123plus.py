@@ -90,6 +90,26 @@ def test_views_run_one_by_one_share_their_scenes_condition(fresh, scene):
     torch.testing.assert_close(together[1], keypoints(model, alone, canvas=False), atol=1e-5, rtol=1e-4)
 
 
+def test_blocks_of_one_reference_share_its_run_also_after_an_inner_block_or_an_error(fresh, scene):
+    model = fresh()
+    condition, level = model.encode_condition(scene["image"]), torch.tensor([500])
+
+    @torch.no_grad()
+    def images():
+        before = model.images
+        model.view_pass(scene["noise"], level, condition, reference_noise=scene["reference"])
+        return model.images - before
+
+    with model.one_reference():
+        assert [images(), images()] == [2, 1]
+        with model.one_reference():
+            assert images() == 1
+        with pytest.raises(KeyError), model.one_reference():
+            raise KeyError
+        assert images() == 1
+    assert [images(), images()] == [2, 2]
+
+
 def test_scaling_is_undone_by_decoding(fresh, scene):
     on, off = fresh(), fresh(OFF)
     latents = on.encode(scene["views"])

@@ -49,7 +49,7 @@ def test_equal_numbers_give_equal_bytes(kind, charts, drawn):
 
 def test_files_of_equal_numbers_are_kept_and_others_drawn(charts, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(user_cache, "_changed_since_start", lambda: False)
+    monkeypatch.setattr(user_cache, "changed_since_start", lambda: False)
     monkeypatch.setattr("harness.report.figures._base.to_bytes",
                         lambda chart, forms: drawn.append(chart) or dict.fromkeys(forms, b"drawn"))
     first, second = list(charts.values())[:2]
@@ -69,6 +69,11 @@ def test_files_of_equal_numbers_are_kept_and_others_drawn(charts, tmp_path, monk
     monkeypatch.setattr(user_cache, "_code_state", lambda: "other code")
     figures.save(second, tmp_path, "one")
     assert drawn[3:] == [second, first, second, second]
+
+
+def test_a_folder_whose_name_is_not_unicode_takes_figures(charts, tmp_path):
+    folder = tmp_path / "caf\udce9"  # as Python spells a byte that is not UTF-8
+    assert all(path.is_file() for path in figures.save(next(iter(charts.values())), folder, "one"))
 
 
 @pytest.mark.parametrize("kind", figures.kinds())
