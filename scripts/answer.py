@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,7 +23,8 @@ REFERENCE = ROOT / "results" / "reference"
 SCORE = "pck@0.1"
 QUESTIONS = {
     "optimisation": "Optimise the tokens?", "loss_level": "One blob per view, or one on the canvas?",
-    "tokens": "How many tokens?", "fusion": "Feed tokens into the generator?", "consistency": "Make the views agree?",
+    "tokens": "How many tokens?", "fusion": "Feed tokens into the generator?", "strength": "How strongly?",
+    "consistency": "Make the views agree?",
     "precision": "Half precision?", "training_length": "How many steps?", "context": "Text beside the tokens?"}
 BASELINES = {"context": "tokens alone"}  # instead of a long list of settings
 PHRASES = {"text_tokens=0": "all text", "text_tokens=1": "first text token", "text_bias=0": "",
@@ -76,7 +78,7 @@ def draw(rows: Sequence[Answer]) -> bytes:
         axes = figure.add_subplot()
         axes.axvline(0, color=INK, linewidth=0.8)
         place, labels = 0.0, []
-        for name, colour in zip(names, COLOURS, strict=False):
+        for name, colour in zip(names, cycle(COLOURS)):
             mine = [row for row in rows if row.experiment == name]
             labels.append((place, f"{QUESTIONS[name]}  against {mine[0].baseline}", True))
             place += 1

@@ -71,4 +71,6 @@ def test_the_figure_of_all_answers_shows_the_reports():
         shown = [(row["experiment"], row["setting"], float(row["difference"]), float(row["half_width"]), row["star"])
                  for row in csv.DictReader(file)]
     assert shown == [(row.experiment, row.setting, row.mean, row.half_width, str(row.star)) for row in rows]
-    assert answer.draw(rows) == (FOLDER / "answer.svg").read_bytes()
+    drawing = answer.draw(rows)
+    assert drawing == (FOLDER / "answer.svg").read_bytes()
+    assert all(f"<!-- {question}" in drawing.decode() for question in answer.QUESTIONS.values())
