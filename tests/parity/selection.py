@@ -77,7 +77,8 @@ class HandsOut(Passes):
     def __init__(self, images, constants):
         spec = SimpleNamespace(loss_level="per_view", keypoints=constants["top_k"], sigma_px=constants["sigma"],
                                tokens=images.shape[2], map_side=images.shape[-1])
-        vars(self).update(images=images, options=RunOptions(), spec=spec)
+        model = SimpleNamespace(device=torch.device("cpu"))
+        vars(self).update(images=images, options=RunOptions(), spec=spec, model=model)
 
     def maps(self, latents, tokens, condition):
         rows = latents.flatten().long()
