@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.report.figures._base import Kind
 from harness.report.figures._source import DIFFERING, FigureSource, plain, shared_mean
-from harness.report.figures._style import COLUMN_IN, PAGE_IN
+from harness.report.figures._style import COLUMN_IN, PAGE_IN, shortened
 from harness.report.inputs import Columns
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ ALPHA = 0.1
 REFERENCE = "untrained tokens"
 DARK, LIGHT = "#000000", "#ffffff"  # text on the shades
 CELL_IN = (0.36, 0.21)
+LABEL_IN = 2.6  # of a page of 7 inches
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,14 @@ class KeypointsFigure(Kind):
         text = f"PCK@{ALPHA:g} of every keypoint where it is visible, mean over seeds; shades from 0 to the largest."
         return f"{text} {self.note}".strip()
 
+    @property
+    def _ticks(self) -> list[str]:
+        """The rows' labels, at most LABEL_IN wide: a search's rows name a dozen settings."""
+        return [shortened(label, LABEL_IN) for label in self.labels]
+
     def size_in(self) -> tuple[float, float]:
         """Return the size: one column or the page's width, as the cells need, and a height for every row."""
-        letters = max(map(len, self.labels)) * 0.06
+        letters = max(map(len, self._ticks)) * 0.06
         width = letters + len(self.names) * CELL_IN[0] + 0.3
         names = max(map(len, self.names)) * 0.045
         return (COLUMN_IN if width <= COLUMN_IN else PAGE_IN), 0.35 + names + len(self.labels) * CELL_IN[1]
@@ -92,7 +98,7 @@ class KeypointsFigure(Kind):
                     axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=size,
                               color=_readable(colours(value / largest)))
         axes.set_xticks(np.arange(len(self.names)) + 0.5, self.names, rotation=45, ha="left", rotation_mode="anchor")
-        axes.set_yticks(np.arange(len(self.labels)) + 0.5, self.labels)
+        axes.set_yticks(np.arange(len(self.labels)) + 0.5, self._ticks)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.invert_yaxis()

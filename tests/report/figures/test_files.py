@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from PIL import Image
 from harness import user_cache
 from harness.report import figures
 from harness.report.figures import _style
+from harness.report.figures._base import to_bytes
 from harness.report.figures._source import LINES
+from harness.report.figures.keypoints import KeypointsFigure
 from tests.report import stores
 from tests.report.figures.test_numbers import source
 
@@ -141,3 +144,13 @@ def test_a_figure_replaces_an_older_one(charts, tmp_path: Path):
     figures.save(charts["cost"], tmp_path, "cost", ("svg",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.csv", "cost.svg"]
     assert (tmp_path / "cost.csv").read_text().startswith("row,tokens,")
+
+
+def test_a_heat_map_of_long_labels_is_drawn_whole():
+    """A search's rows name a dozen settings; their labels must leave room for the cells."""
+    label = "fusion=concat " + " ".join(f"losses.term{number}.weight=0.123456" for number in range(9))
+    chart = KeypointsFigure(("head", "left lower leg"), (label, label), ((0.5, 0.25), (None, 1.0)), "", "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns if no room is left
+        assert b"<svg" in to_bytes(chart, ("svg",))["svg"]
+    assert all(label in row.values() for row in chart.rows())  # the CSV has the whole label
