@@ -26,7 +26,7 @@ QUESTIONS = {
     "tokens": "How many tokens?", "fusion": "Feed tokens into the generator?", "strength": "How strongly?",
     "consistency": "Make the views agree?",
     "precision": "Half precision?", "training_length": "How many steps?", "context": "Text beside the tokens?"}
-BASELINES = {"context": "tokens alone"}  # instead of a long list of settings
+BASELINES = {"context": "tokens alone", "strength": "none"}  # instead of a long list of settings
 PHRASES = {"text_tokens=0": "all text", "text_tokens=1": "first text token", "text_bias=0": "",
            "text_bias=-4": "lowered by 4", "context_softmax=joint": "joint softmax",
            "context_softmax=separate": "own softmax"}  # instead of settings
@@ -66,7 +66,12 @@ def _words(setting: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> s
     """Return what tells a setting apart from the others: its one value, or name=value of each that varies."""
     if len(setting) == 1:
         return next(iter(setting.values()))
-    varying = [f"{key}={value}" for key, value in setting.items() if len({other[key] for other in others}) > 1]
+    values = list(setting.values())
+    varying = [f"{key}={value}" for key, value in setting.items() if len({other[key] for other in others}) > 1
+               # "fusion=concat strength=0.5" says fusion.strength already.
+               and not any(f" {key.split('.')[-1]}={value}" in other for other in values)]
+    if len(varying) == 1:
+        return varying[0].split("=", 1)[1]
     return ", ".join(filter(None, (PHRASES.get(word, word) for word in varying)))
 
 
